@@ -1,0 +1,119 @@
+"""How parameters and work memory are laid out: plain arithmetic, shared by Python and kernels.
+
+The parameters of a network are two matrices, one behind the other in one flat vector::
+
+    W (H, I + 1 + H)   columns [Wxh | bh | Whh]    a_t = W z_t,   z_t = [x_t; 1; h_{t-1}]
+    V (O, 1 + H)       columns [by | Why]          logits = V [1; h_T]
+
+A bias is the weight of a constant one, so each layer is one product and one gradient.
+
+A driver's work memory is one array.  The sizes of its buffers are said here, once: Python makes
+the offsets, and hands them to the kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ALIGN = 16  #: elements, 64 bytes of float32
+LOSSES = ("bce", "cross_entropy", "mse")
+
+
+class LaneSizes(NamedTuple):
+    """Sizes for the samples-in-lanes driver, all in elements.
+
+    ``Hp`` and ``Op`` are H and O rounded up to whole tiles of rows.
+    """
+
+    T: int  # steps
+    I: int  # noqa: E741  inputs
+    H: int  # hidden units
+    O: int  # noqa: E741  outputs
+    Y: int  # numbers in a sample's target
+    S: int  # I + 1 + H, the height of z_t
+    chunk: int  # steps of the backward pass between weight gradients
+    step: int  # from z_t to z_{t+1}
+    slot: int  # from da_t to da_{t+1}
+    gradients: int  # in dw and dv together
+
+
+class LaneBuffers(NamedTuple):
+    """Work memory of the samples-in-lanes driver, for one block of `lanes` samples.
+
+    A panel is `lanes` columns of z with samples in rows.
+    """
+
+    z: Any  # (T + 1, I + 1 + Hp, lanes): x_t, 1, h_{t-1}; the last step holds h_T
+    da: Any  # (chunk + 1, Hp, lanes): loss gradient by a_t
+    logits: Any  # (Op, lanes), overwritten by the loss gradient by them
+    targets: Any  # (targets, lanes)
+    weights: Any  # (lanes): weight of each sample in the loss, 0 in an empty lane
+    losses: Any  # (lanes)
+    hits: Any  # (lanes): 1 where the prediction is right
+    square: Any  # (lanes, lanes): room to turn x around in
+    panel: Any  # (chunk, lanes, lanes)
+    w_forward: Any  # (Hp / rows, I + 1 + H, rows): W, for z -> a
+    w_backward: Any  # (Hp / rows, H, rows): Whh, for da -> dh
+    v_forward: Any  # (Op / rows, 1 + H, rows)
+    v_backward: Any  # (Hp / rows, O, rows)
+    dw: Any  # see `gradient_size`
+    dv: Any
+
+
+def round_up(n: int, step: int) -> int:
+    """The smallest multiple of `step` that is at least `n`."""
+    return (n + step - 1) // step * step
+
+
+def gradient_size(n_rows: int, n_columns: int, lanes: int, vecs: int) -> int:
+    """Elements that accumulate the gradient of a matrix: whole panels of `lanes` columns and, for
+    the first ``n_columns % lanes`` columns, one vector register per weight."""
+    rest = n_columns % lanes
+    return n_rows * (n_columns - rest) + n_rows * round_up(rest, vecs) * (lanes // vecs)
+
+
+def lane_layout(
+    T: int,
+    I: int,  # noqa: E741
+    H: int,
+    O: int,  # noqa: E741
+    Y: int,
+    chunk: int,
+    rows: int,
+    vecs: int,
+    lanes: int,
+) -> tuple[LaneSizes, LaneBuffers]:
+    """Sizes, and the elements of each buffer, for tiles of `rows` by `vecs` (`lanes` samples)."""
+    S, Hp, Op = I + 1 + H, round_up(H, rows), round_up(O, rows)
+    step, slot = (I + 1 + Hp) * lanes, Hp * lanes
+    dw = gradient_size(Hp, S, lanes, vecs)
+    dv = gradient_size(Op, 1 + H, lanes, vecs)
+    buffers = LaneBuffers(
+        z=(T + 1) * step,
+        da=(chunk + 1) * slot,
+        logits=Op * lanes,
+        targets=Y * lanes,
+        weights=lanes,
+        losses=lanes,
+        hits=lanes,
+        square=lanes * lanes,
+        panel=chunk * lanes * lanes,
+        w_forward=Hp * S,
+        w_backward=Hp * H,
+        v_forward=Op * (1 + H),
+        v_backward=Hp * O,
+        dw=round_up(dw, ALIGN),
+        dv=dv,
+    )
+    return LaneSizes(T, I, H, O, Y, S, chunk, step, slot, buffers.dw + dv), buffers
+
+
+def offsets(buffers: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """Where each buffer starts in the work array, and the array's length, in elements.
+
+    Every start is a multiple of `ALIGN`, so that whole vectors are aligned.
+    """
+    ends = np.cumsum([round_up(size, ALIGN) for size in buffers], dtype=np.int64)
+    return np.concatenate(([0], ends[:-1])), int(ends[-1])

@@ -1,0 +1,103 @@
+"""Losses of logits and their gradients, samples in lanes.
+
+Each writes the gradient over the logits and, per sample, the loss and whether the prediction is
+right.  The loss reported is the loss whose gradient is taken.
+"""
+
+from __future__ import annotations
+
+from ._jit import kernel
+from .layout import LOSSES
+from .simd import fill, load, size, store, where_less, width
+from .vmath import exp, log1p, sigmoid
+
+BCE, CROSS_ENTROPY, MSE = range(len(LOSSES))
+
+
+@kernel
+def loss_and_gradient(shape, loss, buffers, O):  # noqa: E741
+    """Loss of one block of samples; the gradient by the logits takes their place.
+
+    Parameters
+    ----------
+    shape : Shape
+        Its lanes are the samples.
+    loss : int
+        Index in `LOSSES`.
+    buffers : NamedTuple of pointers
+        Read: ``logits`` (O, lanes), ``targets`` (O, lanes), or (1, lanes) class indices for
+        cross entropy, ``weights`` (lanes), the factor of each sample's gradient.  Written:
+        ``logits``; ``losses`` (lanes), unweighted; ``hits`` (lanes), 1 where the prediction is
+        right, else 0.
+    """
+    _, lanes = size(shape)
+    for v in range(0, lanes, width(buffers.logits)):
+        logits, targets = buffers.logits + v, buffers.targets + v
+        weight = load(buffers.weights + v)
+        if loss == BCE:
+            value, hit = binary_cross_entropy(logits, targets, weight, lanes, O)
+        elif loss == CROSS_ENTROPY:
+            value, hit = cross_entropy(logits, load(targets), weight, lanes, O)
+        else:
+            value, hit = squared_error(logits, targets, weight, lanes, O)
+        store(buffers.losses + v, value)
+        store(buffers.hits + v, hit)
+
+
+@kernel(inline=True)
+def binary_cross_entropy(logits, targets, weight, ld, O):  # noqa: E741
+    """mean over o of max(z, 0) - z y + log1p(exp(-|z|)); gradient (sigmoid(z) - y) / O.
+
+    Right: every output is on its target's side of one half.
+    """
+    value = fill(logits, 0.0)
+    hit = fill(logits, 1.0)
+    for o in range(O):
+        z = load(logits + o * ld)
+        y = load(targets + o * ld)
+        size_z = where_less(z, 0.0, -1.0 * z, z)
+        value = value + (where_less(z, 0.0, 0.0, z) - z * y + log1p(exp(-1.0 * size_z)))
+        store(logits + o * ld, (sigmoid(z) - y) * weight / O)
+        hit = where_less(0.0, z * (y - 0.5), hit, 0.0)
+    return value / O, hit
+
+
+@kernel(inline=True)
+def cross_entropy(logits, label, weight, ld, O):  # noqa: E741
+    """log(sum over o of exp(z_o)) - z_label; gradient softmax(z) - onehot(label).
+
+    Right: the label's logit is the largest.
+    """
+    top = load(logits)
+    for o in range(1, O):
+        z = load(logits + o * ld)
+        top = where_less(top, z, z, top)
+    total = fill(logits, -1.0)  # the sum of exponentials is at least 1: log1p(sum - 1)
+    chosen = fill(logits, 0.0)
+    for o in range(O):
+        z = load(logits + o * ld)
+        e = exp(z - top)
+        chosen = chosen + where_equal(label, o, z, 0.0)
+        total = total + e
+        store(logits + o * ld, e)
+    for o in range(O):
+        p = load(logits + o * ld) / (total + 1.0)
+        store(logits + o * ld, (p - where_equal(label, o, 1.0, 0.0)) * weight)
+    return log1p(total) + (top - chosen), where_less(chosen, top, 0.0, fill(logits, 1.0))
+
+
+@kernel(inline=True)
+def squared_error(logits, targets, weight, ld, O):  # noqa: E741
+    """mean over o of (z - y)**2; gradient 2 (z - y) / O."""
+    value = fill(logits, 0.0)
+    for o in range(O):
+        error = load(logits + o * ld) - load(targets + o * ld)
+        value = value + error * error
+        store(logits + o * ld, error * weight * 2.0 / O)
+    return value / O, fill(logits, 0.0)
+
+
+@kernel(inline=True)
+def where_equal(a, b, x, y):
+    """Where a == b, x, else y, for whole numbers."""
+    return where_less(a, b - 0.5, y, where_less(a, b + 0.5, x, y))
