@@ -1,25 +1,25 @@
-"""The bridge from NumPy arrays to compiled programs: memory, sizes, choice of tile.
+"""The bridge from NumPy arrays to compiled programs: choice of driver and tile, work memory.
 
-Nothing here imports Numba.  Callers (`models`) have checked every array: here shapes fit, arrays
-are contiguous and of the network's dtype.
+Nothing here imports Numba.  The callers (`models`) have checked every array: shapes fit, arrays
+are C-contiguous and of the network's dtype.
 """
 
 from __future__ import annotations
 
-import functools
-from typing import NamedTuple
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _jit
-from .layout import LOSSES, lane_layout, offsets
+from .layout import LOSSES, lane_layout, offsets, unit_layout
 
+SPACE = {"sizes": "integers", "offsets": "integers", "work": "reals"}
 LANE_EPOCH = _jit.Program(
     "train",
     "lane_epoch",
-    sizes="integers",
-    offsets="integers",
-    work="reals",
+    **SPACE,
     x="reals",
     y="reals",
     order="integers",
@@ -35,12 +35,26 @@ LANE_EPOCH = _jit.Program(
     momentum="double",
     result="doubles",
 )
+UNIT_EPOCH = _jit.Program(
+    "train",
+    "unit_epoch",
+    **SPACE,
+    x="reals",
+    y="reals",
+    order="integers",
+    n="int",
+    batch="int",
+    loss="int",
+    parameters="reals",
+    velocity="reals",
+    learning_rate="double",
+    momentum="double",
+    result="doubles",
+)
 PREDICTIONS = _jit.Program(
     "train",
     "predictions",
-    sizes="integers",
-    offsets="integers",
-    work="reals",
+    **SPACE,
     x="reals",
     order="integers",
     n="int",
@@ -48,6 +62,22 @@ PREDICTIONS = _jit.Program(
     parameters="reals",
     out="reals",
 )
+UNIT_SEQUENCE = _jit.Program(
+    "train",
+    "unit_sequence",
+    **SPACE,
+    x="reals",
+    y="reals",
+    learn="int",
+    loss="int",
+    parameters="reals",
+    gradients="reals",
+    learning_rate="double",
+    logits="reals",
+)
+
+#: batches up to this size run their samples one after another, with units in lanes
+FEW = 2
 
 
 class Network(NamedTuple):
@@ -75,78 +105,102 @@ class Network(NamedTuple):
 class Epoch(NamedTuple):
     """What an epoch reports."""
 
-    loss: float  # mean over the samples visited
-    correct: int
-    finite: bool
+    loss: float  #: mean over the samples visited
+    correct: int  #: samples predicted right
+    finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
 
 
-def aligned(n: int, dtype: np.dtype | type) -> np.ndarray:
-    """`n` zeros, 64-byte aligned: worth 10-20 % in the kernels, and NumPy does not promise it."""
+def aligned(n: int, dtype: Any) -> np.ndarray:
+    """`n` zeros on a 64-byte boundary: worth 10-20 % in the kernels, not promised by NumPy."""
     item = np.dtype(dtype).itemsize
     raw = np.zeros(n * item + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + n * item].view(dtype)
 
 
-def tile_shape(dtype: np.dtype, hidden_size: int, batch: int) -> tuple[int, int]:
-    return 4, 2
-
-
-def chunk_steps(T: int, slot: int, itemsize: int) -> int:
-    """Steps between weight gradients: as many as keep da in half of a small L2 cache."""
-    return max(1, min(T, 64, 65536 // (slot * itemsize)))
+# ------------------------------------------------------------------------------- work memory
 
 
 class Workspace:
-    """Work memory of one network for sequences of one length, and its tile."""
+    """Work memory of one network for sequences of one length, and the code that fits it."""
 
-    def __init__(self, net: Network, T: int, batch: int):
-        self.tile = tile_shape(net.dtype, net.hidden_size, batch)
-        rows, vecs = self.tile
-        lanes = vecs * _jit.vector_bytes() // net.dtype.itemsize
-        I, H, O = net.input_size, net.hidden_size, net.output_size  # noqa: E741
-        chunk = chunk_steps(T, -(-H // rows) * rows * lanes, net.dtype.itemsize)
-        sizes, buffers = lane_layout(T, I, H, O, net.target_size, chunk, rows, vecs, lanes)
+    tile: tuple[int, int]  #: what the programs are specialised for besides dtype and cell
+
+    def __init__(self, net: Network, layout: tuple[Any, Any]):
+        sizes, buffers = layout
+        self.net = net
         self.sizes = np.array(sizes, np.int64)
         self.offsets, length = offsets(buffers)
         self.work = aligned(length, net.dtype)
+
+    def program(self, program: _jit.Program) -> Callable[..., None]:
+        """`program` for this network, with the work memory as its first arguments."""
+        function = program(self.net.dtype.name, self.net.nonlinearity, *self.tile)
+        space = addresses(self.sizes, self.offsets, self.work)
+
+        def run(*arguments: Any) -> None:
+            function(*space, *addresses(*arguments))
+
+        return run
+
+
+class LaneSpace(Workspace):
+    """For `batch` samples in lanes."""
+
+    def __init__(self, net: Network, T: int, batch: int):
+        self.tile = rows, vecs = lane_tile(net, batch)
+        lanes = vecs * vector_lanes(net)
+        slot = -(-net.hidden_size // rows) * rows * lanes
+        I, H, O = net.input_size, net.hidden_size, net.output_size  # noqa: E741
+        chunk = max(1, min(T, 64, 65536 // (slot * net.dtype.itemsize)))
+        super().__init__(
+            net, lane_layout(T, I, H, O, net.target_size, chunk, rows, vecs, lanes)
+        )
         self.samples = np.zeros(lanes, np.int64)
 
 
-@functools.lru_cache(maxsize=8)
-def _workspace(net: Network, T: int, batch: int) -> Workspace:
-    return Workspace(net, T, batch)
+class UnitSpace(Workspace):
+    """For one sample at a time, units in lanes."""
+
+    def __init__(self, net: Network, T: int):
+        lanes = vector_lanes(net)
+        vecs = 1
+        while vecs < 4 and vecs * lanes < net.hidden_size:
+            vecs *= 2
+        self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
+        I, H, O = net.input_size, net.hidden_size, net.output_size  # noqa: E741
+        super().__init__(net, unit_layout(T, I, H, O, net.target_size, vecs, lanes))
 
 
-def addresses(*arguments):
-    return [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments]
+def vector_lanes(net: Network) -> int:
+    return _jit.vector_bytes() // net.dtype.itemsize
 
 
-def _run(net, x, y, order, batch_size, parameters, gradients, velocity, n, learning_rate, momentum):
-    space = Workspace(net, x.shape[1], batch_size)
-    result = np.zeros(3)
-    LANE_EPOCH(net.dtype.name, net.nonlinearity, *space.tile)(
-        *addresses(
-            space.sizes,
-            space.offsets,
-            space.work,
-            x,
-            y,
-            order,
-            len(order),
-            space.samples,
-            batch_size,
-            LOSSES.index(net.loss),
-            parameters,
-            gradients,
-            velocity,
-            n,
-            learning_rate,
-            momentum,
-            result,
-        )
-    )
-    return result
+def lane_tile(net: Network, batch: int) -> tuple[int, int]:
+    """(rows, vecs) of the register tile for mini-batches."""
+    return 4, 2
+
+
+def addresses(*arguments: Any) -> tuple[Any, ...]:
+    """Arguments for C: an array's address, a number as it is."""
+    return tuple(a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments)
+
+
+class _Spaces(threading.local):
+    """The work memory last used in a thread, kept for the next epoch."""
+
+    def __init__(self) -> None:
+        self.last: tuple[Any, Workspace | None] = (None, None)
+
+    def get(self, kind: type, *key: Any) -> Any:
+        if self.last[0] != (kind, *key):
+            self.last = (kind, *key), kind(*key)
+        return self.last[1]
+
+
+_spaces = _Spaces()
+
+# ---------------------------------------------------------------------------------- operations
 
 
 def train_epoch(
@@ -160,36 +214,106 @@ def train_epoch(
     learning_rate: float,
     momentum: float,
 ) -> Epoch:
-    gradients = np.empty_like(parameters)
-    r = _run(
-        net,
-        x,
-        y,
-        order,
-        batch_size,
+    """Visit the samples ``order`` in batches, with a step of descent after each.
+
+    Parameters
+    ----------
+    x : (N, T, I) array
+    y : (N, O) array, or (N, 1) class indices for cross entropy
+    order : (n,) int64 array
+        Samples to visit, in this order.
+    batch_size : int
+    parameters, velocity : (n_parameters,) arrays
+        Updated in place.
+    learning_rate, momentum : float
+
+    Returns
+    -------
+    Epoch
+    """
+    result = np.zeros(3)
+    data = (x, y, order, len(order))
+    step = (learning_rate, momentum, result)
+    loss = LOSSES.index(net.loss)
+    if min(batch_size, len(order)) <= FEW:
+        run = _spaces.get(UnitSpace, net, x.shape[1]).program(UNIT_EPOCH)
+        run(*data, batch_size, loss, parameters, velocity, *step)
+    else:
+        _lane_epoch(net, data, batch_size, parameters, np.empty_like(parameters), velocity, *step)
+    return Epoch(result[0] / result[2], int(result[1]), bool(np.isfinite(result[0])))
+
+
+def loss_and_gradients(
+    net: Network, x: np.ndarray, y: np.ndarray, parameters: np.ndarray, gradients: np.ndarray
+) -> float:
+    """The mean loss over all samples; its gradient is written to `gradients`."""
+    result = np.zeros(3)
+    data = (x, y, np.arange(len(x)), len(x))
+    _lane_epoch(net, data, len(x), parameters, gradients, None, 0.0, 0.0, result)
+    return result[0] / len(x)
+
+
+def _lane_epoch(net, data, batch, parameters, gradients, velocity, learning_rate, momentum, result):
+    """`LANE_EPOCH`, without updates if `velocity` is None."""
+    space = _spaces.get(LaneSpace, net, data[0].shape[1], batch)
+    space.program(LANE_EPOCH)(
+        *data,
+        space.samples,
+        batch,
+        LOSSES.index(net.loss),
         parameters,
         gradients,
-        velocity,
-        net.n_parameters,
+        gradients if velocity is None else velocity,
+        0 if velocity is None else net.n_parameters,
         learning_rate,
         momentum,
+        result,
     )
-    return Epoch(r[0] / r[2], int(r[1]), bool(np.isfinite(r[0])))
-
-
-def loss_and_gradients(net, x, y, parameters, gradients) -> float:
-    order = np.arange(len(x))
-    r = _run(net, x, y, order, len(x), parameters, gradients, gradients, 0, 0.0, 0.0)
-    return r[0] / len(x)
 
 
 def logits(net: Network, x: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-    space = Workspace(net, x.shape[1], 32)
+    """Logits (N, O) of the sequences x (N, T, I).
+
+    A sample's have the same bits alone and in any company: samples never meet, and the order of
+    each sum is that of its terms, whatever the tile.
+    """
+    space = _spaces.get(LaneSpace, net, x.shape[1], len(x))
     out = np.empty((len(x), net.output_size), net.dtype)
-    order = np.arange(len(x))
-    PREDICTIONS(net.dtype.name, net.nonlinearity, *space.tile)(
-        *addresses(
-            space.sizes, space.offsets, space.work, x, order, len(x), space.samples, parameters, out
-        )
-    )
+    space.program(PREDICTIONS)(x, np.arange(len(x)), len(x), space.samples, parameters, out)
     return out
+
+
+class OnlineStep:
+    """One sequence at a time, forward and then backward, as a hand-written script would.
+
+    Arguments for C are made once, so that a call costs little more than its arithmetic.
+    """
+
+    def __init__(self, net: Network, parameters: np.ndarray):
+        self.net, self.parameters = net, parameters
+        self.gradients = np.zeros_like(parameters)
+        self.logits = np.zeros(net.output_size, net.dtype)
+        self.T = -1
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Logits (O,) of x (T, I), which `backward` will need."""
+        if len(x) != self.T:
+            self._prepare(len(x))
+        self._run(*self._space, x.ctypes.data, 0, 0, *self._tail(0.0))
+        return self.logits.copy()
+
+    def backward(self, y: np.ndarray, learning_rate: float) -> None:
+        """A step of descent on the loss of the last sequence, given its target y."""
+        self._run(*self._space, 0, y.ctypes.data, 1, *self._tail(learning_rate))
+
+    def _prepare(self, T: int) -> None:
+        self.T = T
+        space = UnitSpace(self.net, T)
+        self._work = space
+        self._run = UNIT_SEQUENCE(self.net.dtype.name, self.net.nonlinearity, *space.tile)
+        self._space = addresses(space.sizes, space.offsets, space.work)
+        self._arrays = addresses(self.parameters, self.gradients)
+        self._out = addresses(self.logits)
+
+    def _tail(self, learning_rate: float) -> tuple[Any, ...]:
+        return (LOSSES.index(self.net.loss), *self._arrays, learning_rate, *self._out)

@@ -62,6 +62,40 @@ class LaneBuffers(NamedTuple):
     dv: Any
 
 
+class UnitSizes(NamedTuple):
+    """Sizes for the units-in-lanes driver, in elements.
+
+    Rows are padded to ``ld = lead + Hp`` with h on whole vectors: [0... x 1 | h 0...].
+    """
+
+    T: int
+    I: int  # noqa: E741
+    H: int
+    O: int  # noqa: E741
+    Y: int
+    S: int  # I + 1 + H
+    lead: int  # room for x and 1, whole vectors
+    Hp: int  # H rounded up to whole tiles
+    ld: int
+    parameters: int  # in w and v together
+
+
+class UnitBuffers(NamedTuple):
+    """Work memory of the units-in-lanes driver; `lanes` is one vector's."""
+
+    z: Any  # (T + 1, ld): x_t, 1, h_{t-1}
+    da: Any  # (T, Hp)
+    logits: Any  # (O, lanes), in lane 0
+    targets: Any  # (Y, lanes), in lane 0
+    weights: Any  # (lanes)
+    losses: Any  # (lanes)
+    hits: Any  # (lanes)
+    wt: Any  # (lead + H up, Hp): W transposed
+    w: Any  # (Hp, ld), then v (O, ld): the parameters
+    dw: Any  # the same, their gradients
+    velocity: Any  # the same
+
+
 def round_up(n: int, step: int) -> int:
     """The smallest multiple of `step` that is at least `n`."""
     return (n + step - 1) // step * step
@@ -108,6 +142,35 @@ def lane_layout(
         dv=dv,
     )
     return LaneSizes(T, I, H, O, Y, S, chunk, step, slot, buffers.dw + dv), buffers
+
+
+def unit_layout(
+    T: int,
+    I: int,  # noqa: E741
+    H: int,
+    O: int,  # noqa: E741
+    Y: int,
+    vecs: int,
+    lanes: int,
+) -> tuple[UnitSizes, UnitBuffers]:
+    """Sizes, and the elements of each buffer, for tiles `vecs` vectors of `lanes` units wide."""
+    lead, Hp = round_up(I + 1, lanes), round_up(H, max(8, vecs * lanes))
+    ld = lead + Hp
+    parameters = (Hp + O) * ld
+    buffers = UnitBuffers(
+        z=(T + 1) * ld,
+        da=T * Hp,
+        logits=O * lanes,
+        targets=Y * lanes,
+        weights=lanes,
+        losses=lanes,
+        hits=lanes,
+        wt=ld * Hp,
+        w=parameters,
+        dw=parameters,
+        velocity=parameters,
+    )
+    return UnitSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, parameters), buffers
 
 
 def offsets(buffers: tuple[int, ...]) -> tuple[np.ndarray, int]:

@@ -13,14 +13,25 @@ from .cells import CELLS
 from .layers.lanes import (
     batch_gradients,
     choose_samples,
+    clear,
     forward,
     load_inputs,
     pack_weights,
     prepare,
 )
-from .layout import LaneBuffers, LaneSizes
+from .layers.units import (
+    pad,
+    prepare_units,
+    turn_weights,
+    unit_backward,
+    unit_forward,
+    unit_gradients,
+    unit_loss,
+    unpad,
+)
+from .layout import LaneBuffers, LaneSizes, UnitBuffers, UnitSizes
 from .optimizers import sgd
-from .simd import Shape, load_buffers, load_sizes, size
+from .simd import Shape, load_buffers, load_sizes, size, width
 
 
 def lane_epoch(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable:
@@ -98,5 +109,90 @@ def predictions(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable
             for v in range(here):
                 for o in range(sizes.O):
                     out[(first + v) * sizes.O + o] = buffers.logits[o * lanes + v]
+
+    return program
+
+
+def unit_epoch(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callable:
+    """Training on one sample at a time, or on very few, units in lanes."""
+    cell = CELLS[nonlinearity]
+    sums, row = Shape(dtype, sums, vecs), Shape(dtype, 1, vecs)
+    square, one = Shape(dtype, 8, 1), Shape(dtype, 1, 1)
+
+    def program(
+        sizes,
+        offsets,
+        work,
+        x,
+        y,
+        order,
+        n,
+        batch,
+        loss,
+        parameters,
+        velocity,
+        learning_rate,
+        momentum,
+        result,
+    ):
+        """As `lane_epoch`."""
+        sizes = load_sizes(UnitSizes, sizes)
+        buffers = load_buffers(UnitBuffers, work, offsets)
+        prepare_units(sizes, buffers)
+        pad(sizes, parameters, buffers.w)
+        pad(sizes, velocity, buffers.velocity)
+        for b in range((n + batch - 1) // batch):
+            here = min(batch, n - b * batch)
+            turn_weights(sizes, buffers.w, buffers.wt)
+            clear(buffers.dw, sizes.parameters)
+            for i in range(here):
+                sample = order[b * batch + i]
+                unit_forward(cell, sums, row, sizes, buffers, x + sample * sizes.T * sizes.I)
+                unit_loss(one, sizes, buffers, y + sample * sizes.Y, 1.0 / here, loss)
+                result[0] += buffers.losses[0]
+                result[1] += buffers.hits[0]
+                unit_backward(cell, sums, row, sizes, buffers)
+                unit_gradients(square, sizes, buffers)
+            result[2] += here
+            if not math.isfinite(result[0]):
+                break
+            sgd(
+                buffers.w, buffers.dw, buffers.velocity, sizes.parameters, learning_rate, momentum
+            )
+        unpad(sizes, buffers.w, parameters)
+        unpad(sizes, buffers.velocity, velocity)
+
+    return program
+
+
+def unit_sequence(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callable:
+    """One sequence: forward, or backward with an update."""
+    cell = CELLS[nonlinearity]
+    sums, row = Shape(dtype, sums, vecs), Shape(dtype, 1, vecs)
+    square, one = Shape(dtype, 8, 1), Shape(dtype, 1, 1)
+
+    def program(
+        sizes, offsets, work, x, y, learn, loss, parameters, gradients, learning_rate, logits
+    ):
+        """Without `learn`: logits (O,) of x (T, I).  With it: the gradient by `parameters` of the
+        loss of the sequence last run forward, and a step of descent."""
+        sizes = load_sizes(UnitSizes, sizes)
+        buffers = load_buffers(UnitBuffers, work, offsets)
+        L = width(x)
+        if learn == 0:
+            prepare_units(sizes, buffers)
+            pad(sizes, parameters, buffers.w)
+            turn_weights(sizes, buffers.w, buffers.wt)
+            unit_forward(cell, sums, row, sizes, buffers, x)
+            for o in range(sizes.O):
+                logits[o] = buffers.logits[o * L]
+        else:
+            clear(buffers.dw, sizes.parameters)
+            unit_loss(one, sizes, buffers, y, 1.0, loss)
+            unit_backward(cell, sums, row, sizes, buffers)
+            unit_gradients(square, sizes, buffers)
+            unpad(sizes, buffers.dw, gradients)
+            n = sizes.H * sizes.S + sizes.O * (1 + sizes.H)
+            sgd(parameters, gradients, gradients, n, learning_rate, 0.0)
 
     return program
