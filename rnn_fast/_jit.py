@@ -38,7 +38,13 @@ MAGIC = b"rnn_fast program 1\n"
 # ------------------------------------------------------------------------------ compile policy
 
 
-_POLICY: dict[str, Any] = {"_nrt": False, "nogil": True, "error_model": "numpy"}
+_POLICY: dict[str, Any] = {
+    "_nrt": False,
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 
 
 def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
@@ -59,9 +65,7 @@ def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
         return functools.partial(kernel, inline=inline)
     from numba import njit
 
-    return njit(forceinline=inline, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_POLICY)(
-        function
-    )
+    return njit(forceinline=inline, **_POLICY)(function)
 
 
 def overloads(function: Callable) -> Callable:
@@ -233,6 +237,8 @@ def _compile(function: Callable, signature: Any) -> Any:
         for each in module.functions:
             if not each.is_declaration and each.name != name:
                 each.linkage = "internal"
+                if not any(b"alwaysinline" in a for a in each.attributes):
+                    each.add_function_attribute("noinline")
         module.get_function(name).name = "program"
         passes, builder = codegen._module_pass_manager()
         passes.run(module, builder)

@@ -16,6 +16,7 @@ LLVM is spoken on this floor and in `_jit` only.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.imputils import lower_constant
+from numba.core.imputils import lower_builtin, lower_constant
+from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from . import _jit
@@ -171,45 +173,73 @@ def build_tile(context, builder, tile, element):
 # --------------------------------------------------------------------------- elementwise maths
 
 
+def _result(kinds):
+    """The type of an elementwise operation: the Tile, or else the Vec, among its operands."""
+    return next((k for k in kinds if isinstance(k, Tile)), None) or next(
+        (k for k in kinds if isinstance(k, Vec)), None
+    )
+
+
+def _map(emit, context, builder, shape, kinds, values):
+    """`emit` on each register of the operands, scalars broadcast."""
+    vec = shape.vec if isinstance(shape, Tile) else shape
+    vector_type = context.get_value_type(vec)
+    operands = [
+        v
+        if isinstance(k, (Vec, Tile))
+        else splat(builder, context.cast(builder, v, k, vec.dtype), vector_type)
+        for v, k in zip(values, kinds, strict=True)
+    ]
+    if isinstance(shape, Vec):
+        return emit(builder, *operands)
+
+    def element(r, c):
+        i = r * shape.vecs + c
+        registers = (
+            builder.extract_value(v, i) if isinstance(k, Tile) else v
+            for v, k in zip(operands, kinds, strict=True)
+        )
+        return emit(builder, *registers)
+
+    return build_tile(context, builder, shape, element)
+
+
 def elementwise(emit: Callable, name: str):
     """An operation on Vecs; Tiles are taken register by register and scalars broadcast."""
 
     def operation(typing_context, *args):
         args = args[0] if len(args) == 1 and isinstance(args[0], types.BaseTuple) else args
-        shape = next((a for a in args if isinstance(a, Tile)), None) or next(
-            a for a in args if isinstance(a, Vec)
-        )
-        vec = shape.vec if isinstance(shape, Tile) else shape
+        shape = _result(args)
 
         def codegen(context, builder, signature, llvm_args):
-            kinds = tuple(signature.args[0])
-            vector_type = context.get_value_type(vec)
-            values = []
-            for value, kind in zip(cgutils.unpack_tuple(builder, llvm_args[0]), kinds, strict=True):
-                if not isinstance(kind, (Vec, Tile)):
-                    value = splat(
-                        builder, context.cast(builder, value, kind, vec.dtype), vector_type
-                    )
-                values.append(value)
-            if isinstance(shape, Vec):
-                return emit(builder, *values)
-
-            def element(r, c):
-                i = r * shape.vecs + c
-                return emit(
-                    builder,
-                    *(
-                        builder.extract_value(v, i) if isinstance(k, Tile) else v
-                        for v, k in zip(values, kinds, strict=True)
-                    ),
-                )
-
-            return build_tile(context, builder, shape, element)
+            values = cgutils.unpack_tuple(builder, llvm_args[0])
+            return _map(emit, context, builder, shape, tuple(signature.args[0]), values)
 
         return shape(types.StarArgTuple(args)), codegen
 
     operation.__name__ = name
     return intrinsic(operation)
+
+
+def operator_of(function: Callable, emit: Callable) -> None:
+    """Give a Python operator its meaning for Vecs and Tiles.
+
+    By a typing template, not an overload: that would compile a function for every use.
+    """
+
+    @infer_global(function)
+    class Template(AbstractTemplate):
+        def generic(self, args, kws):
+            shape = _result(args)
+            return shape and shape(*args)
+
+    def lower(context, builder, signature, args):
+        return _map(emit, context, builder, signature.return_type, signature.args, args)
+
+    kinds = (Vec, Tile, types.Number)
+    for x, y in itertools.product(kinds, kinds):
+        if (x, y) != (types.Number, types.Number):
+            lower_builtin(function, x, y)(lower)
 
 
 def _clip(builder, x, low, high):
@@ -266,19 +296,10 @@ where_less = elementwise(
 )
 
 
-def _overload_operator(function, emit):
-    operation = elementwise(emit, function.__name__)
-
-    @_jit.overloads(function)
-    def impl(x, y):
-        if isinstance(x, (Vec, Tile)) or isinstance(y, (Vec, Tile)):
-            return lambda x, y: operation(x, y)
-
-
-_overload_operator(operator.add, lambda b, x, y: b.fadd(x, y))
-_overload_operator(operator.sub, lambda b, x, y: b.fsub(x, y))
-_overload_operator(operator.mul, lambda b, x, y: b.fmul(x, y))
-_overload_operator(operator.truediv, lambda b, x, y: b.fdiv(x, y))
+operator_of(operator.add, lambda b, x, y: b.fadd(x, y))
+operator_of(operator.sub, lambda b, x, y: b.fsub(x, y))
+operator_of(operator.mul, lambda b, x, y: b.fmul(x, y))
+operator_of(operator.truediv, lambda b, x, y: b.fdiv(x, y))
 
 
 @intrinsic
@@ -336,20 +357,19 @@ def apply(typing_context, function, *args):
 # -------------------------------------------------------------------------------------- memory
 
 
-@intrinsic
-def _advance(typing_context, pointer, i):
-    """`pointer` + `i` elements."""
+@infer_global(operator.add)
+class PointerAdd(AbstractTemplate):
+    """``p + i``, the pointer `i` elements on."""
 
-    def codegen(context, builder, signature, args):
-        return builder.gep(args[0], [args[1]])
+    def generic(self, args, kws):
+        pointer, i = args
+        if isinstance(pointer, types.CPointer) and isinstance(i, types.Integer):
+            return pointer(pointer, types.intp)
 
-    return pointer(pointer, types.intp), codegen
 
-
-@_jit.overloads(operator.add)
-def _pointer_add(pointer, i):
-    if isinstance(pointer, types.CPointer) and isinstance(i, types.Integer):
-        return lambda pointer, i: _advance(pointer, i)
+@lower_builtin(operator.add, types.CPointer, types.Integer)
+def _pointer_add(context, builder, signature, args):
+    return builder.gep(args[0], [args[1]])
 
 
 @intrinsic

@@ -12,6 +12,8 @@ of ``z_t = [x_t; 1; h_{t-1}]``.
 
 from __future__ import annotations
 
+from numba import int64
+
 from .._jit import kernel
 from ..cells import activate, activate_backward
 from ..losses import loss_and_gradient
@@ -255,10 +257,11 @@ def unpack_gradients(shape, grads, R, C, out):
 def block_gradients(cell, shape, sizes, buffers):
     """Back through time, adding to the gradients of W and V."""
     _, lanes = size(shape)
+    one = int64(1)  # a literal would compile weight_gradients once more
     z, da, panel, step, slot = buffers.z, buffers.da, buffers.panel, sizes.step, sizes.slot
     one_and_h = z + sizes.T * step + sizes.I * lanes
     weight_gradients(
-        shape, buffers.dv, sizes.O, 1 + sizes.H, buffers.logits, 0, one_and_h, 0, 1, panel
+        shape, buffers.dv, sizes.O, 1 + sizes.H, buffers.logits, slot, one_and_h, step, one, panel
     )
     last = sizes.T
     while last > 0:
