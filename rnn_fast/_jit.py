@@ -147,8 +147,8 @@ class Program:
     Parameters
     ----------
     module, factory : str
-        ``factory(dtype, *specialisation)`` in ``rnn_fast.<module>`` gives the kernel.  They are
-        named, not passed, so that a program from the cache imports neither them nor Numba.
+        ``factory(dtype, *specialisation)`` in `module` gives the function.  They are named, not
+        passed, so that a program from the cache imports neither them nor Numba.
     **arguments : str
         Name and kind of each argument: ``reals`` (pointer to the specialisation's dtype),
         ``doubles``, ``integers`` (pointer to int64), ``int`` (int64) or ``double``.
@@ -157,7 +157,7 @@ class Program:
     def __init__(self, module: str, factory: str, **arguments: str):
         self.module, self.factory, self.arguments = module, factory, arguments
         self._lock = threading.Lock()
-        self._functions: dict[tuple, Callable] = {}
+        self._functions: dict[tuple, Callable[..., None]] = {}
 
     def __call__(self, dtype: str, *specialisation: Any) -> Callable[..., None]:
         """The compiled function for reals of `dtype` ("float32" or "float64").
@@ -176,39 +176,34 @@ class Program:
         name = f"{self.module}.{self.factory}({', '.join(map(str, key))})"
         code = read_cache(name)
         if code is None:
-            code = self._compile(*key)
+            code = _target_machine().emit_object(self.llvm_module(*key))
             write_cache(name, code)
-        engine, address = _link(code)
-        kinds = [_KINDS[kind][0] for kind in self.arguments.values()]
-        function = ctypes.CFUNCTYPE(None, *kinds)(address)
-        function.engine = engine  # type: ignore[attr-defined]  # owns the code
-        return function
-
-    def _compile(self, dtype: str, *specialisation: Any) -> bytes:
-        return _target_machine().emit_object(self.llvm_module(dtype, *specialisation))
+        return link(code, self.arguments)
 
     def llvm_module(self, dtype: str, *specialisation: Any) -> Any:
-        """The optimised LLVM module, whose one entry is the function ``program``."""
-        from numba import types
-
-        module = importlib.import_module(f"{__package__}.{self.module}")
-        function = getattr(module, self.factory)(dtype, *specialisation)
-        real = getattr(types, dtype)
-        signature = types.void(*(_KINDS[kind][1](types, real) for kind in self.arguments.values()))
-        return _compile(function, signature)
+        """The optimised LLVM module."""
+        factory = getattr(importlib.import_module(self.module), self.factory)
+        return optimised(factory(dtype, *specialisation), dtype, self.arguments)
 
     def assembly(self, dtype: str, *specialisation: Any) -> str:
         """The machine code as text, to count loads and FMAs in."""
         return _target_machine().emit_assembly(self.llvm_module(dtype, *specialisation))
 
 
-def _compile(function: Callable, signature: Any) -> Any:
-    """The optimised LLVM module of `function` and all it calls, as one C function ``program``.
+def compiled(function: Callable, dtype: str, **arguments: str) -> Callable[..., None]:
+    """`function` with a C signature as a `Program` has it, compiled now and kept nowhere."""
+    return link(_target_machine().emit_object(optimised(function, dtype, arguments)), arguments)
+
+
+def optimised(function: Callable, dtype: str, arguments: dict[str, str]) -> Any:
+    """The LLVM module of `function` and all it calls, as one C function named ``program``.
 
     Numba would optimise and assemble every kernel on its own, and again in each caller.  Here the
-    kernels stay LLVM IR until all are linked, and one optimisation sees the whole program: cold
-    start halves, and no unused error path keeps a reference to the interpreter.
+    kernels stay LLVM IR until all are linked, and one optimisation sees the whole program: that
+    halves the cold start, and no unused error path keeps a reference to the interpreter.  What
+    is not marked ``inline`` stays a function, with registers of its own.
     """
+    from numba import types
     from numba.core.ccallback import CFunc
     from numba.core.codegen import JITCodeLibrary
     from numba.core.compiler_lock import global_compiler_lock
@@ -220,26 +215,26 @@ def _compile(function: Callable, signature: Any) -> Any:
                 self._final_module.link_in(library._get_module_for_linking(), preserve=True)
             self._finalized = True
 
+    signature = tuple(_KINDS[kind][1](types, getattr(types, dtype)) for kind in arguments.values())
+    options = {"nopython": True, "forceinline": True, **_POLICY}
+    entry = CFunc(function, (signature, types.void), {}, options)
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock:
         original, codegen._library_class = codegen._library_class, Library
         codegen.set_env = lambda name, env: None  # no code in memory, no environment to set
         try:
-            options = {"nopython": True, "forceinline": True, **_POLICY}
-            entry = CFunc(function, (signature.args, signature.return_type), {}, options)
-            compiled = entry._compile_uncached()
-            compiled.library._ensure_finalized()
+            result = entry._compile_uncached()
+            result.library._ensure_finalized()
         finally:
             codegen._library_class = original
             del codegen.set_env
-        module = compiled.library._final_module
-        name = compiled.fndesc.llvm_cfunc_wrapper_name
+        module = result.library._final_module
+        module.get_function(result.fndesc.llvm_cfunc_wrapper_name).name = "program"
         for each in module.functions:
-            if not each.is_declaration and each.name != name:
+            if not each.is_declaration and each.name != "program":
                 each.linkage = "internal"
-                if not any(b"alwaysinline" in a for a in each.attributes):
+                if not any(b"alwaysinline" in attribute for attribute in each.attributes):
                     each.add_function_attribute("noinline")
-        module.get_function(name).name = "program"
         passes, builder = codegen._module_pass_manager()
         passes.run(module, builder)
     outside = [
@@ -250,14 +245,17 @@ def _compile(function: Callable, signature: Any) -> Any:
     return module
 
 
-def _link(code: bytes) -> tuple[Any, int]:
-    """Put object code into memory: (its owner, address of ``program``)."""
+def link(code: bytes, arguments: dict[str, str]) -> Callable[..., None]:
+    """Put object code into memory and give its ``program`` as a Python function."""
     import llvmlite.binding as llvm
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine(), use_lmm=True)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return engine, engine.get_function_address("program")
+    kinds = [_KINDS[kind][0] for kind in arguments.values()]
+    function = ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address("program"))
+    function.engine = engine  # type: ignore[attr-defined]  # owns the code
+    return function
 
 
 # ---------------------------------------------------------------------------------- disk cache

@@ -17,7 +17,7 @@ from .layout import LOSSES, lane_layout, offsets, unit_layout
 
 SPACE = {"sizes": "integers", "offsets": "integers", "work": "reals"}
 LANE_EPOCH = _jit.Program(
-    "train",
+    "rnn_fast.train",
     "lane_epoch",
     **SPACE,
     x="reals",
@@ -36,7 +36,7 @@ LANE_EPOCH = _jit.Program(
     result="doubles",
 )
 UNIT_EPOCH = _jit.Program(
-    "train",
+    "rnn_fast.train",
     "unit_epoch",
     **SPACE,
     x="reals",
@@ -52,7 +52,7 @@ UNIT_EPOCH = _jit.Program(
     result="doubles",
 )
 PREDICTIONS = _jit.Program(
-    "train",
+    "rnn_fast.train",
     "predictions",
     **SPACE,
     x="reals",
@@ -63,7 +63,7 @@ PREDICTIONS = _jit.Program(
     out="reals",
 )
 UNIT_SEQUENCE = _jit.Program(
-    "train",
+    "rnn_fast.train",
     "unit_sequence",
     **SPACE,
     x="reals",

@@ -36,7 +36,8 @@ class LaneSizes(NamedTuple):
     chunk: int  # steps of the backward pass between weight gradients
     step: int  # from z_t to z_{t+1}
     slot: int  # from da_t to da_{t+1}
-    gradients: int  # in dw and dv together
+    dw: int  # numbers that accumulate the gradient of W
+    dv: int
 
 
 class LaneBuffers(NamedTuple):
@@ -125,7 +126,7 @@ def lane_layout(
     dw = gradient_size(Hp, S, lanes, vecs)
     dv = gradient_size(Op, 1 + H, lanes, vecs)
     buffers = LaneBuffers(
-        z=(T + 1) * step,
+        z=(T + 1) * step + (vecs - 1) * lanes,  # sums over odd columns read on to the next row
         da=(chunk + 1) * slot,
         logits=Op * lanes,
         targets=Y * lanes,
@@ -138,10 +139,10 @@ def lane_layout(
         w_backward=Hp * H,
         v_forward=Op * (1 + H),
         v_backward=Hp * O,
-        dw=round_up(dw, ALIGN),
+        dw=dw,
         dv=dv,
     )
-    return LaneSizes(T, I, H, O, Y, S, chunk, step, slot, buffers.dw + dv), buffers
+    return LaneSizes(T, I, H, O, Y, S, chunk, step, slot, dw, dv), buffers
 
 
 def unit_layout(

@@ -13,7 +13,6 @@ from .cells import CELLS
 from .layers.lanes import (
     batch_gradients,
     choose_samples,
-    clear,
     forward,
     load_inputs,
     pack_weights,
@@ -144,7 +143,6 @@ def unit_epoch(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callable:
         for b in range((n + batch - 1) // batch):
             here = min(batch, n - b * batch)
             turn_weights(sizes, buffers.w, buffers.wt)
-            clear(buffers.dw, sizes.parameters)
             for i in range(here):
                 sample = order[b * batch + i]
                 unit_forward(cell, sums, row, sizes, buffers, x + sample * sizes.T * sizes.I)
@@ -152,7 +150,7 @@ def unit_epoch(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callable:
                 result[0] += buffers.losses[0]
                 result[1] += buffers.hits[0]
                 unit_backward(cell, sums, row, sizes, buffers)
-                unit_gradients(square, sizes, buffers)
+                unit_gradients(square, sizes, buffers, i == 0)
             result[2] += here
             if not math.isfinite(result[0]):
                 break
@@ -187,10 +185,9 @@ def unit_sequence(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callab
             for o in range(sizes.O):
                 logits[o] = buffers.logits[o * L]
         else:
-            clear(buffers.dw, sizes.parameters)
             unit_loss(one, sizes, buffers, y, 1.0, loss)
             unit_backward(cell, sums, row, sizes, buffers)
-            unit_gradients(square, sizes, buffers)
+            unit_gradients(square, sizes, buffers, True)
             unpad(sizes, buffers.dw, gradients)
             n = sizes.H * sizes.S + sizes.O * (1 + sizes.H)
             sgd(parameters, gradients, gradients, n, learning_rate, 0.0)

@@ -285,7 +285,8 @@ def batch_gradients(cell, shape, sizes, buffers, data, order, n, loss, gradients
     _, lanes = size(shape)
     x, y, samples = data
     H, S, O = sizes.H, sizes.S, sizes.O  # noqa: E741
-    clear(buffers.dw, sizes.gradients)
+    clear(buffers.dw, sizes.dw)
+    clear(buffers.dv, sizes.dv)
     for first in range(0, n, lanes):
         here = min(lanes, n - first)
         choose_samples(shape, order + first, here, samples, buffers.weights, 1.0 / n)

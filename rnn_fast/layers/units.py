@@ -97,6 +97,7 @@ def prepare_units(sizes, buffers):
     clear(buffers.targets, sizes.Y * L)
     clear(buffers.logits, sizes.O * L)
     clear(buffers.w, sizes.parameters)
+    clear(buffers.dw, sizes.parameters)
     clear(buffers.velocity, sizes.parameters)
 
 
@@ -146,21 +147,26 @@ def unit_backward(cell, sums, row, sizes, buffers):
 
 
 @kernel
-def unit_gradients(square, sizes, buffers):
-    """dw, dv += gradients of W = sum over t of da_t z_t^T and of V = dlogits [1; h_T]^T."""
+def unit_gradients(square, sizes, buffers, fresh):
+    """dw, dv: gradients of W = sum over t of da_t z_t^T and of V = dlogits [1; h_T]^T.
+
+    Added to what stands there, unless `fresh`.
+    """
     rows, wide = size(square)
     T, ld, lead, Hp = sizes.T, sizes.ld, sizes.lead, sizes.Hp
     for u in range(0, Hp, rows):
         for k in range(0, ld, wide):
-            acc = load_tile(square, buffers.dw + u * ld + k, ld)
-            acc = product(acc, buffers.da + u, 1, Hp, buffers.z + k, ld, T)
-            store_tile(buffers.dw + u * ld + k, ld, acc)
+            dw = buffers.dw + u * ld + k
+            acc = zeros(square) if fresh else load_tile(square, dw, ld)
+            store_tile(dw, ld, product(acc, buffers.da + u, 1, Hp, buffers.z + k, ld, T))
     L = width(buffers.z)
     h, dv = buffers.z + T * ld, buffers.dw + Hp * ld
     for o in range(sizes.O):
         dlogit = fill(h, buffers.logits[o * L])
         for k in range(lead - L, ld, L):
-            store(dv + o * ld + k, fma(dlogit, load(h + k), load(dv + o * ld + k)))
+            at = dv + o * ld + k
+            old = fill(h, 0.0) if fresh else load(at)
+            store(at, fma(dlogit, load(h + k), old))
 
 
 @kernel
