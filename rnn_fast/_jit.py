@@ -22,7 +22,6 @@ import ctypes
 import functools
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import os
 import sys
@@ -277,11 +276,13 @@ def _settings() -> dict[str, str]:
 @functools.cache
 def stamp() -> str:
     """Everything that shapes the code of every program, as text."""
+    from importlib.metadata import version  # 40 ms that an import without a fit need not pay
+
     sources = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
         sources.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
         sources.update(file.read_bytes() + b"\0")
-    versions = {name: importlib.metadata.version(name) for name in ("numba", "llvmlite", "numpy")}
+    versions = {name: version(name) for name in ("numba", "llvmlite", "numpy")}
     return json.dumps(
         [sources.hexdigest(), sys.version, versions, target(), _settings()], sort_keys=True
     )

@@ -6,6 +6,7 @@ are C-contiguous and of the network's dtype.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 
 from . import _jit
 from .layout import LOSSES, lane_layout, offsets, unit_layout
+from .params import aligned
 
 SPACE = {"sizes": "integers", "offsets": "integers", "work": "reals"}
 LANE_EPOCH = _jit.Program(
@@ -108,14 +110,6 @@ class Epoch(NamedTuple):
     loss: float  #: mean over the samples visited
     correct: int  #: samples predicted right
     finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
-
-
-def aligned(n: int, dtype: Any) -> np.ndarray:
-    """`n` zeros on a 64-byte boundary: worth 10-20 % in the kernels, not promised by NumPy."""
-    item = np.dtype(dtype).itemsize
-    raw = np.zeros(n * item + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + n * item].view(dtype)
 
 
 # ------------------------------------------------------------------------------- work memory
@@ -240,7 +234,8 @@ def train_epoch(
         run(*data, batch_size, loss, parameters, velocity, *step)
     else:
         _lane_epoch(net, data, batch_size, parameters, np.empty_like(parameters), velocity, *step)
-    return Epoch(result[0] / result[2], int(result[1]), bool(np.isfinite(result[0])))
+    total, correct, visited = result.tolist()
+    return Epoch(total / visited, int(correct), math.isfinite(total))
 
 
 def loss_and_gradients(
@@ -293,27 +288,28 @@ class OnlineStep:
         self.net, self.parameters = net, parameters
         self.gradients = np.zeros_like(parameters)
         self.logits = np.zeros(net.output_size, net.dtype)
-        self.T = -1
+        self.T = 0
+        self._x = self._y = None  # arrays whose addresses are known
+        self._fixed = LOSSES.index(net.loss), *addresses(parameters, self.gradients)
+        (self._logits,) = addresses(self.logits)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Logits (O,) of x (T, I), which `backward` will need."""
-        if len(x) != self.T:
-            self._prepare(len(x))
-        self._run(*self._space, x.ctypes.data, 0, 0, *self._tail(0.0))
+        if x is not self._x:
+            if len(x) != self.T:
+                self._prepare(len(x))
+            self._x, self._x_address = x, x.ctypes.data
+        self._run(*self._space, self._x_address, 0, 0, *self._fixed, 0.0, self._logits)
         return self.logits.copy()
 
     def backward(self, y: np.ndarray, learning_rate: float) -> None:
         """A step of descent on the loss of the last sequence, given its target y."""
-        self._run(*self._space, 0, y.ctypes.data, 1, *self._tail(learning_rate))
+        if y is not self._y:
+            self._y, self._y_address = y, y.ctypes.data
+        self._run(*self._space, 0, self._y_address, 1, *self._fixed, learning_rate, self._logits)
 
     def _prepare(self, T: int) -> None:
         self.T = T
-        space = UnitSpace(self.net, T)
-        self._work = space
+        space = self._workspace = UnitSpace(self.net, T)
         self._run = UNIT_SEQUENCE(self.net.dtype.name, self.net.nonlinearity, *space.tile)
         self._space = addresses(space.sizes, space.offsets, space.work)
-        self._arrays = addresses(self.parameters, self.gradients)
-        self._out = addresses(self.logits)
-
-    def _tail(self, learning_rate: float) -> tuple[Any, ...]:
-        return (LOSSES.index(self.net.loss), *self._arrays, learning_rate, *self._out)

@@ -48,7 +48,7 @@ def loss_and_gradient(shape, loss, buffers, O):  # noqa: E741
 def binary_cross_entropy(logits, targets, weight, ld, O):  # noqa: E741
     """mean over o of max(z, 0) - z y + log1p(exp(-|z|)); gradient (sigmoid(z) - y) / O.
 
-    Right: every output is on its target's side of one half.
+    Right: every logit above 0 where its target is above 1/2, and else not.
     """
     value = fill(logits, 0.0)
     hit = fill(logits, 1.0)
@@ -58,7 +58,8 @@ def binary_cross_entropy(logits, targets, weight, ld, O):  # noqa: E741
         size_z = where_less(z, 0.0, -1.0 * z, z)
         value = value + (where_less(z, 0.0, 0.0, z) - z * y + log1p(exp(-1.0 * size_z)))
         store(logits + o * ld, (sigmoid(z) - y) * weight / O)
-        hit = where_less(0.0, z * (y - 0.5), hit, 0.0)
+        wrong_if_low = where_less(0.5, y, hit, 0.0)  # the target is 1
+        hit = where_less(0.0, z, wrong_if_low, hit - wrong_if_low)
     return value / O, hit
 
 

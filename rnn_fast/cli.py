@@ -1,0 +1,261 @@
+"""The command line: ``rnn-fast train`` and ``rnn-fast predict``.
+
+Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
+input; 130 interrupted.  Results go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from . import DivergedError, SimpleRNN, __version__, load
+from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, InputError, generated, own, read_arrays
+
+# ------------------------------------------------------------------------------------ arguments
+
+
+def number(kind: Callable[[str], float], low: float, high: float = np.inf) -> Callable:
+    """An argparse type: a number of `kind` with ``low <= value < high``."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not low <= value < high:
+            limit = f"below {high:g}" if high < np.inf else "finite"
+            raise argparse.ArgumentTypeError(f"must be at least {low:g} and {limit}; got {text}")
+        return value
+
+    parse.__name__ = kind.__name__  # argparse says: "invalid int value: 'x'"
+    return parse
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(
+        prog="rnn-fast", description="Train recurrent networks on a CPU, compiled from end to end."
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add_train(commands.add_parser)
+    add_predict(commands.add_parser)
+    return top
+
+
+def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    """The options of ``train``."""
+    command = add_parser(
+        "train",
+        help="train a network, on your data or on a generated experiment",
+        description="Train a simple RNN by stochastic gradient descent. Without --data the "
+        "sequences are generated: standard-normal steps, labelled by whether their sum is "
+        "positive.",
+        epilog="The very first run compiles the network's code; later runs load what it kept.",
+    )
+    command.set_defaults(run=train)
+
+    def option(name: str, kind: Any, metavar: str, text: str, default: Any = None) -> None:
+        choices = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
+        text += "" if default is None else " (default: %(default)s)"
+        group.add_argument(name, metavar=metavar, default=default, help=text, **choices)
+
+    count = number(int, 1)
+    group = command.add_argument_group("data")
+    option("--data", Path, "FILE.npz", "arrays X (N, T, I) and y, one per sequence")
+    held = f"share of --data held out, at random, to test on (default: {TEST_FRACTION})"
+    option("--test-fraction", number(float, 0, 1), "F", held)
+    option("--samples", count, "N", f"sequences to generate (default: {SAMPLES})")
+    option("--length", count, "T", f"steps of each (default: {LENGTH})")
+    group = command.add_argument_group("network")
+    option("--hidden", count, "H", "units", 32)
+    option("--nonlinearity", ("tanh", "relu"), "F", "of the units, tanh or relu", "tanh")
+    losses = "bce, cross_entropy (softmax) or mse (default: bce for y of 0 and 1, cross_entropy "
+    losses += "for other integers, mse for real numbers)"
+    option("--loss", ("bce", "cross_entropy", "mse"), "LOSS", losses)
+    option("--dtype", ("float32", "float64"), "D", "float32 or float64", "float32")
+    group = command.add_argument_group("training")
+    option("--epochs", count, "N", "passes over the data", 10)
+    option("--batch-size", count, "B", "sequences per update", 1)
+    option("--learning-rate", number(float, 0), "LR", "step size", 0.01)
+    option("--momentum", number(float, 0, 1), "M", "share of the last step in the next", 0.0)
+    option("--seed", number(int, 0), "S", "for weights, order, split and generated data", 0)
+    group = command.add_argument_group("output")
+    option("--save", Path, "FILE", "write the trained network, as safetensors")
+    group.add_argument("--quiet", action="store_true", help="print errors only")
+
+
+def add_predict(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    """The options of ``predict``."""
+    command = add_parser(
+        "predict",
+        help="apply a saved network",
+        description="Print, as CSV, one line per sequence: its class and probabilities, or the "
+        "values of a network trained for mean squared error.",
+    )
+    command.set_defaults(run=predict)
+    add = command.add_argument
+    add("model", type=Path, metavar="MODEL", help="what train --save wrote")
+    add("data", type=Path, metavar="DATA.npz", help="array X (N, T, I)")
+    output = "write a .csv file, or an .npz file of arrays class and probability, or value"
+    add("--output", type=Path, metavar="FILE", help=output)
+
+
+# ------------------------------------------------------------------------------------- commands
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work is done and not after it."""
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a directory")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, report, save."""
+    if args.save:
+        check_writable(args.save)
+    X, y, test, loss, outputs = own(args) if args.data else generated(args)
+    _, T, features = X.shape
+    model = SimpleRNN(
+        features,
+        args.hidden,
+        outputs,
+        nonlinearity=args.nonlinearity,
+        loss=loss,
+        dtype=args.dtype,
+        seed=args.seed,
+        learning_rate=args.learning_rate,
+    )
+
+    def say(text: str) -> None:
+        if not args.quiet:
+            print(text, flush=True)
+
+    source = args.data or "is the sum of standard-normal numbers positive?"
+    say(f"{model!r}\nlearning from {np.sum(~test)} sequences of {T} steps of {features}: {source}")
+    before = model.evaluate(X, y)  # all in one piece, so that an error names the user's own index
+    say(f"untrained: {measures(before)}")
+    try:
+        history = model.fit(
+            X[~test],
+            y[~test],
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            momentum=args.momentum,
+            verbose=0 if args.quiet else 2,
+        )
+    except KeyboardInterrupt:
+        if args.save:
+            model.save(args.save)
+            say(f"stopped early; what was learned is in {args.save}")
+        raise
+    speeds = history.sequences_per_second
+    say(
+        f"throughput: {np.median(speeds[1:] or speeds):,.0f} sequences/s; training took "
+        f"{sum(history.seconds):.3g} s (a first run compiles, later ones load what it kept)"
+    )
+    if test.any():
+        say(f"{np.sum(test)} held-out sequences: {measures(model.evaluate(X[test], y[test]))}")
+        one = np.flatnonzero(test)[:1]
+        say(f"one prediction: {prediction(model, X[one])}; the truth is {y[one][0]}")
+    if args.save:
+        model.save(args.save)
+        say(f"saved: {args.save}")
+
+
+def measures(values: dict[str, float]) -> str:
+    """Loss and accuracy in words."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def prediction(model: SimpleRNN, X: np.ndarray) -> str:
+    """What `model` says of the one sequence in `X`, in words."""
+    said = str(np.round(model.predict(X)[0], 4))
+    if model.loss == "mse":
+        return said
+    probability = np.round(model.predict_proba(X)[0], 4)
+    if model.loss == "cross_entropy":
+        return f"class {said}, with probability {probability.max()!s}"
+    return f"class {said}, as the probability of 1 is {probability!s}"
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Apply a saved model and print or write what it says."""
+    if args.output:
+        if args.output.suffix not in (".csv", ".npz"):
+            raise InputError(f"--output {args.output}: the name must end in .csv or .npz")
+        check_writable(args.output)
+    try:
+        model = load(args.model)
+    except OSError as error:
+        raise InputError(f"{args.model}: {error.strerror or error}") from None
+    (X,) = read_arrays(args.data, "X")
+    said: dict[str, Any] = {"value" if model.loss == "mse" else "class": model.predict(X)}
+    if model.loss != "mse":
+        said["probability"] = model.predict_proba(X)
+    if args.output is None:
+        write_csv(sys.stdout, said)
+    elif args.output.suffix == ".csv":
+        with open(args.output, "w", encoding="utf-8") as file:
+            write_csv(file, said)
+    else:
+        np.savez(args.output, **said)
+
+
+def write_csv(file: IO[str], arrays: dict[str, np.ndarray]) -> None:
+    """A line of names, then one line per sequence; an array of k columns is name_0 .. name_k-1."""
+    names: list[str] = []
+    formats: list[str] = []
+    for name, array in arrays.items():
+        columns = array.shape[1] if array.ndim > 1 else 1
+        names += [name] if columns == 1 else [f"{name}_{i}" for i in range(columns)]
+        digits = {4: "%.9g", 8: "%.17g"}[array.itemsize]  # enough to read back the same number
+        formats += [digits if array.dtype.kind == "f" else "%d"] * columns
+    table = np.column_stack(list(arrays.values()))
+    np.savetxt(file, table, formats, delimiter=",", header=",".join(names), comments="")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        The exit code; wrong usage raises SystemExit(2) instead, as argparse does.
+    """
+    args = parser().parse_args(argv)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError as error:
+        return fail(f"out of memory: {error}", 1)
+    except (DivergedError, OSError) as error:
+        return fail(str(error), 1)
+    except (ValueError, TypeError) as error:
+        return fail(str(error), 2)
+    return 0
+
+
+def fail(message: str, code: int) -> int:
+    """Say on one line what went wrong; returns `code`."""
+    print("rnn-fast: error:", " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,98 @@
+"""The sequences of the command line: an .npz file's, or those of the tutorial's experiment."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from argparse import Namespace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+SAMPLES, LENGTH = 1000, 10  #: of the generated experiment; it is tested on as many fresh ones
+TEST_FRACTION = 0.2
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used."""
+
+
+class Data(NamedTuple):
+    """Sequences, and what a network for them must be."""
+
+    X: np.ndarray  # (N, T, I)
+    y: np.ndarray  # (N,) or (N, O)
+    test: np.ndarray  # (N,) bool: which are held out
+    loss: str
+    outputs: int
+
+
+def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """The arrays `names` of an .npz file; pickled objects are refused."""
+    try:
+        with open(path, "rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise InputError(f"{path}: not an .npz file, as numpy.savez writes it")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                missing = [name for name in names if name not in file]
+                if missing:
+                    raise InputError(
+                        f"{path}: no array {missing[0]}; it holds {', '.join(file) or 'nothing'}"
+                    )
+                return [np.asarray(file[name]) for name in names]
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise InputError(f"{path}: holds Python objects, which are not read") from None
+        raise InputError(f"{path}: damaged ({error})") from None
+
+
+def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
+    """The loss that labels or values `y` call for, unless given, and the outputs it needs."""
+    columns = int(np.prod(y.shape[1:]))
+    whole = y.dtype.kind in "biu"
+    if loss is None:
+        binary = y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())
+        loss = "bce" if binary else "cross_entropy" if whole and columns == 1 else "mse"
+        if loss == "cross_entropy" and not 0 <= y.min() <= y.max() < len(y):
+            raise InputError(
+                f"y: integers from {y.min()} to {y.max()}; classes count from 0, "
+                "and for values there is --loss mse"
+            )
+    elif loss == "cross_entropy" and not (whole and y.size and y.min() >= 0):
+        raise InputError("y: cross_entropy needs integer classes, counted from 0")
+    return loss, int(y.max()) + 1 if loss == "cross_entropy" else columns
+
+
+def generated(args: Namespace) -> Data:
+    """The tutorial's experiment: standard-normal steps, labelled by the sign of their sum."""
+    if args.test_fraction is not None:
+        raise InputError("--test-fraction goes with --data; generated tests are fresh sequences")
+    N = args.samples or SAMPLES
+    rng = np.random.default_rng(args.seed)
+    X = rng.standard_normal((N + SAMPLES, args.length or LENGTH, 1))
+    y = (X.sum((1, 2)) > 0).astype(np.int64)
+    return Data(X, y, np.arange(len(X)) >= N, *infer(y, args.loss))
+
+
+def own(args: Namespace) -> Data:
+    """The user's arrays, split at random into those to learn from and those to test on."""
+    if args.samples or args.length:
+        raise InputError("--samples and --length are for generated sequences, not for --data")
+    X, y = read_arrays(args.data, "X", "y")
+    if X.ndim != 3:
+        hint = "; one feature per step is X[:, :, None]" if X.ndim == 2 else ""
+        raise InputError(f"{args.data}: X has shape {X.shape}, not (N, T, I){hint}")
+    if y.ndim == 0 or len(X) != len(y):
+        raise InputError(f"{args.data}: X {X.shape} and y {y.shape} are not of the same length")
+    share = TEST_FRACTION if args.test_fraction is None else args.test_fraction
+    held = max(1, round(share * len(X))) if share else 0
+    if held >= len(X):
+        raise InputError(f"{args.data}: of {len(X)} sequences none is left to learn from")
+    test = np.random.default_rng(args.seed).permutation(len(X)) < held
+    return Data(X, y, test, *infer(y, args.loss))

@@ -1,0 +1,26 @@
+"""The errors of the package that have a name of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .history import History
+
+
+class DivergedError(ArithmeticError):
+    """Training left the finite numbers; the model is as it was before the epoch that failed.
+
+    Attributes
+    ----------
+    history : History or None
+        The epochs before it.
+    """
+
+    def __init__(self, message: str, history: History | None = None) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+class ModelFileError(ValueError):
+    """A file is not a model that this version reads, or it is damaged."""

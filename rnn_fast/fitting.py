@@ -1,0 +1,140 @@
+"""The loop over epochs: order, one compiled call, what went wrong, what to report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import checks, compute, params, settings
+from .errors import DivergedError
+from .history import History, progress
+
+OPTIMIZERS = ("sgd",)
+
+
+class Plan(NamedTuple):
+    """How to train; checked values."""
+
+    epochs: int
+    batch_size: int | None  # None for all
+    learning_rate: float
+    momentum: float
+    shuffle: bool
+    verbose: bool | int | None
+
+
+def plan(
+    epochs: Any,
+    batch_size: Any,
+    learning_rate: Any,
+    optimizer: Any,
+    momentum: Any,
+    shuffle: Any,
+    verbose: Any,
+) -> Plan:
+    """Check the arguments of `Model.fit`; raise TypeError or ValueError."""
+    settings.choice("optimizer", optimizer, OPTIMIZERS)
+    if verbose not in (None, 0, 1, 2):
+        raise ValueError(f"verbose must be None, False, True or 2; got {verbose!r}")
+    return Plan(
+        epochs=settings.whole("epochs", epochs, least=0),
+        batch_size=None if batch_size is None else settings.whole("batch_size", batch_size),
+        learning_rate=settings.rate("learning_rate", learning_rate),
+        momentum=settings.rate("momentum", momentum, below=1),
+        shuffle=bool(shuffle),
+        verbose=verbose,
+    )
+
+
+def train(
+    net: compute.Network,
+    parameters: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    plan: Plan,
+    generator: np.random.Generator,
+    validate: Callable[[], dict[str, float]] | None,
+) -> History:
+    """Train in place, from a velocity of zero.
+
+    Parameters
+    ----------
+    net : Network
+        The architecture.
+    parameters : ndarray, (P,)
+        Written.
+    x, y : ndarray, (N, T, I) and (N, O) or (N, 1)
+        As `checks` returns them.
+    plan : Plan
+        How to train.
+    generator : Generator
+        Draws the order of each epoch.
+    validate : callable or None
+        Measures the model after an epoch: its ``loss`` and, of a classifier, its ``accuracy``.
+
+    Raises
+    ------
+    DivergedError
+        The loss or a parameter is no longer finite.
+    """
+    velocity = params.aligned(parameters.size, net.dtype)
+    batch_size = min(plan.batch_size or len(x), len(x))
+    history = History.begin(classifies=net.loss != "mse", validates=validate is not None)
+    with progress(plan.epochs, plan.verbose) as show:
+        for _ in range(plan.epochs):
+            order = generator.permutation(len(x)) if plan.shuffle else np.arange(len(x))
+            start = perf_counter()
+            with _finite_or_restored(parameters):
+                epoch = compute.train_epoch(
+                    net,
+                    x,
+                    y,
+                    order.astype(np.int64, copy=False),
+                    batch_size,
+                    parameters,
+                    velocity,
+                    plan.learning_rate,
+                    plan.momentum,
+                )
+                if not (epoch.finite and checks.all_finite(parameters)):
+                    raise _diverged(plan, history)
+            seconds = perf_counter() - start
+            measures = validate() if validate else {}
+            history.append(
+                loss=float(epoch.loss),
+                accuracy=epoch.correct / len(x),
+                seconds=seconds,
+                sequences_per_second=len(x) / seconds,
+                **{f"val_{name}": value for name, value in measures.items()},
+            )
+            show(history)
+    return history
+
+
+@contextmanager
+def _finite_or_restored(parameters: np.ndarray) -> Iterator[None]:
+    """Whatever ends an epoch early, a KeyboardInterrupt say, leave finite parameters behind.
+
+    They are those of the last update, unless training diverged or they are no longer finite: then
+    those from before the epoch.
+    """
+    before = parameters.copy()
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, DivergedError) or not checks.all_finite(parameters):
+            parameters[:] = before
+        raise
+
+
+def _diverged(plan: Plan, history: History) -> DivergedError:
+    return DivergedError(
+        f"training diverged in epoch {len(history) + 1} of {plan.epochs}: the loss or a parameter "
+        "is no longer finite. The parameters are those from before that epoch; a learning rate "
+        f"smaller than {plan.learning_rate:g} may help",
+        history,
+    )

@@ -1,0 +1,112 @@
+"""The validation border of settings: sizes, rates, choices, the seed.
+
+Each function takes the argument's name, for the message, and returns a plain Python value.
+A bool is never taken for a number; NumPy's numbers are as good as Python's.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int of at least `least`.
+
+    Raises
+    ------
+    TypeError
+        Not an integer: 3.0 is not one either.
+    ValueError
+        Too small.
+    """
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer; got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}; got {number}")
+    return number
+
+
+def rate(name: str, value: Any, below: float = math.inf) -> float:
+    """`value` as a float with ``0 <= value < below``.
+
+    Raises
+    ------
+    TypeError
+        Not a real number.
+    ValueError
+        Out of range, NaN included.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number; got {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:  # an int or a fraction beyond float64
+        number = math.inf
+    if not 0 <= number < below:
+        allowed = f"in [0, {below:g})" if below < math.inf else "finite and not negative"
+        raise ValueError(f"{name} must be {allowed}; got {value!r}")
+    return number
+
+
+def choice(name: str, value: Any, options: Collection[str]) -> str:
+    """`value`, which must be one of `options`.
+
+    Raises
+    ------
+    TypeError
+        Not a string.
+    ValueError
+        Another string.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string; got {value!r}")
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}; got {value!r}")
+    return value
+
+
+def real_dtype(value: Any) -> np.dtype:
+    """`value` as the dtype of a model, float32 or float64.
+
+    Raises
+    ------
+    TypeError
+        No dtype at all; None is not taken for one.
+    ValueError
+        Another dtype.
+    """
+    try:
+        if value is None:
+            raise TypeError
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64; got {value!r}") from None
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be float32 or float64; got {dtype}")
+    return DTYPES[DTYPES.index(dtype)]
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """`seed` as `numpy.random.default_rng` takes it; a Generator is used itself, not copied.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As raised there.
+    """
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"seed: {error}") from None

@@ -1,0 +1,312 @@
+"""The command line, run in this process but for the ends that only a process has."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnn_fast
+from rnn_fast.cli import main
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run a command; gives (exit code, standard output, standard error)."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # argparse
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Write arrays to a new .npz file; gives its path."""
+
+    def write(**arrays) -> Path:
+        path = tmp_path / f"data{len(list(tmp_path.iterdir()))}.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return write
+
+
+def sequences(n: int, T: int = 6, features: int = 1) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((n, T, features))
+
+
+SIGN = (sequences(40).sum((1, 2)) > 0).astype(int)
+
+
+def refused(result: tuple[int, str, str], *words: str) -> None:
+    """`result` is exit code 2 and one line of error with `words` in it."""
+    code, out, err = result
+    assert code == 2, err
+    assert out == "" and err.startswith("rnn-fast: error: ") and err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+# ---------------------------------------------------------------------------------------- train
+
+
+def test_the_tutorials_experiment(cli):
+    code, out, err = cli("train")
+    assert code == 0
+    epochs = re.findall(r"epoch (\d+)/10: loss [\d.]+, accuracy [\d.]+, [\d,]+ sequences/s", err)
+    assert epochs == [str(i) for i in range(1, 11)]
+    held_out = re.search(r"1000 held-out sequences: loss ([\d.]+), accuracy ([\d.]+)", out)
+    assert held_out and float(held_out[1]) < 0.3 and float(held_out[2]) > 0.88
+    assert "first run compiles" in out
+    assert re.search(r"throughput: [\d,]+ sequences/s", out)
+    assert re.search(r"one prediction: class [01], as .* [\d.]+; the truth is [01]\n", out)
+
+
+def test_same_seed_same_model(cli, tmp_path):
+    files = [tmp_path / name for name in "abc"]
+    for file, seed in zip(files, (1, 1, 2), strict=True):
+        code, out, err = cli(
+            *("train", "--samples", 50, "--length", 4, "--epochs", 2, "--hidden", 5),
+            *("--seed", seed, "--save", file, "--quiet"),
+        )
+        assert (code, out, err) == (0, "", "")
+    a, b, c = (rnn_fast.load(file).Whh for file in files)
+    assert (a == b).all() and (a != c).any()
+
+
+def test_options_reach_the_model(cli, tmp_path):
+    file = tmp_path / "model"
+    code, *_ = cli(
+        *("train", "--samples", 30, "--epochs", 1, "--hidden", 7, "--nonlinearity", "relu"),
+        *("--dtype", "float64", "--batch-size", 8, "--momentum", 0.5, "--learning-rate", 0.125),
+        *("--loss", "mse", "--save", file),
+    )
+    model = rnn_fast.load(file)
+    assert code == 0 and model.hidden_size == 7 and model.nonlinearity == "relu"
+    assert model.dtype == np.float64 and model.loss == "mse" and model.learning_rate == 0.125
+
+
+@pytest.mark.parametrize(
+    ("y", "arguments", "loss", "outputs"),
+    [
+        (SIGN, (), "bce", 1),
+        (SIGN.astype(float)[:, None], (), "bce", 1),
+        (SIGN > 0, (), "bce", 1),
+        (np.stack([SIGN, 1 - SIGN, SIGN], 1), (), "bce", 3),
+        (np.arange(40) % 4, (), "cross_entropy", 4),
+        (np.arange(40, dtype=np.uint8)[:, None] % 3, (), "cross_entropy", 3),
+        (SIGN, ("--loss", "cross_entropy"), "cross_entropy", 2),
+        (np.linspace(-1, 1, 40), (), "mse", 1),
+        (np.linspace(-1, 1, 80).reshape(40, 2), (), "mse", 2),
+        (np.arange(40) - 5, ("--loss", "mse"), "mse", 1),
+    ],
+)
+def test_what_y_calls_for(cli, npz, tmp_path, y, arguments, loss, outputs):
+    file = tmp_path / "model"
+    data = npz(X=sequences(40), y=y)
+    code, out, err = cli("train", "--data", data, "--epochs", 1, "--save", file, *arguments)
+    assert code == 0, err
+    model = rnn_fast.load(file)
+    assert (model.loss, model.output_size, model.input_size) == (loss, outputs, 1)
+    assert "learning from 32 sequences of 6 steps" in out and "8 held-out sequences" in out
+
+
+def test_nothing_held_out(cli, npz):
+    data = npz(X=sequences(40), y=SIGN)
+    code, out, _ = cli("train", "--data", data, "--epochs", 1, "--test-fraction", 0)
+    assert code == 0 and "learning from 40 sequences" in out and "held-out" not in out
+
+
+def test_digits_row_by_row(cli, npz, tmp_path):
+    datasets = pytest.importorskip("sklearn.datasets")
+    digits = datasets.load_digits()
+    data, file = npz(X=digits.images / 16, y=digits.target), tmp_path / "digits"
+    code, out, _ = cli("train", "--data", data, "--epochs", 15, "--hidden", 48, "--save", file)
+    held_out = re.search(r"359 held-out sequences: loss [\d.]+, accuracy ([\d.]+)", out)
+    assert code == 0 and held_out and float(held_out[1]) > 0.93
+    code, out, _ = cli("predict", file, data)
+    lines = [line.split(",") for line in out.splitlines()]
+    assert code == 0 and lines[0] == ["class", *(f"probability_{i}" for i in range(10))]
+    said = np.array([int(line[0]) for line in lines[1:]])
+    assert np.mean(said == digits.target) > 0.95
+
+
+# -------------------------------------------------------------------------------------- predict
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A saved model for each loss, all for two features."""
+    folder = tmp_path_factory.mktemp("models")
+    for loss, outputs in (("bce", 1), ("bce", 2), ("cross_entropy", 3), ("mse", 1), ("mse", 2)):
+        model = rnn_fast.SimpleRNN(2, 5, outputs, loss=loss, seed=0)
+        model.save(folder / f"{loss}{outputs}")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["bce1", "bce2", "cross_entropy3", "mse1", "mse2"])
+def test_predictions_come_out_whole(cli, npz, models, tmp_path, name):
+    X = sequences(9, 4, 2)
+    model, data = rnn_fast.load(models / name), npz(X=X)
+    expected = {"value": model.predict(X)}
+    if model.loss != "mse":
+        expected = {"class": model.predict(X), "probability": model.predict_proba(X)}
+
+    assert cli("predict", models / name, data, "--output", tmp_path / "out.npz") == (0, "", "")
+    with np.load(tmp_path / "out.npz") as out:
+        assert sorted(out) == sorted(expected)
+        for key in out:
+            np.testing.assert_array_equal(out[key], expected[key])
+
+    code, printed, _ = cli("predict", models / name, data)
+    assert code == 0
+    assert cli("predict", models / name, data, "--output", tmp_path / "out.csv") == (0, "", "")
+    assert (tmp_path / "out.csv").read_text() == printed
+    table = np.loadtxt(printed.splitlines()[1:], delimiter=",", ndmin=2, dtype=model.dtype)
+    np.testing.assert_array_equal(table, np.column_stack(list(expected.values())))
+    assert len(printed.splitlines()[0].split(",")) == table.shape[1]
+
+
+# ------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"x": sequences(9), "y": np.ones(9)}, ["no array X", "it holds x, y"]),
+        ({"X": sequences(9)}, ["no array y"]),
+        ({"X": sequences(9)[:, :, 0], "y": np.ones(9)}, ["X has shape (9, 6)", "X[:, :, None]"]),
+        ({"X": sequences(9), "y": np.ones(8)}, ["(9, 6, 1)", "(8,)"]),
+        ({"X": sequences(9), "y": np.float64(1)}, ["y ()"]),
+        ({"X": sequences(1), "y": np.ones(1)}, ["none is left"]),
+        ({"X": sequences(0), "y": np.ones(0)}, ["none is left"]),
+        ({"X": sequences(9, 0), "y": np.ones(9)}, ["(9, 0, 1)"]),
+        ({"X": sequences(9) + 1j, "y": np.ones(9)}, ["X", "complex"]),
+        ({"X": sequences(9), "y": np.array(list("abcdefghi"))}, ["y", "<U1"]),
+        ({"X": sequences(9), "y": np.arange(9) - 1}, ["from -1 to 7", "--loss mse"]),
+        ({"X": sequences(9), "y": np.arange(9) * 10}, ["from 0 to 80", "--loss mse"]),
+        ({"X": np.array([[[None]]]), "y": np.ones(1)}, ["Python objects"]),
+        ({"X": sequences(9), "y": np.array([None] * 9)}, ["Python objects"]),
+    ],
+)
+def test_unfit_arrays(cli, npz, arrays, words):
+    refused(cli("train", "--quiet", "--data", npz(**arrays)), *words)
+
+
+def test_the_index_of_a_nan_is_the_users(cli, npz):
+    X = sequences(40)
+    X[31, 2, 0] = np.nan
+    refused(cli("train", "--quiet", "--data", npz(X=X, y=SIGN)), "X[31, 2, 0]")
+
+
+def test_unreadable_data(cli, npz, tmp_path):
+    sound = npz(X=sequences(40), y=SIGN).read_bytes()
+    bad = tmp_path / "bad.npz"
+    refused(cli("train", "--data", tmp_path / "none.npz"), "none.npz", "No such file")
+    refused(cli("train", "--data", tmp_path), "directory")
+    for content in (b"", b"X,y\n1,2\n", sound[:-1], sound[: len(sound) // 2]):
+        bad.write_bytes(content)
+        refused(cli("train", "--data", bad), "not an .npz file")
+    bad.write_bytes(sound[:200] + bytes([sound[200] ^ 1]) + sound[201:])
+    refused(cli("train", "--data", bad), "damaged")
+    with zipfile.ZipFile(bad, "w") as archive:
+        archive.writestr("X", "no array")
+        archive.writestr("y", "nor this")
+    refused(cli("train", "--data", bad), "X has shape ()")
+    np.save(tmp_path / "array.npy", SIGN)
+    refused(cli("train", "--data", tmp_path / "array.npy"), "not an .npz file")
+
+
+def test_unwritable_results_are_refused_at_once(cli, npz, models, tmp_path):
+    missing = tmp_path / "none" / "model"
+    refused(cli("train", "--save", missing), "cannot write", str(missing))
+    refused(cli("train", "--save", tmp_path), "cannot write", "directory")
+    data = npz(X=sequences(9, 4, 2))
+    refused(cli("predict", models / "bce1", data, "--output", tmp_path / "a.txt"), ".csv or .npz")
+    refused(cli("predict", models / "bce1", data, "--output", missing.with_suffix(".csv")), "none")
+
+
+def test_unfit_models(cli, npz, models, tmp_path):
+    data = npz(X=sequences(9))
+    refused(cli("predict", tmp_path / "none", data), "none", "No such file")
+    refused(cli("predict", data, data), str(data))
+    refused(cli("predict", models / "bce1", data), "X", "(9, 6, 1)")
+    damaged = bytearray((models / "bce1").read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / "damaged").write_bytes(damaged)
+    refused(cli("predict", tmp_path / "damaged", data), "damaged")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("train", "--hidden", "0"),
+        ("train", "--hidden", "2.5"),
+        ("train", "--learning-rate", "nan"),
+        ("train", "--learning-rate", "inf"),
+        ("train", "--momentum", "1"),
+        ("train", "--loss", "hinge"),
+        ("train", "--seed", "-1"),
+        ("predict", "model"),
+    ],
+)
+def test_wrong_usage(cli, arguments):
+    code, out, err = cli(*arguments)
+    assert code == 2 and out == "" and err.startswith("usage: rnn-fast")
+
+
+def test_options_that_exclude_each_other(cli, npz):
+    data = npz(X=sequences(40), y=SIGN)
+    refused(cli("train", "--data", data, "--samples", 5), "--samples")
+    refused(cli("train", "--test-fraction", 0.5), "--test-fraction")
+
+
+# ------------------------------------------------------------------------------------- failures
+
+
+def test_divergence_is_reported(cli, npz, tmp_path):
+    data = npz(X=1e3 * sequences(40), y=1e3 * sequences(40)[:, 0, 0])
+    file = tmp_path / "model"
+    code, _, err = cli(
+        *("train", "--data", data, "--learning-rate", 1e6, "--nonlinearity", "relu"),
+        *("--save", file, "--quiet"),
+    )
+    assert code == 1 and "diverged" in err and err.count("\n") == 1
+    assert not file.exists()
+
+
+def test_interrupted_training_is_kept(cli, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rnn_fast.SimpleRNN, "fit", interrupted)
+    code, out, err = cli("train", "--save", tmp_path / "model")
+    assert code == 130 and "stopped early" in out and "interrupted" in err
+    assert rnn_fast.load(tmp_path / "model").hidden_size == 32
+
+
+def test_as_a_process(npz, models):
+    command = [sys.executable, "-m", "rnn_fast"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"rnn-fast {rnn_fast.__version__}\n"
+    data = npz(X=sequences(20_000, 1, 2))
+    reading, writing = os.pipe()
+    os.close(reading)  # a reader that has gone
+    with os.fdopen(writing, "w") as pipe:
+        done = subprocess.run(
+            [*command, "predict", models / "bce1", data], stdout=pipe, stderr=subprocess.PIPE
+        )
+    assert (done.returncode, done.stderr) == (0, b"")

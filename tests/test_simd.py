@@ -1,0 +1,136 @@
+"""Every tile operation, at every tile shape, against NumPy, with a forbidden page behind."""
+
+import guarded
+import numpy as np
+import pytest
+
+from rnn_fast import _jit, simd
+from rnn_fast.layers.lanes import product
+from rnn_fast.layers.units import combine
+
+DTYPES = ["float32", "float64"]
+TILES = [(4, 2), (5, 2), (8, 1), (10, 1), (1, 1), (2, 4)]
+
+
+def lanes(dtype):
+    return _jit.vector_bytes() // np.dtype(dtype).itemsize
+
+
+def address(*arrays):
+    return [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arrays]
+
+
+def random(dtype, *shape, seed=0):
+    return guarded.copy(np.random.default_rng(seed).standard_normal(shape).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "vecs"), TILES)
+def test_product(dtype, rows, vecs):
+    shape, wide = simd.Shape(dtype, rows, vecs), vecs * lanes(dtype)
+
+    def program(a, lda, step, b, ldb, K, out, ldo):
+        acc = simd.load_tile(shape, out, ldo)
+        simd.store_tile(out, ldo, product(acc, a, lda, step, b, ldb, K))
+
+    run = _jit.compiled(
+        program,
+        dtype,
+        a="reals",
+        lda="int",
+        step="int",
+        b="reals",
+        ldb="int",
+        K="int",
+        out="reals",
+        ldo="int",
+    )
+    for K in range(0, 2 * rows + 2):
+        a, b, out = (random(dtype, *s) for s in ((rows, max(K, 1)), (max(K, 1), wide), (rows, wide)))
+        expected = out.astype(float) + a[:, :K].astype(float) @ b[:K]
+        run(*address(a, a.shape[1], 1, b, wide, K, out, wide))
+        np.testing.assert_allclose(out, expected, rtol=0, atol=40 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("sums", "vecs"), [(8, 1), (4, 2), (2, 4)])
+def test_combine(dtype, sums, vecs):
+    partial, row = simd.Shape(dtype, sums, vecs), simd.Shape(dtype, 1, vecs)
+    wide = vecs * lanes(dtype)
+
+    def program(a, b, K, out):
+        simd.store_tile(out, 0, combine(partial, row, a, 1, b, wide, K))
+
+    run = _jit.compiled(program, dtype, a="reals", b="reals", K="int", out="reals")
+    for K in range(1, 2 * sums + 2):
+        a, b, out = random(dtype, K), random(dtype, K, wide, seed=1), random(dtype, wide)
+        run(*address(a, b, K, out))
+        expected = a.astype(float) @ b
+        np.testing.assert_allclose(out, expected, rtol=0, atol=40 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "vecs"), TILES)
+def test_dots_and_total(dtype, rows, vecs):
+    shape, L = simd.Shape(dtype, rows, vecs), lanes(dtype)
+
+    def program(a, b, out):
+        simd.store_tile(out, vecs * L, simd.dots(simd.zeros(shape), a, L, b, L))
+        for i in range(rows * vecs):
+            out[i] = simd.total(simd.load(out + i * L))
+
+    run = _jit.compiled(program, dtype, a="reals", b="reals", out="reals")
+    a, b, out = random(dtype, rows, L), random(dtype, vecs, L, seed=1), random(dtype, rows, vecs, L)
+    run(*address(a, b, out))
+    expected = a.astype(float) @ b.T
+    got = out.ravel()[: rows * vecs].reshape(rows, vecs)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=40 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_transpose_and_gather(dtype):
+    L = lanes(dtype)
+
+    def program(a, order, lda, out, gathered):
+        simd.transpose(a, lda, out, L)
+        simd.gather_transpose(a, order, lda, gathered, L)
+
+    run = _jit.compiled(
+        program, dtype, a="reals", order="integers", lda="int", out="reals", gathered="reals"
+    )
+    a, out, gathered = random(dtype, L, L), random(dtype, L, L), random(dtype, L, L)
+    order = guarded.copy(np.random.default_rng(0).permutation(L))
+    run(*address(a, order, L, out, gathered))
+    np.testing.assert_array_equal(out, a.T)
+    np.testing.assert_array_equal(gathered, a[order].T)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_elementwise(dtype):
+    L = lanes(dtype)
+    tiny = 1e-31 if dtype == "float32" else 1e-291
+
+    def program(a, b, out):
+        x, y = simd.load(a), simd.load(b)
+        simd.store(out, x + y)
+        simd.store(out + L, (x - 2.0) * y)
+        simd.store(out + 2 * L, 1.0 / y)
+        simd.store(out + 3 * L, simd.clip(x, -0.5, 0.5))
+        simd.store(out + 4 * L, simd.flush(x * tiny))
+        simd.store(out + 5 * L, simd.where_less(x, y, x, 7.0))
+        simd.store(out + 6 * L, simd.copysign(simd.absolute(x), y))
+
+    run = _jit.compiled(program, dtype, a="reals", b="reals", out="reals")
+    a, b, out = random(dtype, L), random(dtype, L, seed=1), random(dtype, 7, L)
+    a[-1] = np.nan
+    run(*address(a, b, out))
+    expected = [
+        a + b,
+        (a - 2) * b,
+        1 / b,
+        np.clip(a, -0.5, 0.5),
+        np.where(np.isnan(a), np.nan, 0),
+        np.where(a < b, a, 7),
+        np.copysign(np.abs(a), b),
+    ]
+    np.testing.assert_allclose(out, expected, rtol=2 * np.finfo(dtype).eps)
