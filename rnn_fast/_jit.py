@@ -222,7 +222,7 @@ def optimised(function: Callable, dtype: str, arguments: dict[str, str]) -> Any:
         original, codegen._library_class = codegen._library_class, Library
         codegen.set_env = lambda name, env: None  # no code in memory, no environment to set
         try:
-            result = entry._compile_uncached()
+            result = entry._compile_uncached()  # type: ignore[attr-defined]
             result.library._ensure_finalized()
         finally:
             codegen._library_class = original

@@ -95,7 +95,7 @@ class Network(NamedTuple):
     @property
     def n_parameters(self) -> int:
         """Length of the flat vector: W (H, I + 1 + H) and V (O, 1 + H), see `layout`."""
-        H, O = self.hidden_size, self.output_size  # noqa: E741
+        H, O = self.hidden_size, self.output_size
         return H * (self.input_size + 1 + H) + O * (1 + H)
 
     @property
@@ -145,11 +145,9 @@ class LaneSpace(Workspace):
         self.tile = rows, vecs = lane_tile(net, batch)
         lanes = vecs * vector_lanes(net)
         slot = -(-net.hidden_size // rows) * rows * lanes
-        I, H, O = net.input_size, net.hidden_size, net.output_size  # noqa: E741
+        I, H, O = net.input_size, net.hidden_size, net.output_size
         chunk = max(1, min(T, 64, 65536 // (slot * net.dtype.itemsize)))
-        super().__init__(
-            net, lane_layout(T, I, H, O, net.target_size, chunk, rows, vecs, lanes)
-        )
+        super().__init__(net, lane_layout(T, I, H, O, net.target_size, chunk, rows, vecs, lanes))
         self.samples = np.zeros(lanes, np.int64)
 
 
@@ -162,11 +160,12 @@ class UnitSpace(Workspace):
         while vecs < 4 and vecs * lanes < net.hidden_size:
             vecs *= 2
         self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
-        I, H, O = net.input_size, net.hidden_size, net.output_size  # noqa: E741
+        I, H, O = net.input_size, net.hidden_size, net.output_size
         super().__init__(net, unit_layout(T, I, H, O, net.target_size, vecs, lanes))
 
 
 def vector_lanes(net: Network) -> int:
+    """Numbers in a vector register."""
     return _jit.vector_bytes() // net.dtype.itemsize
 
 
@@ -248,7 +247,17 @@ def loss_and_gradients(
     return result[0] / len(x)
 
 
-def _lane_epoch(net, data, batch, parameters, gradients, velocity, learning_rate, momentum, result):
+def _lane_epoch(
+    net: Network,
+    data: tuple[np.ndarray, np.ndarray, np.ndarray, int],
+    batch: int,
+    parameters: np.ndarray,
+    gradients: np.ndarray,
+    velocity: np.ndarray | None,
+    learning_rate: float,
+    momentum: float,
+    result: np.ndarray,
+) -> None:
     """`LANE_EPOCH`, without updates if `velocity` is None."""
     space = _spaces.get(LaneSpace, net, data[0].shape[1], batch)
     space.program(LANE_EPOCH)(
@@ -289,7 +298,8 @@ class OnlineStep:
         self.gradients = np.zeros_like(parameters)
         self.logits = np.zeros(net.output_size, net.dtype)
         self.T = 0
-        self._x = self._y = None  # arrays whose addresses are known
+        self._x: np.ndarray | None = None  # arrays whose addresses are known
+        self._y: np.ndarray | None = None
         self._fixed = LOSSES.index(net.loss), *addresses(parameters, self.gradients)
         (self._logits,) = addresses(self.logits)
 

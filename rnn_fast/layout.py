@@ -28,9 +28,9 @@ class LaneSizes(NamedTuple):
     """
 
     T: int  # steps
-    I: int  # noqa: E741  inputs
+    I: int
     H: int  # hidden units
-    O: int  # noqa: E741  outputs
+    O: int
     Y: int  # numbers in a sample's target
     S: int  # I + 1 + H, the height of z_t
     chunk: int  # steps of the backward pass between weight gradients
@@ -70,9 +70,9 @@ class UnitSizes(NamedTuple):
     """
 
     T: int
-    I: int  # noqa: E741
+    I: int
     H: int
-    O: int  # noqa: E741
+    O: int
     Y: int
     S: int  # I + 1 + H
     lead: int  # room for x and 1, whole vectors
@@ -103,17 +103,20 @@ def round_up(n: int, step: int) -> int:
 
 
 def gradient_size(n_rows: int, n_columns: int, lanes: int, vecs: int) -> int:
-    """Elements that accumulate the gradient of a matrix: whole panels of `lanes` columns and, for
-    the first ``n_columns % lanes`` columns, one vector register per weight."""
+    """Elements that accumulate the gradient of a matrix.
+
+    Whole panels of `lanes` columns and, for the first ``n_columns % lanes`` columns, one vector
+    register per weight.
+    """
     rest = n_columns % lanes
     return n_rows * (n_columns - rest) + n_rows * round_up(rest, vecs) * (lanes // vecs)
 
 
 def lane_layout(
     T: int,
-    I: int,  # noqa: E741
+    I: int,
     H: int,
-    O: int,  # noqa: E741
+    O: int,
     Y: int,
     chunk: int,
     rows: int,
@@ -147,9 +150,9 @@ def lane_layout(
 
 def unit_layout(
     T: int,
-    I: int,  # noqa: E741
+    I: int,
     H: int,
-    O: int,  # noqa: E741
+    O: int,
     Y: int,
     vecs: int,
     lanes: int,

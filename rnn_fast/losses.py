@@ -15,7 +15,7 @@ BCE, CROSS_ENTROPY, MSE = range(len(LOSSES))
 
 
 @kernel
-def loss_and_gradient(shape, loss, buffers, O):  # noqa: E741
+def loss_and_gradient(shape, loss, buffers, O):
     """Loss of one block of samples; the gradient by the logits takes their place.
 
     Parameters
@@ -45,7 +45,7 @@ def loss_and_gradient(shape, loss, buffers, O):  # noqa: E741
 
 
 @kernel(inline=True)
-def binary_cross_entropy(logits, targets, weight, ld, O):  # noqa: E741
+def binary_cross_entropy(logits, targets, weight, ld, O):
     """mean over o of max(z, 0) - z y + log1p(exp(-|z|)); gradient (sigmoid(z) - y) / O.
 
     Right: every logit above 0 where its target is above 1/2, and else not.
@@ -64,7 +64,7 @@ def binary_cross_entropy(logits, targets, weight, ld, O):  # noqa: E741
 
 
 @kernel(inline=True)
-def cross_entropy(logits, label, weight, ld, O):  # noqa: E741
+def cross_entropy(logits, label, weight, ld, O):
     """log(sum over o of exp(z_o)) - z_label; gradient softmax(z) - onehot(label).
 
     Right: the label's logit is the largest.
@@ -88,7 +88,7 @@ def cross_entropy(logits, label, weight, ld, O):  # noqa: E741
 
 
 @kernel(inline=True)
-def squared_error(logits, targets, weight, ld, O):  # noqa: E741
+def squared_error(logits, targets, weight, ld, O):
     """mean over o of (z - y)**2; gradient 2 (z - y) / O."""
     value = fill(logits, 0.0)
     for o in range(O):

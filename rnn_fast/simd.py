@@ -71,6 +71,8 @@ class Shape:
 
 
 class ShapeType(types.Type):
+    """Numba's type of a `Shape`."""
+
     def __init__(self, shape: Shape):
         self.shape = shape
         self.tile = Tile(Vec(shape.dtype), shape.rows, shape.vecs)
@@ -97,12 +99,16 @@ marker_type(ShapeType)
 
 @register_model(Vec)
 class VecModel(models.PrimitiveModel):
+    """A Vec is an LLVM vector."""
+
     def __init__(self, dmm, ty):
         super().__init__(dmm, ty, ir.VectorType(dmm.lookup(ty.dtype).get_value_type(), ty.n))
 
 
 @register_model(Tile)
 class TileModel(models.PrimitiveModel):
+    """A Tile is an LLVM array of vectors."""
+
     def __init__(self, dmm, ty):
         vector = dmm.lookup(ty.vec).get_value_type()
         super().__init__(dmm, ty, ir.ArrayType(vector, ty.rows * ty.vecs))
@@ -138,6 +144,7 @@ def integers(vector_type):
 
 
 def constant(vector_type, value):
+    """`value` in every lane, at compile time."""
     return ir.Constant(vector_type, [value] * vector_type.count)
 
 
@@ -153,11 +160,13 @@ def address(builder, pointer, *terms):
 
 
 def load_vector(builder, pointer, vector_type):
+    """The vector at `pointer`, which need not be aligned."""
     size = 4 if isinstance(vector_type.element, ir.FloatType) else 8
     return builder.load(builder.bitcast(pointer, vector_type.as_pointer()), align=size)
 
 
 def store_vector(builder, vector, pointer):
+    """Write `vector` at `pointer`, which need not be aligned."""
     size = 4 if isinstance(vector.type.element, ir.FloatType) else 8
     builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=size)
 
@@ -367,7 +376,7 @@ def apply(typing_context, function, *args):
 class PointerAdd(AbstractTemplate):
     """``p + i``, the pointer `i` elements on."""
 
-    def generic(self, args, kws):
+    def generic(self, args, kws):  # noqa: D102
         pointer, i = args
         if isinstance(pointer, types.CPointer) and isinstance(i, types.Integer):
             return pointer(pointer, types.intp)
@@ -597,9 +606,7 @@ def sum_rows(typing_context, tile, row_shape):
 
     def codegen(context, builder, signature, args):
         def element(_, c):
-            terms = [
-                builder.extract_value(args[0], r * tile.vecs + c) for r in range(tile.rows)
-            ]
+            terms = [builder.extract_value(args[0], r * tile.vecs + c) for r in range(tile.rows)]
             while len(terms) > 1:
                 pairs = [builder.fadd(x, y) for x, y in zip(terms[::2], terms[1::2])]  # noqa: B905
                 terms = pairs + terms[len(pairs) * 2 :]
@@ -662,4 +669,3 @@ def gather_transpose(typing_context, source, order, lds, to, ldt):
         return context.get_dummy_value()
 
     return types.void(source, order, types.intp, to, types.intp), codegen
-

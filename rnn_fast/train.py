@@ -56,8 +56,9 @@ def lane_epoch(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable:
         momentum,
         result,
     ):
-        """Visit samples ``order[:n]``, `batch` at a time, with an update after each batch unless
-        `n_parameters` is 0.
+        """Visit samples ``order[:n]``, `batch` at a time, with an update after each batch.
+
+        None if `n_parameters` is 0.
 
         result : [sum of losses, samples predicted right, samples visited]; a loss that is not
         finite ends the epoch before its update.
@@ -112,10 +113,10 @@ def predictions(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable
     return program
 
 
-def unit_epoch(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callable:
+def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
     """Training on one sample at a time, or on very few, units in lanes."""
     cell = CELLS[nonlinearity]
-    sums, row = Shape(dtype, sums, vecs), Shape(dtype, 1, vecs)
+    sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
     square, one = Shape(dtype, 8, 1), Shape(dtype, 1, 1)
 
     def program(
@@ -154,26 +155,26 @@ def unit_epoch(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callable:
             result[2] += here
             if not math.isfinite(result[0]):
                 break
-            sgd(
-                buffers.w, buffers.dw, buffers.velocity, sizes.parameters, learning_rate, momentum
-            )
+            sgd(buffers.w, buffers.dw, buffers.velocity, sizes.parameters, learning_rate, momentum)
         unpad(sizes, buffers.w, parameters)
         unpad(sizes, buffers.velocity, velocity)
 
     return program
 
 
-def unit_sequence(dtype: str, nonlinearity: str, sums: int, vecs: int) -> Callable:
+def unit_sequence(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
     """One sequence: forward, or backward with an update."""
     cell = CELLS[nonlinearity]
-    sums, row = Shape(dtype, sums, vecs), Shape(dtype, 1, vecs)
+    sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
     square, one = Shape(dtype, 8, 1), Shape(dtype, 1, 1)
 
     def program(
         sizes, offsets, work, x, y, learn, loss, parameters, gradients, learning_rate, logits
     ):
-        """Without `learn`: logits (O,) of x (T, I).  With it: the gradient by `parameters` of the
-        loss of the sequence last run forward, and a step of descent."""
+        """Logits (O,) of the sequence x (T, I), if not `learn`.
+
+        Else: the gradient of the loss of the sequence last run forward, and a step of descent.
+        """
         sizes = load_sizes(UnitSizes, sizes)
         buffers = load_buffers(UnitBuffers, work, offsets)
         L = width(x)

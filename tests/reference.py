@@ -6,15 +6,23 @@ package: ``x (B, T, I)``, ``Wxh (H, I)``, ``Whh (H, H)``, ``bh (H,)``, ``Why (O,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 Params = dict[str, Array]
 
-ACTIVATIONS = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0.0)}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0.0),
+}
 # Both derivatives can be written with the activation's own value h; relu'(0) = 0, as in PyTorch.
-DERIVATIVES = {"tanh": lambda h: 1.0 - h * h, "relu": lambda h: (h > 0.0).astype(float)}
+DERIVATIVES: dict[str, Callable[[Array], Array]] = {
+    "tanh": lambda h: 1.0 - h * h,
+    "relu": lambda h: (h > 0.0).astype(float),
+}
 
 
 def random_params(

@@ -46,7 +46,9 @@ def test_product(dtype, rows, vecs):
         ldo="int",
     )
     for K in range(0, 2 * rows + 2):
-        a, b, out = (random(dtype, *s) for s in ((rows, max(K, 1)), (max(K, 1), wide), (rows, wide)))
+        a, b, out = (
+            random(dtype, *s) for s in ((rows, max(K, 1)), (max(K, 1), wide), (rows, wide))
+        )
         expected = out.astype(float) + a[:, :K].astype(float) @ b[:K]
         run(*address(a, a.shape[1], 1, b, wide, K, out, wide))
         np.testing.assert_allclose(out, expected, rtol=0, atol=40 * np.finfo(dtype).eps)

@@ -20,6 +20,8 @@ class Cell:
 
 
 class CellType(types.Type):
+    """Numba's type of a `Cell`."""
+
     def __init__(self, cell: Cell):
         self.nonlinearity = cell.nonlinearity
         super().__init__(f"Cell({cell.nonlinearity})")

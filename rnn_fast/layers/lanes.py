@@ -67,7 +67,7 @@ def pack_backward(shape, matrix, ld, R, C, out):
 @kernel
 def pack_weights(shape, sizes, buffers, parameters):
     """W and V, each packed for the product forward and the one backward."""
-    H, O, S = sizes.H, sizes.O, sizes.S  # noqa: E741
+    H, O, S = sizes.H, sizes.O, sizes.S
     V = parameters + H * S
     pack_forward(shape, parameters, H, S, buffers.w_forward)
     pack_backward(shape, parameters + (S - H), S, H, H, buffers.w_backward)
@@ -91,6 +91,7 @@ def prepare(shape, sizes, buffers):
 
 @kernel
 def clear(p, n):
+    """Write n zeros."""
     for i in range(n):
         p[i] = 0.0
 
@@ -108,7 +109,7 @@ def choose_samples(shape, order, n, samples, weights, weight):
 def load_inputs(shape, sizes, buffers, x, samples):
     """Sequences ``x[samples[lane]]`` (T, I) into the x rows of z."""
     _, lanes = size(shape)
-    I, n = sizes.I, sizes.T * sizes.I  # noqa: E741
+    I, n = sizes.I, sizes.T * sizes.I
     L = width(x)
     whole = n - n % L
     square = buffers.square
@@ -160,7 +161,7 @@ def forward(cell, shape, sizes, buffers):
 def backward(cell, shape, sizes, buffers, first, last):
     """da_t for first <= t < last, into slots 0, 1, ...; the slot behind them holds da_last."""
     rows, lanes = size(shape)
-    H, O = sizes.H, sizes.O  # noqa: E741
+    H, O = sizes.H, sizes.O
     for t in range(last - 1, first - 1, -1):
         h_t = buffers.z + (t + 1) * sizes.step + (sizes.S - H) * lanes
         da_t = buffers.da + (t - first) * sizes.slot
@@ -268,7 +269,16 @@ def block_gradients(cell, shape, sizes, buffers):
         first = max(0, last - sizes.chunk)
         backward(cell, shape, sizes, buffers, first, last)
         weight_gradients(
-            shape, buffers.dw, sizes.H, sizes.S, da, slot, z + first * step, step, last - first, panel
+            shape,
+            buffers.dw,
+            sizes.H,
+            sizes.S,
+            da,
+            slot,
+            z + first * step,
+            step,
+            last - first,
+            panel,
         )
         behind = da + min(sizes.chunk, first) * slot  # where the next chunk looks for da_last
         for i in range(slot):
@@ -284,7 +294,7 @@ def batch_gradients(cell, shape, sizes, buffers, data, order, n, loss, gradients
     """
     _, lanes = size(shape)
     x, y, samples = data
-    H, S, O = sizes.H, sizes.S, sizes.O  # noqa: E741
+    H, S, O = sizes.H, sizes.S, sizes.O
     clear(buffers.dw, sizes.dw)
     clear(buffers.dv, sizes.dv)
     for first in range(0, n, lanes):

@@ -108,7 +108,7 @@ def prepare_units(sizes, buffers):
 def unit_forward(cell, sums, row, sizes, buffers, x):
     """h_t = f(W z_t) for the sequence x (T, I); logits = V [1; h_T]."""
     _, wide = size(row)
-    I, ld, lead, Hp = sizes.I, sizes.ld, sizes.lead, sizes.Hp  # noqa: E741
+    I, ld, lead, Hp = sizes.I, sizes.ld, sizes.lead, sizes.Hp
     first = lead - 1 - I
     for t in range(sizes.T):
         for i in range(I):

@@ -1,0 +1,68 @@
+"""Training once everything is compiled: the tutorial's workload and a grid of mini-batches."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from rnn_fast import SimpleRNN
+
+
+def data(samples: int, steps: int, features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences of standard-normal steps, labelled by the sign of their sum."""
+    X = np.random.default_rng(0).standard_normal((samples, steps, features))
+    return X, (X.sum((1, 2)) > 0).astype(np.int64)
+
+
+class Tutorial:
+    """1000 sequences of 10 steps, hidden 32, 10 epochs of per-sample SGD: 10,000 updates."""
+
+    params = ("float32", "float64")
+    param_names = ("dtype",)
+    number, warmup_time = 1, 0.0  # a new model each time, warmed in `setup`
+    repeat = (5, 30, 5.0)
+    timeout = 120
+
+    def setup(self, dtype: str) -> None:
+        X, self.y = data(1000, 10, 1)
+        self.X = X.astype(dtype)
+        self.model = SimpleRNN(1, 32, dtype=dtype, seed=0)
+        self.model.fit(self.X[:2], self.y[:2], epochs=1, batch_size=1, verbose=False)
+
+    def time_fit(self, dtype: str) -> None:
+        self.model.fit(self.X, self.y, epochs=10, batch_size=1, verbose=False)
+
+
+class MiniBatch:
+    """One epoch of four steps, at the sizes on which speed is claimed and at odd ones."""
+
+    sizes: ClassVar = {
+        "B32 T50 I8 H32": (32, 50, 8, 32),
+        "B256 T50 I8 H32": (256, 50, 8, 32),
+        "B32 T50 I8 H64": (32, 50, 8, 64),
+        "B256 T50 I8 H64": (256, 50, 8, 64),
+        "B256 T100 I8 H128": (256, 100, 8, 128),
+        "B128 T100 I32 H256": (128, 100, 32, 256),
+        "B50 T200 I2 H50": (50, 200, 2, 50),
+        "B64 T50 I3 H10": (64, 50, 3, 10),
+        "B64 T50 I1 H5": (64, 50, 1, 5),
+        "B7 T31 I3 H17": (7, 31, 3, 17),
+    }
+    params = (tuple(sizes), ("float32", "float64"))
+    param_names = ("size", "dtype")
+    number, warmup_time = 1, 0.0
+    repeat = (5, 50, 2.0)
+    timeout = 120
+    steps = 4
+
+    def setup(self, size: str, dtype: str) -> None:
+        B, T, I, H = self.sizes[size]
+        X, self.y = data(self.steps * B, T, I)
+        self.X = X.astype(dtype)
+        self.model = SimpleRNN(I, H, dtype=dtype, seed=0)
+        self.epoch(B)
+
+    def epoch(self, B: int) -> None:
+        self.model.fit(self.X, self.y, epochs=1, batch_size=B, shuffle=False, verbose=False)
+
+    def time_four_steps(self, size: str, dtype: str) -> None:
+        self.epoch(self.sizes[size][0])

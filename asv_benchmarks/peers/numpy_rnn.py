@@ -1,0 +1,111 @@
+"""NumPy: the tutorial's class made right, as a good NumPy programmer would write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from . import Params, Runner
+
+LEARNING_RATE = 0.01
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """Return ``1 / (1 + exp(-z))`` without overflow."""
+    return np.exp(-np.logaddexp(0, -z))
+
+
+class SimpleRNN:
+    """The tutorial's interface: `forward` one sequence, then `backward` its label, which learns.
+
+    Parameters
+    ----------
+    input_size, hidden_size, output_size : int
+        I, H and O.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        draw = np.random.default_rng().standard_normal
+        self.Wxh = draw((hidden_size, input_size)) * np.sqrt(1 / input_size)
+        self.Whh = draw((hidden_size, hidden_size)) * np.sqrt(1 / hidden_size)
+        self.Why = draw((output_size, hidden_size)) * np.sqrt(1 / hidden_size)
+        self.bh = np.zeros((hidden_size, 1))
+        self.by = np.zeros((output_size, 1))
+        self.learning_rate = LEARNING_RATE
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Return the probabilities (O, 1) for one sequence x (T, I, 1)."""
+        T = len(x)
+        self.x = x[:, :, 0]
+        self.hs = np.zeros((T + 1, len(self.Whh)), self.Whh.dtype)
+        a = self.x @ self.Wxh.T + self.bh.T  # the inputs of all steps in one product
+        for t in range(T):
+            np.tanh(a[t] + self.Whh @ self.hs[t], out=self.hs[t + 1])
+        self.p = sigmoid(self.Why @ self.hs[T, :, None] + self.by)
+        return self.p
+
+    def backward(self, y: np.ndarray) -> None:
+        """Take one SGD step on the binary cross-entropy of the last `forward` and y (O, 1)."""
+        dz = (self.p - y) / len(self.p)
+        slope = 1 - self.hs[1:] ** 2
+        da = np.empty_like(slope)
+        dh = (self.Why.T @ dz)[:, 0]
+        for t in reversed(range(len(da))):
+            np.multiply(dh, slope[t], out=da[t])
+            dh = da[t] @ self.Whh
+        self.Why -= self.learning_rate * (dz @ self.hs[-1:])
+        self.by -= self.learning_rate * dz
+        self.Wxh -= self.learning_rate * (da.T @ self.x)  # all steps in one product again
+        self.Whh -= self.learning_rate * (da.T @ self.hs[:-1])
+        self.bh -= self.learning_rate * da.sum(axis=0)[:, None]
+
+
+def tutorial_runners(
+    params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
+) -> dict[str, Runner]:
+    """Return the tutorial's loop over samples; see the package."""
+    model = SimpleRNN(x.shape[2], len(params["bh"]), y.shape[1])
+    model.learning_rate = learning_rate
+    for name, value in params.items():
+        setattr(model, name, value[:, None].copy() if value.ndim == 1 else value.copy())
+    return {"NumPy": script(model, x, y)}
+
+
+def script(model: Any, x: np.ndarray, y: np.ndarray) -> Runner:
+    """Return the tutorial's loop for any model with its interface; x (N, T, I), y (N, O)."""
+    samples = list(zip(x[..., None], y[..., None], strict=True))
+
+    def run() -> Mapping[str, Any]:
+        for sample, label in samples:
+            model.forward(sample)
+            model.backward(label)
+        return {name: getattr(model, name) for name in ("Wxh", "Whh", "bh", "Why", "by")}
+
+    return run
+
+
+def loss_and_gradients(params: Params, x: np.ndarray, y: np.ndarray) -> tuple[float, Params]:
+    """Return the mean loss and its gradients, in the dtype of the arguments."""
+    Wxh, Whh, bh, Why, by = (params[name] for name in ("Wxh", "Whh", "bh", "Why", "by"))
+    B, T, _ = x.shape
+    hs = np.zeros((T + 1, B, len(bh)), x.dtype)
+    for t in range(T):
+        hs[t + 1] = np.tanh(x[:, t] @ Wxh.T + hs[t] @ Whh.T + bh)
+    z = hs[T] @ Why.T + by
+    loss = np.mean(np.logaddexp(0, z) - y * z)
+
+    dz = (sigmoid(z) - y) / z.size
+    da = np.empty_like(hs[1:])
+    dh = dz @ Why
+    for t in reversed(range(T)):
+        da[t] = dh * (1 - hs[t + 1] ** 2)
+        dh = da[t] @ Whh
+    return float(loss), {
+        "Wxh": np.einsum("tbh,bti->hi", da, x, optimize=True),
+        "Whh": np.einsum("tbh,tbk->hk", da, hs[:-1], optimize=True),
+        "bh": da.sum(axis=(0, 1)),
+        "Why": dz.T @ hs[T],
+        "by": dz.sum(axis=0),
+    }
