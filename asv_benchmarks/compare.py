@@ -1,7 +1,7 @@
 """Time rnn_fast beside PyTorch, JAX, NumPy and this machine's own matrix product.
 
 Everything runs in one process on one core, and in turns: round after round each contender does
-an epoch or so, so that a slow moment of the machine meets all of them. Before it is timed, each
+an epoch or more, so that a slow moment of the machine meets all of them. Before it is timed, each
 must compute the same loss, the same gradients, and after an epoch the same parameters.
 
     python asv_benchmarks/compare.py --rows tutorial,'h64*' --json figures.json
@@ -36,6 +36,7 @@ import numpy as np  # isort: skip
 
 PEERS = {"PyTorch": "torch_rnn", "JAX": "jax_rnn", "NumPy": "numpy_rnn"}
 GEMM = 1024
+SHORTEST = 0.02  # seconds that are timed at once
 STATISTICS = {"least": min, "median": median}
 COLUMNS = {"ms/update": (10, 4), "GFLOP/s": (8, 1), "of gemm": (8, 2), "of best peer": (8, 2)}
 
@@ -51,7 +52,8 @@ class Contender:
     run: Callable[[], Any]
     updates: int
     flop: int  # of one update
-    seconds: list[float] = field(default_factory=list)
+    calls: int = 1  # that are timed together
+    seconds: list[float] = field(default_factory=list)  # of a call
 
     def per_update(self, statistic: str = "least") -> float:
         """Return the seconds that an update takes."""
@@ -68,9 +70,23 @@ def interleave(contenders: list[Contender], rounds: int, clock: Clock) -> float:
     for _ in range(rounds):
         for contender in contenders:
             start = clock()
-            contender.run()
-            contender.seconds.append(clock() - start)
+            for _ in range(contender.calls):
+                contender.run()
+            contender.seconds.append((clock() - start) / contender.calls)
     return (process_time() - busy) / (perf_counter() - wall)
+
+
+def fastest(contenders: list[Contender], keep: int, clock: Clock) -> list[Contender]:
+    """Return the best few after a short trial, each made to take at least about SHORTEST.
+
+    Else the least time would favour whoever needs a good moment of the machine only briefly.
+    """
+    interleave(contenders, rounds=2, clock=clock)
+    contenders = sorted(contenders, key=Contender.per_update)[:keep]
+    for contender in contenders:
+        contender.calls = max(1, round(SHORTEST / min(contender.seconds)))
+        contender.seconds.clear()
+    return contenders
 
 
 # --- who takes part -------------------------------------------------------------------------------
@@ -115,7 +131,7 @@ class Ours:
         return 1 - sum(history.seconds) / (perf_counter() - start)
 
 
-def our_contenders(problem: Problem) -> list[Contender]:
+def our_contenders(problem: Problem, clock: Clock) -> list[Contender]:
     """Return `fit`, and for single samples also the tutorial's script; checked and warm."""
     row, ours = problem.row, Ours(problem)
     checks.check_gradients("rnn_fast", ours.model.loss_and_gradients, problem)
@@ -132,7 +148,7 @@ def our_contenders(problem: Problem) -> list[Contender]:
         script = numpy_rnn.script(Ours(problem).model, problem.x[:, 0], problem.y[:, 0])
         checks.check_parameters(name, script(), expected, problem)
         found.append(Contender(name, "rnn_fast script", script, row.updates, row.flop))
-    return found
+    return fastest(found, len(found), clock)
 
 
 def peer_contenders(
@@ -147,12 +163,7 @@ def peer_contenders(
     for name, run in ways.items():
         checks.check_parameters(name, run(), expected, problem)
     found = [Contender(name, family, run, row.updates, row.flop) for name, run in ways.items()]
-    if len(found) > keep:
-        interleave(found, rounds=3, clock=clock)
-        found = sorted(found, key=Contender.per_update)[:keep]
-        for contender in found:
-            contender.seconds.clear()
-    return found
+    return fastest(found, keep, clock)
 
 
 def runners(peer: ModuleType, problem: Problem) -> Mapping[str, Runner]:
@@ -270,7 +281,7 @@ def main() -> int:
         print(f"\n{name}: B={row.B} T={row.T} I={row.I} H={row.H} {row.dtype}")
         print(f"  {row.updates} updates an epoch, {options.rounds} rounds", flush=True)
         try:
-            found = [] if options.only_peers else our_contenders(problem)
+            found = [] if options.only_peers else our_contenders(problem, clock)
             for family, peer in peers.items():
                 found += peer_contenders(family, peer, problem, clock)
         except checks.WrongResultError as error:

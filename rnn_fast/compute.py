@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _jit
-from .layout import LOSSES, lane_layout, offsets, unit_layout
+from .layout import LOSSES, TASKS, OnlineBlock, lane_layout, offsets, unit_layout
 from .params import aligned
 
 SPACE = {"sizes": "integers", "offsets": "integers", "work": "reals"}
@@ -64,19 +64,7 @@ PREDICTIONS = _jit.Program(
     parameters="reals",
     out="reals",
 )
-UNIT_SEQUENCE = _jit.Program(
-    "rnn_fast.train",
-    "unit_sequence",
-    **SPACE,
-    x="reals",
-    y="reals",
-    learn="int",
-    loss="int",
-    parameters="reals",
-    gradients="reals",
-    learning_rate="double",
-    logits="reals",
-)
+ONLINE_STEP = _jit.Program("rnn_fast.train", "online_step", block="integers")
 
 #: batches up to this size run their samples one after another, with units in lanes
 FEW = 2
@@ -288,38 +276,45 @@ def logits(net: Network, x: np.ndarray, parameters: np.ndarray) -> np.ndarray:
 
 
 class OnlineStep:
-    """One sequence at a time, forward and then backward, as a hand-written script would.
+    """One sequence of T steps at a time, forward and then backward, as a hand-written script would.
 
-    Arguments for C are made once, so that a call costs little more than its arithmetic.
+    What C needs is set down once, so that a call costs little more than its arithmetic.
+
+    Attributes
+    ----------
+    x : (T, I) float64 array
+        To be filled before `forward`.
+    y : (target_size,) array
+        To be filled before `backward`.
+    outputs : (O,) array
+        Written by `forward`: probabilities, or values for mse.
     """
 
-    def __init__(self, net: Network, parameters: np.ndarray):
-        self.net, self.parameters = net, parameters
-        self.gradients = np.zeros_like(parameters)
-        self.logits = np.zeros(net.output_size, net.dtype)
-        self.T = 0
-        self._x: np.ndarray | None = None  # arrays whose addresses are known
-        self._y: np.ndarray | None = None
-        self._fixed = LOSSES.index(net.loss), *addresses(parameters, self.gradients)
-        (self._logits,) = addresses(self.logits)
+    def __init__(self, net: Network, parameters: np.ndarray, T: int):
+        space = UnitSpace(net, T)
+        self.x = np.zeros((T, net.input_size))
+        self.y = np.zeros(net.target_size, net.dtype)
+        self.outputs = np.zeros(net.output_size, net.dtype)
+        self._rate = np.zeros(1)
+        self._gradients = np.zeros_like(parameters)
+        self._run = ONLINE_STEP(net.dtype.name, net.nonlinearity, *space.tile)
+        arrays = space.sizes, space.offsets, space.work, self.x, self.y
+        arrays += parameters, self._gradients, self.outputs, self._rate
+        self._arrays = arrays  # alive as long as their addresses
+        blocks = (
+            np.array(OnlineBlock(*addresses(*arrays), LOSSES.index(net.loss), task, 0), np.int64)
+            for task in range(len(TASKS))
+        )
+        prepare, self._forward_block, self._backward_block = blocks
+        self._forward, self._backward = addresses(self._forward_block, self._backward_block)
+        self._run(prepare.ctypes.data)
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        """Logits (O,) of x (T, I), which `backward` will need."""
-        if x is not self._x:
-            if len(x) != self.T:
-                self._prepare(len(x))
-            self._x, self._x_address = x, x.ctypes.data
-        self._run(*self._space, self._x_address, 0, 0, *self._fixed, 0.0, self._logits)
-        return self.logits.copy()
+    def forward(self) -> bool:
+        """Outputs of the sequence `x`; False if `x` is not finite in the network's dtype."""
+        self._run(self._forward)
+        return bool(self._forward_block[-1])
 
-    def backward(self, y: np.ndarray, learning_rate: float) -> None:
-        """A step of descent on the loss of the last sequence, given its target y."""
-        if y is not self._y:
-            self._y, self._y_address = y, y.ctypes.data
-        self._run(*self._space, 0, self._y_address, 1, *self._fixed, learning_rate, self._logits)
-
-    def _prepare(self, T: int) -> None:
-        self.T = T
-        space = self._workspace = UnitSpace(self.net, T)
-        self._run = UNIT_SEQUENCE(self.net.dtype.name, self.net.nonlinearity, *space.tile)
-        self._space = addresses(space.sizes, space.offsets, space.work)
+    def backward(self, learning_rate: float) -> None:
+        """A step of descent on the loss of the last sequence, whose target is `y`."""
+        self._rate[0] = learning_rate
+        self._run(self._backward)

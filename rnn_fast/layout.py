@@ -97,6 +97,26 @@ class UnitBuffers(NamedTuple):
     velocity: Any  # the same
 
 
+class OnlineBlock(NamedTuple):
+    """What an online step works on: addresses, but for the last three."""
+
+    sizes: int  # of `UnitSizes`
+    offsets: int  # of `UnitBuffers`
+    work: int
+    x: int  # (T, I) float64, the sequence
+    y: int  # (Y,), its target
+    parameters: int
+    gradients: int
+    outputs: int  # (O,), written: probabilities or values
+    learning_rate: int  # (1,) float64
+    loss: int  # index in `LOSSES`
+    task: int  # index in `TASKS`
+    finite: int  # written: whether all of x is
+
+
+TASKS = ("prepare", "forward", "backward")
+
+
 def round_up(n: int, step: int) -> int:
     """The smallest multiple of `step` that is at least `n`."""
     return (n + step - 1) // step * step

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._jit import kernel
 from .layout import LOSSES
-from .simd import fill, load, size, store, where_less, width
+from .simd import fill, first, load, size, store, where_less, width
 from .vmath import exp, log1p, sigmoid
 
 BCE, CROSS_ENTROPY, MSE = range(len(LOSSES))
@@ -96,6 +96,24 @@ def squared_error(logits, targets, weight, ld, O):
         value = value + error * error
         store(logits + o * ld, error * weight * 2.0 / O)
     return value / O, fill(logits, 0.0)
+
+
+@kernel
+def outputs(loss, logits, ld, out, O):
+    """Outputs (O,) of the logits in lane 0: sigmoid, softmax or, for squared error, themselves."""
+    total, top = fill(logits, 0.0), load(logits)
+    for o in range(1, O):
+        z = load(logits + o * ld)
+        top = where_less(top, z, z, top)
+    for o in range(O):
+        total = total + exp(load(logits + o * ld) - top)
+    for o in range(O):
+        z = load(logits + o * ld)
+        if loss == BCE:
+            z = sigmoid(z)
+        elif loss == CROSS_ENTROPY:
+            z = exp(z - top) / total
+        out[o] = first(z)
 
 
 @kernel(inline=True)

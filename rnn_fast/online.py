@@ -1,21 +1,18 @@
 """The tutorial's interface: `forward` remembers its input, `backward` learns from it.
 
-Scripts call the two once per sample, so what surrounds the compiled step is kept to about two
-microseconds each: the usual arguments take a short path with one pass over the input, all others
-go through `checks`.
+Scripts call the two once per sample, so what surrounds the compiled step is kept to about a
+microsecond each: an array of the shape of the last one takes a short path, all others go through
+`checks`.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from . import checks, compute, params, scores
 from .settings import DTYPES
-
-SAFE = 1e38  #: a sum of squares below it: no NaN, no infinity, nothing too large for float32
 
 
 class Online:
@@ -31,77 +28,60 @@ class Online:
         self.stale = False
         self._net = net
         self._parameters = parameters
-        self._x: np.ndarray | None = None  # our own copy of the last input, (T, I) or (B, T, I)
         self._binary = (net.loss, net.output_size) == ("bce", 1)
-        self._usual_shape: tuple[int, ...] = ()
-        self._usual_x = self._window = np.empty((0, net.input_size), net.dtype)
-        self._usual_y = np.empty(1, net.dtype)
+        self._batch: np.ndarray | None = None  # our own copy of the last input, if it was a batch
+        self._step: compute.OnlineStep | None = None  # holds it if it was one sequence
+        self._shape: tuple[int, ...] = ()  # of the last sequence as it was given
+        self._window = self._outputs = np.empty(0)  # of the step, in the shapes given and due
 
     def forward(self, x: Any) -> np.ndarray:
         """See `Model.forward`."""
-        if self._is_usual(x):
+        if type(x) is np.ndarray and x.shape == self._shape and x.dtype in DTYPES:
             self._window[...] = x
-            return self._forward_one(self._usual_x, len(self._usual_shape) == 3)
+            if self._step.forward():  # type: ignore[union-attr]  # made with the window
+                self._batch = None
+                self.stale = False
+                return self._outputs.copy()
+            self._shape = ()  # the window holds what is about to be refused
         own = checks.sequence_or_batch("x", x, self._net)
-        if own.ndim == 2:
-            return self._forward_one(own, np.ndim(x) == 3)
-        self._x = own
-        self.stale = False
-        logits = compute.logits(self._net, own, self._parameters)
-        return scores.activation(self._net.loss, logits)
+        if own.ndim == 3:
+            self._batch, self.stale = own, False
+            logits = compute.logits(self._net, own, self._parameters)
+            return scores.activation(self._net.loss, logits)
+        return self._forward_anew(own, np.shape(x))
+
+    def _forward_anew(self, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Run a sequence (T, I) whose shape is not that of the last one."""
+        step = self._step
+        if step is None or len(step.x) != len(x):
+            step = self._step = compute.OnlineStep(self._net, self._parameters, len(x))
+        step.x[...] = x
+        step.forward()
+        self._batch, self.stale = None, False
+        self._shape, self._window = shape, step.x.reshape(shape)
+        self._outputs = step.outputs[:, None] if len(shape) == 3 else step.outputs
+        return self._outputs.copy()
 
     def backward(self, y: Any, learning_rate: float) -> None:
         """See `Model.backward`."""
-        x = self._x
-        if x is None:
+        if self._batch is not None:
+            self._backward_batch(self._batch, y, learning_rate)
+        elif self._step is None or not self._shape:
             raise RuntimeError("backward needs a forward pass before it")
-        if x.ndim == 3:
-            self._backward_batch(x, y, learning_rate)
         else:
-            target = self._usual_target(y)
-            if target is None:
-                target = checks.target("y", y, self._net)
+            self._step.y[:] = self._target(y)
             if self.stale:
-                self._step.forward(x)
-            self._step.backward(target, learning_rate)
+                self._step.forward()
+            self._step.backward(learning_rate)
         self.stale = True
 
-    @cached_property
-    def _step(self) -> compute.OnlineStep:
-        """Made at its first use, which loads the compiled code."""
-        return compute.OnlineStep(self._net, self._parameters)
-
-    def _is_usual(self, x: Any) -> bool:
-        """Whether `x` is a sound float array of one sequence, that fits into the window."""
-        if type(x) is not np.ndarray or x.dtype not in DTYPES:
-            return False
-        if x.shape != self._usual_shape:
-            features = self._net.input_size
-            if x.shape[1:] not in ((features,), (features, 1)) or not x.size:
-                return False
-            self._usual_shape = x.shape
-            self._usual_x = np.empty(x.shape[:2], self._net.dtype)
-            self._window = self._usual_x.reshape(x.shape)
-        return bool(np.vdot(x, x) < SAFE)  # unlike `dot`, it does not warn of an overflow
-
-    def _forward_one(self, x: np.ndarray, columns: bool) -> np.ndarray:
-        self._x = x
-        self.stale = False
-        outputs = self._step.forward(x)
+    def _target(self, y: Any) -> Any:
+        """Take a float in [0, 1], alone or in an array, for one binary output as it is."""
         if self._binary:
-            outputs[0] = scores.sigmoid(outputs.item())
-        else:
-            outputs = scores.activation(self._net.loss, outputs[None])[0]
-        return outputs.reshape(-1, 1) if columns else outputs
-
-    def _usual_target(self, y: Any) -> np.ndarray | None:
-        """Take a float in [0, 1], alone or in an array, for one binary output; else None."""
-        if type(y) is np.ndarray and y.size == 1 and y.ndim < 3:
-            y = y.item()
-        if self._binary and type(y) is float and 0.0 <= y <= 1.0:
-            self._usual_y[0] = y
-            return self._usual_y
-        return None
+            value = y.item() if type(y) is np.ndarray and y.size == 1 and y.ndim < 3 else y
+            if type(value) is float and 0.0 <= value <= 1.0:
+                return value
+        return checks.target("y", y, self._net)
 
     def _backward_batch(self, x: np.ndarray, y: Any, learning_rate: float) -> None:
         targets = checks.targets("y", y, len(x), self._net)

@@ -263,11 +263,16 @@ def _flush(builder, x):
 
 
 def _pow2(builder, shifted):
-    vt = shifted.type
-    it, mantissa = integers(vt)
-    exponent = builder.shl(builder.bitcast(shifted, it), constant(it, mantissa))
-    one = 0x3F800000 if mantissa == 23 else 0x3FF0000000000000
-    return builder.bitcast(builder.add(exponent, constant(it, one)), vt)
+    it, mantissa = integers(shifted.type)
+    bits = builder.shl(builder.bitcast(shifted, it), constant(it, mantissa))
+    return builder.bitcast(bits, shifted.type)
+
+
+def _with_sign(builder, x, sign):
+    it, mantissa = integers(x.type)
+    mask = constant(it, 1 << (31 if mantissa == 23 else 63))
+    bits = builder.and_(builder.bitcast(sign, it), mask)
+    return builder.bitcast(builder.or_(builder.bitcast(x, it), bits), x.type)
 
 
 def _exponent(builder, x):
@@ -291,14 +296,15 @@ fma = elementwise(lambda b, x, y, z: call_llvm(b, "fmuladd", x, y, z), "fma")
 clip = elementwise(_clip, "clip")
 #: x, or zero where abs(x) is below 1e-30 (float32) or 1e-290 (float64)
 flush = elementwise(_flush, "flush")
-#: 2**n, given t = n + 1.5 * 2**mantissa_bits, whose low bits hold the integer n
+#: 2**n, given t = n + bias + 1.5 * 2**mantissa_bits, whose low bits hold the integer n + bias
 pow2 = elementwise(_pow2, "pow2")
 #: floor(log2(x)) of a positive normal x
 exponent = elementwise(_exponent, "exponent")
 #: x * 2**-n for integer-valued n, by integer arithmetic on the exponent field
 unscale = elementwise(_scale_exponent, "unscale")
 absolute = elementwise(lambda b, x: call_llvm(b, "fabs", x), "absolute")
-copysign = elementwise(lambda b, x, s: call_llvm(b, "copysign", x, s), "copysign")
+#: x >= 0 with the sign of s
+with_sign = elementwise(_with_sign, "with_sign")
 #: where a < b, x, else y
 where_less = elementwise(
     lambda b, a, c, x, y: b.select(b.fcmp_ordered("<", a, c), x, y), "where_less"
@@ -388,6 +394,17 @@ def _pointer_add(context, builder, signature, args):
 
 
 @intrinsic
+def pointer(typing_context, address, dtype):
+    """The integer `address` as a pointer to the Numba type `dtype`."""
+    result = types.CPointer(dtype.dtype)
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(result))
+
+    return result(types.int64, dtype), codegen
+
+
+@intrinsic
 def load_sizes(typing_context, name, p):
     """The NamedTuple class `name` of integers, read from `p` on."""
     n = len(name.instance_class._fields)
@@ -446,6 +463,16 @@ def fill(typing_context, p, x):
         return splat(builder, scalar, context.get_value_type(vec))
 
     return vec(p, x), codegen
+
+
+@intrinsic
+def first(typing_context, v):
+    """The number in lane 0 of Vec `v`."""
+
+    def codegen(context, builder, signature, args):
+        return builder.extract_element(args[0], INT32(0))
+
+    return v.dtype(v), codegen
 
 
 @intrinsic

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from numba import float64, int64
+
 from .cells import CELLS
 from .layers.lanes import (
     batch_gradients,
@@ -19,6 +21,8 @@ from .layers.lanes import (
     prepare,
 )
 from .layers.units import (
+    all_finite,
+    load_sequence,
     pad,
     prepare_units,
     turn_weights,
@@ -28,9 +32,13 @@ from .layers.units import (
     unit_loss,
     unpad,
 )
-from .layout import LaneBuffers, LaneSizes, UnitBuffers, UnitSizes
+from .layout import TASKS, LaneBuffers, LaneSizes, OnlineBlock, UnitBuffers, UnitSizes
+from .losses import outputs
 from .optimizers import sgd
-from .simd import Shape, load_buffers, load_sizes, size, width
+from .simd import Shape, load_buffers, load_sizes, pointer, size, width
+
+PREPARE, FORWARD, BACKWARD = range(len(TASKS))
+FINITE = OnlineBlock._fields.index("finite")
 
 
 def lane_epoch(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable:
@@ -146,7 +154,8 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
             turn_weights(sizes, buffers.w, buffers.wt)
             for i in range(here):
                 sample = order[b * batch + i]
-                unit_forward(cell, sums, row, sizes, buffers, x + sample * sizes.T * sizes.I)
+                load_sequence(sizes, buffers, x + sample * sizes.T * sizes.I)
+                unit_forward(cell, sums, row, sizes, buffers)
                 unit_loss(one, sizes, buffers, y + sample * sizes.Y, 1.0 / here, loss)
                 result[0] += buffers.losses[0]
                 result[1] += buffers.hits[0]
@@ -162,31 +171,38 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
     return program
 
 
-def unit_sequence(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
-    """One sequence: forward, or backward with an update."""
+def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
+    """One sequence, units in lanes: forward, or backward with an update."""
     cell = CELLS[nonlinearity]
     sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
     square, one = Shape(dtype, 8, 1), Shape(dtype, 1, 1)
+    real = row.dtype
 
-    def program(
-        sizes, offsets, work, x, y, learn, loss, parameters, gradients, learning_rate, logits
-    ):
-        """Logits (O,) of the sequence x (T, I), if not `learn`.
+    def program(block):
+        """Do the task that the `OnlineBlock` names.
 
-        Else: the gradient of the loss of the sequence last run forward, and a step of descent.
+        Forward: outputs of the sequence x.  Backward: the exact gradient of its loss, and a step
+        of descent.  One argument, since converting twelve costs more than the arithmetic.
         """
-        sizes = load_sizes(UnitSizes, sizes)
-        buffers = load_buffers(UnitBuffers, work, offsets)
-        L = width(x)
-        if learn == 0:
+        step = load_sizes(OnlineBlock, block)
+        sizes = load_sizes(UnitSizes, pointer(step.sizes, int64))
+        offsets = pointer(step.offsets, int64)
+        buffers = load_buffers(UnitBuffers, pointer(step.work, real), offsets)
+        parameters = pointer(step.parameters, real)
+        if step.task == PREPARE:
             prepare_units(sizes, buffers)
+        elif step.task == FORWARD:
             pad(sizes, parameters, buffers.w)
             turn_weights(sizes, buffers.w, buffers.wt)
-            unit_forward(cell, sums, row, sizes, buffers, x)
-            for o in range(sizes.O):
-                logits[o] = buffers.logits[o * L]
+            x, out = pointer(step.x, float64), pointer(step.outputs, real)
+            load_sequence(sizes, buffers, x)
+            unit_forward(cell, sums, row, sizes, buffers)
+            outputs(step.loss, buffers.logits, width(out), out, sizes.O)
+            block[FINITE] = all_finite(x, sizes.T * sizes.I)
         else:
-            unit_loss(one, sizes, buffers, y, 1.0, loss)
+            gradients = pointer(step.gradients, real)
+            learning_rate = pointer(step.learning_rate, float64)[0]
+            unit_loss(one, sizes, buffers, pointer(step.y, real), 1.0, step.loss)
             unit_backward(cell, sums, row, sizes, buffers)
             unit_gradients(square, sizes, buffers, True)
             unpad(sizes, buffers.dw, gradients)

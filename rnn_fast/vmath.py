@@ -18,13 +18,13 @@ from .simd import (
     Vec,
     absolute,
     clip,
-    copysign,
     exponent,
     fma,
     polynomial,
     pow2,
     unscale,
     where_less,
+    with_sign,
 )
 
 LOG2E, LN2, SQRT2 = 1 / math.log(2), math.log(2), math.sqrt(2)
@@ -33,7 +33,7 @@ LOG2E, LN2, SQRT2 = 1 / math.log(2), math.log(2), math.sqrt(2)
 class Constants(NamedTuple):
     """What depends on the dtype."""
 
-    shift: float  # 1.5 * 2**mantissa bits: x + shift has the nearest integer in its low bits
+    shift: float  # 1.5 * 2**mantissa bits + bias: x + shift holds an exponent in its low bits
     high: float  # ln 2 = high + low
     low: float
     expm1: tuple[float, ...]  # coefficients of (expm1(r) - r) / r**2 in r, lowest first
@@ -49,7 +49,7 @@ def _atanh(terms: int) -> tuple[float, ...]:
 
 CONSTANTS = {
     types.float32: Constants(
-        shift=12582912.0,
+        shift=12582912.0 + 127,
         high=0.693359375,
         low=-2.12194440e-4,
         # least largest relative error of expm1 on |r| <= ln(2) / 2, 1.3e-8: one term less than
@@ -67,7 +67,7 @@ CONSTANTS = {
         one=9.1,
     ),
     types.float64: Constants(
-        shift=6755399441055744.0,
+        shift=6755399441055744.0 + 1023,
         high=6.93147180369123816490e-01,
         low=1.90821492927058770002e-10,
         expm1=tuple(1 / math.factorial(k) for k in range(2, 14)),
@@ -125,25 +125,25 @@ def _exp(x):
 def _tanh(x):
     if not isinstance(x, Vec):
         return None
-    shift, high, low, coefficients, *_, one = CONSTANTS[x.dtype]
+    shift, high, low, expm1, *_, one = CONSTANTS[x.dtype]
+    coefficients = tuple(c * 2 ** (k + 1) for k, c in enumerate(expm1))  # expm1(2r) / 2, for r
     compensate = x.dtype == types.float64  # what r rounded away: 2.3 instead of 2.6 ULP
 
     def impl(x):
         u = absolute(x)
         u = where_less(one, u, one, u)  # NaN stays
-        u = u + u
-        t = fma(u, LOG2E, shift)
+        t = fma(u, 2 * LOG2E, shift)
         n = t - shift
-        first = fma(n, -high, u)
-        r = fma(n, -low, first)
+        first = fma(n, -high / 2, u)
+        r = fma(n, -low / 2, first)  # half of the reduced 2u
         q = polynomial(r, coefficients)
         if compensate:
-            p = fma(r * r, q, fma(n, -low, first - r)) + r
+            p = fma(r * r, q, fma(n, -low / 2, first - r)) + r
         else:
             p = fma(r * r, q, r)
         scale = pow2(t)
-        e = fma(scale, p, scale - 1.0)
-        return copysign(e / (e + 2.0), x)
+        e = fma(scale, p, fma(scale, 0.5, -0.5))  # expm1(2u) / 2
+        return with_sign(e / (e + 1.0), x)
 
     return impl
 

@@ -208,8 +208,9 @@ def test_online_steps_equal_an_epoch_of_batches_of_one():
     net, flat, x, y = case(6, dtype="float32", batch=9)
     stepped, velocity = flat.copy(), guarded.array(flat.size, flat.dtype)
     compute.train_epoch(net, x, y, np.arange(9), 1, flat, velocity, 0.1, 0.0)
-    online = compute.OnlineStep(net, stepped)
+    online = compute.OnlineStep(net, stepped, x.shape[1])
     for sequence, target in zip(x, y, strict=True):
-        online.forward(sequence)
-        online.backward(target, 0.1)
+        online.x[...], online.y[...] = sequence, target
+        assert online.forward()
+        online.backward(0.1)
     np.testing.assert_allclose(stepped, flat, rtol=1e-5, atol=1e-6)

@@ -98,7 +98,7 @@ def test_an_edit_of_a_function_that_a_program_calls_is_seen(run):
     run()
     source = run.site / "rnn_fast" / "vmath.py"
     text = source.read_text()
-    source.write_text(text.replace("return copysign(e /", "return copysign(2.0 * e /"))
+    source.write_text(text.replace("return with_sign(e /", "return with_sign(2.0 * e /"))
     assert run() == ["0.92423431452", "True"]
 
 

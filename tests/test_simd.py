@@ -120,7 +120,7 @@ def test_elementwise(dtype):
         simd.store(out + 3 * L, simd.clip(x, -0.5, 0.5))
         simd.store(out + 4 * L, simd.flush(x * tiny))
         simd.store(out + 5 * L, simd.where_less(x, y, x, 7.0))
-        simd.store(out + 6 * L, simd.copysign(simd.absolute(x), y))
+        simd.store(out + 6 * L, simd.with_sign(simd.absolute(x), y))
 
     run = _jit.compiled(program, dtype, a="reals", b="reals", out="reals")
     a, b, out = random(dtype, L), random(dtype, L, seed=1), random(dtype, 7, L)

@@ -105,24 +105,30 @@ def prepare_units(sizes, buffers):
 
 
 @kernel
-def unit_forward(cell, sums, row, sizes, buffers, x):
-    """h_t = f(W z_t) for the sequence x (T, I); logits = V [1; h_T]."""
+def load_sequence(sizes, buffers, x):
+    """The sequence x (T, I) into z."""
+    I, first = sizes.I, sizes.lead - 1 - sizes.I
+    for t in range(sizes.T):
+        for i in range(I):
+            buffers.z[t * sizes.ld + first + i] = x[t * I + i]
+
+
+@kernel
+def unit_forward(cell, sums, row, sizes, buffers):
+    """h_t = f(W z_t) for the sequence in z; logits = V [1; h_T]."""
     _, wide = size(row)
     I, ld, lead, Hp = sizes.I, sizes.ld, sizes.lead, sizes.Hp
     first = lead - 1 - I
-    for t in range(sizes.T):
-        for i in range(I):
-            buffers.z[t * ld + first + i] = x[t * I + i]
     for t in range(sizes.T):
         z_t = buffers.z + t * ld
         K = sizes.S if t > 0 else I + 1  # h_0 = 0
         for u in range(0, Hp, wide):
             a_t = combine(sums, row, z_t + first, 1, buffers.wt + first * Hp + u, Hp, K)
             store_tile(z_t + ld + lead + u, 0, apply(activate, cell, a_t))
-    L = width(x)
     h, v = buffers.z + sizes.T * ld, buffers.w + Hp * ld
+    L = width(h)
     for o in range(sizes.O):
-        acc = fill(x, 0.0)
+        acc = fill(h, 0.0)
         for k in range(lead - L, ld, L):
             acc = fma(load(v + o * ld + k), load(h + k), acc)
         buffers.logits[o * L] = total(acc)
@@ -177,3 +183,12 @@ def unit_loss(row, sizes, buffers, y, weight, loss):
         buffers.targets[o * L] = y[o]
     buffers.weights[0] = weight
     loss_and_gradient(row, loss, buffers, sizes.O)
+
+
+@kernel
+def all_finite(x, n):
+    """1 if no x[i], i < n, is NaN or infinite, else 0."""
+    nothing = x[0] * 0
+    for i in range(n):
+        nothing += x[i] * 0
+    return 1 if nothing == 0 else 0
