@@ -66,7 +66,7 @@ class LaneBuffers(NamedTuple):
 class UnitSizes(NamedTuple):
     """Sizes for the units-in-lanes driver, in elements.
 
-    Rows are padded to ``ld = lead + Hp`` with h on whole vectors: [0... x 1 | h 0...].
+    Rows of z are padded to ``ld = lead + Hp``, with h on whole vectors: [0... x 1 | h 0...].
     """
 
     T: int
@@ -78,7 +78,9 @@ class UnitSizes(NamedTuple):
     lead: int  # room for x and 1, whole vectors
     Hp: int  # H rounded up to whole tiles
     ld: int
-    parameters: int  # in w and v together
+    lv: int  # row of V: [0... by | Why 0...]
+    wx: int  # where wx starts in w
+    parameters: int  # in w, but for the copy at its end
 
 
 class UnitBuffers(NamedTuple):
@@ -91,9 +93,8 @@ class UnitBuffers(NamedTuple):
     weights: Any  # (lanes)
     losses: Any  # (lanes)
     hits: Any  # (lanes)
-    wt: Any  # (lead + H up, Hp): W transposed
-    w: Any  # (Hp, ld), then v (O, ld): the parameters
-    dw: Any  # the same, their gradients
+    w: Any  # Whh (Hp, Hp), V (O, lv), [Wxh | bh] transposed (I + 1, Hp), then Whh transposed
+    dw: Any  # gradients, as w without the copy
     velocity: Any  # the same
 
 
@@ -179,8 +180,9 @@ def unit_layout(
 ) -> tuple[UnitSizes, UnitBuffers]:
     """Sizes, and the elements of each buffer, for tiles `vecs` vectors of `lanes` units wide."""
     lead, Hp = round_up(I + 1, lanes), round_up(H, max(8, vecs * lanes))
-    ld = lead + Hp
-    parameters = (Hp + O) * ld
+    ld, lv = lead + Hp, lanes + Hp
+    wx = Hp * Hp + O * lv
+    parameters = wx + (I + 1) * Hp
     buffers = UnitBuffers(
         z=(T + 1) * ld,
         da=T * Hp,
@@ -189,12 +191,11 @@ def unit_layout(
         weights=lanes,
         losses=lanes,
         hits=lanes,
-        wt=ld * Hp,
-        w=parameters,
+        w=parameters + Hp * Hp,
         dw=parameters,
         velocity=parameters,
     )
-    return UnitSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, parameters), buffers
+    return UnitSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, lv, wx, parameters), buffers
 
 
 def offsets(buffers: tuple[int, ...]) -> tuple[np.ndarray, int]:

@@ -125,7 +125,7 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
     """Training on one sample at a time, or on very few, units in lanes."""
     cell = CELLS[nonlinearity]
     sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
-    square, one = Shape(dtype, 8, 1), Shape(dtype, 1, 1)
+    tile, one = (Shape(dtype, 4, 2) if vecs > 1 else Shape(dtype, 8, 1)), Shape(dtype, 1, 1)
 
     def program(
         sizes,
@@ -151,7 +151,7 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
         pad(sizes, velocity, buffers.velocity)
         for b in range((n + batch - 1) // batch):
             here = min(batch, n - b * batch)
-            turn_weights(sizes, buffers.w, buffers.wt)
+            turn_weights(sizes, buffers.w)
             for i in range(here):
                 sample = order[b * batch + i]
                 load_sequence(sizes, buffers, x + sample * sizes.T * sizes.I)
@@ -160,7 +160,7 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
                 result[0] += buffers.losses[0]
                 result[1] += buffers.hits[0]
                 unit_backward(cell, sums, row, sizes, buffers)
-                unit_gradients(square, sizes, buffers, i == 0)
+                unit_gradients(sums, row, tile, sizes, buffers, i == 0)
             result[2] += here
             if not math.isfinite(result[0]):
                 break
@@ -175,7 +175,7 @@ def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Calla
     """One sequence, units in lanes: forward, or backward with an update."""
     cell = CELLS[nonlinearity]
     sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
-    square, one = Shape(dtype, 8, 1), Shape(dtype, 1, 1)
+    tile, one = (Shape(dtype, 4, 2) if vecs > 1 else Shape(dtype, 8, 1)), Shape(dtype, 1, 1)
     real = row.dtype
 
     def program(block):
@@ -193,7 +193,7 @@ def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Calla
             prepare_units(sizes, buffers)
         elif step.task == FORWARD:
             pad(sizes, parameters, buffers.w)
-            turn_weights(sizes, buffers.w, buffers.wt)
+            turn_weights(sizes, buffers.w)
             x, out = pointer(step.x, float64), pointer(step.outputs, real)
             load_sequence(sizes, buffers, x)
             unit_forward(cell, sums, row, sizes, buffers)
@@ -204,7 +204,7 @@ def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Calla
             learning_rate = pointer(step.learning_rate, float64)[0]
             unit_loss(one, sizes, buffers, pointer(step.y, real), 1.0, step.loss)
             unit_backward(cell, sums, row, sizes, buffers)
-            unit_gradients(square, sizes, buffers, True)
+            unit_gradients(sums, row, tile, sizes, buffers, True)
             unpad(sizes, buffers.dw, gradients)
             n = sizes.H * sizes.S + sizes.O * (1 + sizes.H)
             sgd(parameters, gradients, gradients, n, learning_rate, 0.0)
