@@ -209,6 +209,9 @@ def optimised(function: Callable, dtype: str, arguments: dict[str, str]) -> Any:
     from numba.core.registry import cpu_target
 
     class Library(JITCodeLibrary):
+        def add_llvm_module(self, module: Any) -> None:
+            self._final_module.link_in(module)
+
         def finalize(self) -> None:
             for library in dict.fromkeys(self._linking_libraries):
                 self._final_module.link_in(library._get_module_for_linking(), preserve=True)
