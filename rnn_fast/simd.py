@@ -578,24 +578,48 @@ def spread(typing_context, shape, p, ld):
     return shape.tile(shape, p, types.intp), codegen
 
 
+def _rank1(builder, tile, vector_type, acc, scalars, b):
+    """`acc` + the outer product of the numbers at the pointers `scalars` and the row at `b`."""
+    row = [
+        load_vector(builder, address(builder, b, INT64(c * tile.vec.n)), vector_type)
+        for c in range(tile.vecs)
+    ]
+    for r, scalar in enumerate(scalars):
+        factor = splat(builder, builder.load(scalar), vector_type)
+        for c in range(tile.vecs):
+            i = r * tile.vecs + c
+            new = call_llvm(builder, "fmuladd", factor, row[c], builder.extract_value(acc, i))
+            acc = builder.insert_value(acc, new, i)
+    return acc
+
+
 @intrinsic
 def rank1(typing_context, acc, a, lda, b):
     """``acc[r, :] + a[r * lda] * b[:]``: one step of a matrix product."""
 
     def codegen(context, builder, signature, args):
         acc_, a_, lda_, b_ = args
-        vector_type = context.get_value_type(acc.vec)
-        row = [
-            load_vector(builder, address(builder, b_, INT64(c * acc.vec.n)), vector_type)
-            for c in range(acc.vecs)
-        ]
-        for r in range(acc.rows):
-            scalar = splat(builder, builder.load(address(builder, a_, (lda_, r))), vector_type)
-            for c in range(acc.vecs):
-                i = r * acc.vecs + c
-                old = builder.extract_value(acc_, i)
-                new = call_llvm(builder, "fmuladd", scalar, row[c], old)
-                acc_ = builder.insert_value(acc_, new, i)
+        scalars = [address(builder, a_, (lda_, r)) for r in range(acc.rows)]
+        return _rank1(builder, acc, context.get_value_type(acc.vec), acc_, scalars, b_)
+
+    return acc(acc, a, types.intp, b), codegen
+
+
+@intrinsic
+def rank_lanes(typing_context, acc, a, lda, b):
+    """``acc[r, :] + sum over k of a[r * lda + k] * b[k, :]``, k over the lanes of the tile.
+
+    As many steps of a product as a panel has rows, with no loop around them.
+    """
+    wide = acc.vecs * acc.vec.n
+
+    def codegen(context, builder, signature, args):
+        acc_, a_, lda_, b_ = args
+        rows = [address(builder, a_, (lda_, r)) for r in range(acc.rows)]
+        for k in range(wide):
+            scalars = [address(builder, row, INT64(k)) for row in rows]
+            at = address(builder, b_, INT64(k * wide))
+            acc_ = _rank1(builder, acc, context.get_value_type(acc.vec), acc_, scalars, at)
         return acc_
 
     return acc(acc, a, types.intp, b), codegen

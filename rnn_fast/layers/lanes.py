@@ -24,6 +24,7 @@ from ..simd import (
     load,
     load_tile,
     rank1,
+    rank_lanes,
     size,
     store_tile,
     total,
@@ -195,7 +196,7 @@ def weight_gradients(shape, grads, R, C, da, da_step, z, z_step, steps, panel):
             acc = load_tile(shape, grads, lanes)
             for t in range(steps):
                 da_t = da + t * da_step + r * lanes
-                acc = product(acc, da_t, lanes, 1, panel + t * lanes * lanes, lanes, lanes)
+                acc = rank_lanes(acc, da_t, lanes, panel + t * lanes * lanes)
             store_tile(grads, lanes, acc)
             grads = grads + rows * lanes
 
