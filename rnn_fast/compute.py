@@ -66,6 +66,7 @@ PREDICTIONS = _jit.Program(
 )
 ONLINE_STEP = _jit.Program("rnn_fast.train", "online_step", block="integers")
 
+
 class Network(NamedTuple):
     """What is computed: everything about a model but its parameters."""
 

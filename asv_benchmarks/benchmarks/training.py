@@ -1,5 +1,6 @@
 """Training once everything is compiled: the tutorial's workload and a grid of mini-batches."""
 
+from time import perf_counter
 from typing import ClassVar
 
 import numpy as np
@@ -66,3 +67,32 @@ class MiniBatch:
 
     def time_four_steps(self, size: str, dtype: str) -> None:
         self.epoch(self.sizes[size][0])
+
+
+class Vanishing:
+    """Gradients that fade into denormals on their way back, against ones that do not."""
+
+    params = ("float32", "float64")
+    param_names = ("dtype",)
+    unit = "times as long"
+
+    def setup(self, dtype: str) -> None:
+        X, self.y = data(128, 200, 2)
+        self.X = X.astype(dtype)
+        self.models = []
+        for scale in (1.0, 0.01):
+            model = SimpleRNN(2, 64, dtype=dtype, seed=0)
+            model.Whh = scale * model.Whh
+            self.models.append(model)
+        self.ratio()
+
+    def ratio(self) -> float:
+        seconds = []
+        for model in self.models:
+            start = perf_counter()
+            model.loss_and_gradients(self.X, self.y)
+            seconds.append(perf_counter() - start)
+        return seconds[1] / seconds[0]
+
+    def track_cost(self, dtype: str) -> float:
+        return float(np.median([self.ratio() for _ in range(15)]))

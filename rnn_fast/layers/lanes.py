@@ -26,6 +26,7 @@ from ..simd import (
     rank1,
     rank_lanes,
     size,
+    store,
     store_tile,
     total,
     transpose,
@@ -113,18 +114,21 @@ def load_inputs(shape, sizes, buffers, x, samples):
     I, n = sizes.I, sizes.T * sizes.I
     L = width(x)
     whole = n - n % L
-    square = buffers.square
-    for q in range(0, whole, L):
-        for v in range(0, lanes, L):
-            gather_transpose(x + q, samples + v, n, square + v, lanes)
-        for i in range(L):
-            row = buffers.z + ((q + i) // I * sizes.step + (q + i) % I * lanes)
+    row, i = buffers.z, 0  # where x[:, q] goes: counted, for a division costs more than the row
+    for q in range(n):
+        if q < whole:
+            if q % L == 0:
+                for v in range(0, lanes, L):
+                    gather_transpose(x + q, samples + v, n, buffers.square + v, lanes)
+            source = buffers.square + q % L * lanes
+            for v in range(0, lanes, L):
+                store(row + v, load(source + v))
+        else:
             for v in range(lanes):
-                row[v] = square[i * lanes + v]
-    for q in range(whole, n):
-        row = buffers.z + (q // I * sizes.step + q % I * lanes)
-        for v in range(lanes):
-            row[v] = x[samples[v] * n + q]
+                row[v] = x[samples[v] * n + q]
+        row, i = row + lanes, i + 1
+        if i == I:
+            row, i = row + (sizes.step - I * lanes), 0
 
 
 @kernel
