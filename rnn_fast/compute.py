@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _jit
-from .layout import LOSSES, TASKS, OnlineBlock, lane_layout, offsets, round_up, unit_layout
+from .layout import LOSSES, TASKS, lane_layout, offsets, round_up, unit_layout
 from .params import aligned
 
 SPACE = {"sizes": "integers", "offsets": "integers", "work": "reals"}
@@ -321,19 +321,29 @@ class OnlineStep:
         self._rate = np.zeros(1)
         self._gradients = np.zeros_like(parameters)
         self._run = ONLINE_STEP(net.dtype.name, net.nonlinearity, *space.tile)
-        arrays = space.sizes, space.offsets, space.work, self.x, self.y
-        arrays += parameters, self._gradients, self.outputs, self._rate
-        self._arrays = arrays  # alive as long as their addresses
-        blocks = (
-            np.array(OnlineBlock(*addresses(*arrays), LOSSES.index(net.loss), task, 0), np.int64)
-            for task in range(len(TASKS))
+        self._arrays = (  # as the fields of `OnlineBlock`; alive as long as their addresses
+            space.sizes,
+            space.offsets,
+            space.work,
+            self.x,
+            self.y,
+            parameters,
+            self._gradients,
+            self.outputs,
+            self._rate,
         )
+        places = addresses(*self._arrays)
+        loss = LOSSES.index(net.loss)
+        blocks = (np.array([*places, loss, task, 0], np.int64) for task in range(len(TASKS)))
         prepare, self._forward_block, self._backward_block = blocks
         self._forward, self._backward = addresses(self._forward_block, self._backward_block)
         self._run(prepare.ctypes.data)
 
     def forward(self) -> bool:
-        """Outputs of the sequence `x`; False if `x` is not finite in the network's dtype."""
+        """Outputs of the sequence `x`.
+
+        False if it is not finite in the network's dtype: then `x` is the last one again.
+        """
         self._run(self._forward)
         return bool(self._forward_block[-1])
 

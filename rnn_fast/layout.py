@@ -112,7 +112,7 @@ class OnlineBlock(NamedTuple):
     learning_rate: int  # (1,) float64
     loss: int  # index in `LOSSES`
     task: int  # index in `TASKS`
-    finite: int  # written: whether all of x is
+    finite: int  # written: whether all of x is, in the reals of the network
 
 
 TASKS = ("prepare", "forward", "backward")

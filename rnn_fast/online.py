@@ -42,7 +42,6 @@ class Online:
                 self._batch = None
                 self.stale = False
                 return self._outputs.copy()
-            self._shape = ()  # the window holds what is about to be refused
         own = checks.sequence_or_batch("x", x, self._net)
         if own.ndim == 3:
             self._batch, self.stale = own, False

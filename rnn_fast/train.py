@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 from numba import float64, int64
 
 from .cells import CELLS
@@ -21,16 +22,17 @@ from .layers.lanes import (
     prepare,
 )
 from .layers.units import (
-    all_finite,
     load_sequence,
     pad,
     prepare_units,
+    restore_sequence,
     turn_weights,
     unit_backward,
     unit_forward,
     unit_gradients,
     unit_loss,
     unpad,
+    within,
 )
 from .layout import TASKS, LaneBuffers, LaneSizes, OnlineBlock, UnitBuffers, UnitSizes
 from .losses import outputs
@@ -176,12 +178,13 @@ def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Calla
     cell = CELLS[nonlinearity]
     sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
     tile, one = (Shape(dtype, 4, 2) if vecs > 1 else Shape(dtype, 8, 1)), Shape(dtype, 1, 1)
-    real = row.dtype
+    real, largest = row.dtype, float(np.finfo(dtype).max)
 
     def program(block):
         """Do the task that the `OnlineBlock` names.
 
-        Forward: outputs of the sequence x.  Backward: the exact gradient of its loss, and a step
+        Forward: outputs of the sequence x, or, if it is not finite, the last one put back into
+        x.  Backward: the exact gradient of its loss, and a step
         of descent.  One argument, since converting twelve costs more than the arithmetic.
         """
         step = load_sizes(OnlineBlock, block)
@@ -192,13 +195,16 @@ def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Calla
         if step.task == PREPARE:
             prepare_units(sizes, buffers)
         elif step.task == FORWARD:
-            pad(sizes, parameters, buffers.w)
-            turn_weights(sizes, buffers.w)
             x, out = pointer(step.x, float64), pointer(step.outputs, real)
-            load_sequence(sizes, buffers, x)
-            unit_forward(cell, sums, row, sizes, buffers)
-            outputs(step.loss, buffers.logits, width(out), out, sizes.O)
-            block[FINITE] = all_finite(x, sizes.T * sizes.I)
+            block[FINITE] = within(x, sizes.T * sizes.I, largest)
+            if block[FINITE]:
+                pad(sizes, parameters, buffers.w)
+                turn_weights(sizes, buffers.w)
+                load_sequence(sizes, buffers, x)
+                unit_forward(cell, sums, row, sizes, buffers)
+                outputs(step.loss, buffers.logits, width(out), out, sizes.O)
+            else:
+                restore_sequence(sizes, buffers, x)
         else:
             gradients = pointer(step.gradients, real)
             learning_rate = pointer(step.learning_rate, float64)[0]

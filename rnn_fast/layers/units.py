@@ -119,6 +119,25 @@ def load_sequence(sizes, buffers, x):
 
 
 @kernel
+def restore_sequence(sizes, buffers, x):
+    """The reverse of `load_sequence`."""
+    I, first = sizes.I, sizes.lead - 1 - sizes.I
+    for t in range(sizes.T):
+        for i in range(I):
+            x[t * I + i] = buffers.z[t * sizes.ld + first + i]
+
+
+@kernel
+def within(x, n, limit):
+    """1 if no x[i], i < n, is NaN or larger than `limit`, else 0."""
+    sound = 1
+    for i in range(n):
+        if not abs(x[i]) <= limit:
+            sound = 0
+    return sound
+
+
+@kernel
 def unit_forward(cell, sums, row, sizes, buffers):
     """h_t = f(W z_t) for the sequence in z; logits = V [1; h_T]."""
     _, wide = size(row)
@@ -195,12 +214,3 @@ def unit_loss(row, sizes, buffers, y, weight, loss):
         buffers.targets[o * L] = y[o]
     buffers.weights[0] = weight
     loss_and_gradient(row, loss, buffers, sizes.O)
-
-
-@kernel
-def all_finite(x, n):
-    """1 if no x[i], i < n, is NaN or infinite, else 0."""
-    nothing = x[0] * 0
-    for i in range(n):
-        nothing += x[i] * 0
-    return 1 if nothing == 0 else 0
