@@ -1,0 +1,82 @@
+"""Vec and Tile: vector registers as values in compiled code.
+
+``Vec``
+    one vector register of ``lanes(dtype)`` numbers (an LLVM vector);
+``Tile``
+    ``rows x vecs`` of them, kept in registers (an LLVM array), the block of accumulators that
+    LLVM does not keep for plain loops;
+``Shape``
+    a Python object that stands for a tile's size and dtype and passes through compiled code as a
+    type, so that functions are written once for all sizes.
+
+Memory is reached through bare pointers.  LLVM is spoken on this floor and in `_jit` only.
+"""
+
+from .elementwise import (
+    absolute,
+    apply,
+    clip,
+    exponent,
+    flush,
+    fma,
+    polynomial,
+    pow2,
+    unscale,
+    where_less,
+    with_sign,
+)
+from .memory import fill, first, load, load_buffers, load_sizes, pointer, store, total, width
+from .tiles import (
+    dots,
+    gather_transpose,
+    load_tile,
+    rank1,
+    rank_lanes,
+    size,
+    spread,
+    store_tile,
+    sum_rows,
+    transpose,
+    zeros,
+)
+from .types import Shape, Tile, Vec, lanes, marker, marker_type
+
+__all__ = [
+    "Shape",
+    "Tile",
+    "Vec",
+    "absolute",
+    "apply",
+    "clip",
+    "dots",
+    "exponent",
+    "fill",
+    "first",
+    "flush",
+    "fma",
+    "gather_transpose",
+    "lanes",
+    "load",
+    "load_buffers",
+    "load_sizes",
+    "load_tile",
+    "marker",
+    "marker_type",
+    "pointer",
+    "polynomial",
+    "pow2",
+    "rank1",
+    "rank_lanes",
+    "size",
+    "spread",
+    "store",
+    "store_tile",
+    "sum_rows",
+    "total",
+    "transpose",
+    "unscale",
+    "where_less",
+    "width",
+    "with_sign",
+    "zeros",
+]

@@ -1,0 +1,145 @@
+"""Pointers, and Vecs to and from memory.
+
+``p[i]`` is a scalar, ``p + i`` the pointer `i` elements on.  Nothing here checks a bound: the
+callers, and at last `checks`, do.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import intrinsic
+
+from .llvm import INT32, INT64, load_vector, splat, store_vector
+from .llvm import address as advance
+from .types import Vec, lanes
+
+
+@infer_global(operator.add)
+class PointerAdd(AbstractTemplate):
+    """``p + i``, the pointer `i` elements on."""
+
+    def generic(self, args, kws):  # noqa: D102
+        pointer, i = args
+        if isinstance(pointer, types.CPointer) and isinstance(i, types.Integer):
+            return pointer(pointer, types.intp)
+
+
+@lower_builtin(operator.add, types.CPointer, types.Integer)
+def _pointer_add(context, builder, signature, args):
+    return builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def pointer(typing_context, address, dtype):
+    """The integer `address` as a pointer to the Numba type `dtype`."""
+    result = types.CPointer(dtype.dtype)
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(result))
+
+    return result(types.int64, dtype), codegen
+
+
+@intrinsic
+def load_sizes(typing_context, name, p):
+    """The NamedTuple class `name` of integers, read from `p` on."""
+    n = len(name.instance_class._fields)
+    result = types.NamedUniTuple(types.int64, n, name.instance_class)
+
+    def codegen(context, builder, signature, args):
+        values = [builder.load(advance(builder, args[1], INT64(i))) for i in range(n)]
+        return context.make_tuple(builder, result, values)
+
+    return result(name, p), codegen
+
+
+@intrinsic
+def load_buffers(typing_context, name, base, offsets):
+    """The NamedTuple class `name` of pointers ``base + offsets[i]``."""
+    n = len(name.instance_class._fields)
+    result = types.NamedUniTuple(base, n, name.instance_class)
+
+    def codegen(context, builder, signature, args):
+        starts = [builder.load(advance(builder, args[2], INT64(i))) for i in range(n)]
+        values = [advance(builder, args[1], start) for start in starts]
+        return context.make_tuple(builder, result, values)
+
+    return result(name, base, offsets), codegen
+
+
+@intrinsic
+def load(typing_context, p):
+    """The Vec at `p`."""
+    vec = Vec(p.dtype)
+
+    def codegen(context, builder, signature, args):
+        return load_vector(builder, args[0], context.get_value_type(vec))
+
+    return vec(p), codegen
+
+
+@intrinsic
+def store(typing_context, p, v):
+    """Write the Vec `v` at `p`."""
+
+    def codegen(context, builder, signature, args):
+        store_vector(builder, args[1], args[0])
+        return context.get_dummy_value()
+
+    return types.void(p, v), codegen
+
+
+@intrinsic
+def fill(typing_context, p, x):
+    """A Vec of the dtype of pointer `p` with `x` in every lane."""
+    vec = Vec(p.dtype)
+
+    def codegen(context, builder, signature, args):
+        scalar = context.cast(builder, args[1], signature.args[1], vec.dtype)
+        return splat(builder, scalar, context.get_value_type(vec))
+
+    return vec(p, x), codegen
+
+
+@intrinsic
+def first(typing_context, v):
+    """The number in lane 0 of Vec `v`."""
+
+    def codegen(context, builder, signature, args):
+        return builder.extract_element(args[0], INT32(0))
+
+    return v.dtype(v), codegen
+
+
+@intrinsic
+def total(typing_context, v):
+    """The sum over the lanes of Vec `v`, in an order fixed by the width."""
+
+    def codegen(context, builder, signature, args):
+        x = args[0]
+        width = v.n
+        undefined = ir.Constant(x.type, ir.Undefined)
+        while width > 1:
+            width //= 2
+            upper = [min(i + width, v.n - 1) for i in range(v.n)]
+            mask = ir.Constant(ir.VectorType(INT32, v.n), upper)
+            x = builder.fadd(x, builder.shuffle_vector(x, undefined, mask))
+        return builder.extract_element(x, INT32(0))
+
+    return v.dtype(v), codegen
+
+
+@intrinsic
+def width(typing_context, p):
+    """Lanes of a Vec of the dtype that `p` points to, as a compile-time constant."""
+    n = lanes(p.dtype)
+
+    def codegen(context, builder, signature, args):
+        return INT64(n)
+
+    return types.intp(p), codegen
