@@ -110,7 +110,8 @@ class Model:
 
         Returns
         -------
-        ndarray of the model's dtype
+        ndarray of float64, whatever the model's dtype
+            A script goes on with it in NumPy, which takes twice as long where dtypes are mixed.
             (O,), or (O, 1) for columns, or (B, O) for a batch: probabilities for bce (sigmoid)
             and cross_entropy (softmax), values for mse.
         """

@@ -309,7 +309,7 @@ class OnlineStep:
         To be filled before `forward`.
     y : (target_size,) array
         To be filled before `backward`.
-    outputs : (O,) array
+    outputs : (O,) float64 array
         Written by `forward`: probabilities, or values for mse.
     """
 
@@ -317,7 +317,7 @@ class OnlineStep:
         space = UnitSpace(net, T)
         self.x = np.zeros((T, net.input_size))
         self.y = np.zeros(net.target_size, net.dtype)
-        self.outputs = np.zeros(net.output_size, net.dtype)
+        self.outputs = np.zeros(net.output_size)
         self._rate = np.zeros(1)
         self._gradients = np.zeros_like(parameters)
         self._run = ONLINE_STEP(net.dtype.name, net.nonlinearity, *space.tile)

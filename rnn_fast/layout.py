@@ -108,7 +108,7 @@ class OnlineBlock(NamedTuple):
     y: int  # (Y,), its target
     parameters: int
     gradients: int
-    outputs: int  # (O,), written: probabilities or values
+    outputs: int  # (O,) float64, written: probabilities or values
     learning_rate: int  # (1,) float64
     loss: int  # index in `LOSSES`
     task: int  # index in `TASKS`

@@ -99,8 +99,9 @@ def squared_error(logits, targets, weight, ld, O):
 
 
 @kernel
-def outputs(loss, logits, ld, out, O):
+def outputs(loss, logits, out, O):
     """Outputs (O,) of the logits in lane 0: sigmoid, softmax or, for squared error, themselves."""
+    ld = width(logits)
     total, top = fill(logits, 0.0), load(logits)
     for o in range(1, O):
         z = load(logits + o * ld)

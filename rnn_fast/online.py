@@ -46,7 +46,7 @@ class Online:
         if own.ndim == 3:
             self._batch, self.stale = own, False
             logits = compute.logits(self._net, own, self._parameters)
-            return scores.activation(self._net.loss, logits)
+            return scores.activation(self._net.loss, logits).astype(np.float64)
         return self._forward_anew(own, np.shape(x))
 
     def _forward_anew(self, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -37,7 +37,7 @@ from .layers.units import (
 from .layout import TASKS, LaneBuffers, LaneSizes, OnlineBlock, UnitBuffers, UnitSizes
 from .losses import outputs
 from .optimizers import sgd
-from .simd import Shape, load_buffers, load_sizes, pointer, size, width
+from .simd import Shape, load_buffers, load_sizes, pointer, size
 
 PREPARE, FORWARD, BACKWARD = range(len(TASKS))
 FINITE = OnlineBlock._fields.index("finite")
@@ -195,14 +195,14 @@ def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Calla
         if step.task == PREPARE:
             prepare_units(sizes, buffers)
         elif step.task == FORWARD:
-            x, out = pointer(step.x, float64), pointer(step.outputs, real)
+            x, out = pointer(step.x, float64), pointer(step.outputs, float64)
             block[FINITE] = within(x, sizes.T * sizes.I, largest)
             if block[FINITE]:
                 pad(sizes, parameters, buffers.w)
                 turn_weights(sizes, buffers.w)
                 load_sequence(sizes, buffers, x)
                 unit_forward(cell, sums, row, sizes, buffers)
-                outputs(step.loss, buffers.logits, width(out), out, sizes.O)
+                outputs(step.loss, buffers.logits, out, sizes.O)
             else:
                 restore_sequence(sizes, buffers, x)
         else:
