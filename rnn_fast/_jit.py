@@ -18,6 +18,7 @@ file is not run.  Files are replaced atomically, never changed, so processes can
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -35,7 +36,6 @@ PACKAGE = Path(__file__).parent
 MAGIC = b"rnn_fast program 1\n"
 
 # ------------------------------------------------------------------------------ compile policy
-
 
 _POLICY: dict[str, Any] = {
     "_nrt": False,
@@ -64,7 +64,20 @@ def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
         return functools.partial(kernel, inline=inline)
     from numba import njit
 
-    return njit(forceinline=inline, **_POLICY)(function)
+    with _enabled():
+        return njit(forceinline=inline, **_POLICY)(function)
+
+
+@contextlib.contextmanager
+def _enabled() -> Iterator[None]:
+    """Compile, also where a user has disabled Numba, meaning his own functions."""
+    from numba import config
+
+    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        yield
+    finally:
+        config.DISABLE_JIT = disabled
 
 
 def overloads(function: Callable) -> Callable:
@@ -221,7 +234,7 @@ def optimised(function: Callable, dtype: str, arguments: dict[str, str]) -> Any:
     options = {"nopython": True, "forceinline": True, **_POLICY}
     entry = CFunc(function, (signature, types.void), {}, options)
     codegen = cpu_target.target_context.codegen()
-    with global_compiler_lock:
+    with global_compiler_lock, _enabled():
         original, codegen._library_class = codegen._library_class, Library
         codegen.set_env = lambda name, env: None  # no code in memory, no environment to set
         try:

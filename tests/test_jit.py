@@ -170,6 +170,10 @@ def test_processes_that_start_at_once_do_not_disturb_each_other(run):
     assert run()[1] == "False"
 
 
+def test_a_user_who_disables_jit_disables_it_for_himself(run):
+    assert run(NUMBA_DISABLE_JIT="1") == [TANH, "True"]
+
+
 def test_settings_of_the_compiler_are_part_of_the_key(run):
     run()
     assert run(NUMBA_OPT="1")[1] == "True"
