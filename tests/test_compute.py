@@ -125,7 +125,7 @@ def test_gradients_equal_pytorch(nonlinearity):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("batch", [1, 2, 7])
 def test_an_update_with_units_in_lanes(dtype, batch):
     tolerance = 1e-12 if dtype == "float64" else 2e-5
     for seed in range(30):

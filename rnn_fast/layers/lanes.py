@@ -113,22 +113,25 @@ def load_inputs(shape, sizes, buffers, x, samples):
     _, lanes = size(shape)
     I, n = sizes.I, sizes.T * sizes.I
     L = width(x)
-    whole = n - n % L
     row, i = buffers.z, 0  # where x[:, q] goes: counted, for a division costs more than the row
-    for q in range(n):
-        if q < whole:
-            if q % L == 0:
-                for v in range(0, lanes, L):
-                    gather_transpose(x + q, samples + v, n, buffers.square + v, lanes)
-            source = buffers.square + q % L * lanes
+    for q in range(0, n, L):
+        here = min(L, n - q)
+        direct = here == L and i + L <= I  # all of one step: its rows are neighbours
+        to = row if direct else buffers.square
+        if here == L:
             for v in range(0, lanes, L):
-                store(row + v, load(source + v))
+                gather_transpose(x + q, samples + v, n, to + v, lanes)
         else:
-            for v in range(lanes):
-                row[v] = x[samples[v] * n + q]
-        row, i = row + lanes, i + 1
-        if i == I:
-            row, i = row + (sizes.step - I * lanes), 0
+            for k in range(here):
+                for v in range(lanes):
+                    to[k * lanes + v] = x[samples[v] * n + q + k]
+        for k in range(here):
+            if not direct:
+                for v in range(0, lanes, L):
+                    store(row + v, load(to + k * lanes + v))
+            row, i = row + lanes, i + 1
+            if i == I:
+                row, i = row + (sizes.step - I * lanes), 0
 
 
 @kernel
