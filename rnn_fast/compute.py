@@ -183,15 +183,6 @@ TILES = {
 }
 
 
-def runs_singly(net: Network, batch: int) -> bool:
-    """Whether samples run one after another, with units in lanes.
-
-    It pays for batches up to half of the lanes, less if the units do not fill theirs.
-    """
-    lanes = vector_lanes(net)
-    return 2 * batch * round_up(net.hidden_size, lanes) <= net.hidden_size * lanes or batch == 1
-
-
 def lane_tile(net: Network, batch: int) -> tuple[int, int]:
     """(rows, vecs) of the register tile for mini-batches: what wastes least on padding."""
 
