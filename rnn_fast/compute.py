@@ -154,16 +154,6 @@ def vector_lanes(net: Network) -> int:
     return _jit.vector_bytes() // net.dtype.itemsize
 
 
-#: (rows, vecs, relative cost of a number) of register tiles that leave room for operands.  One
-#: vector wide, a tile loads a number for each multiplication: 1.17 times slower, measured on AVX2.
-#: The first is favoured by 3 %, for each further one is compiled on its first use.  On AVX-512
-#: the shapes are those that compile without a spill; their cost is not measured.
-TILES = {
-    16: ((4, 2, 0.97), (5, 2, 0.98), (8, 1, 1.17), (10, 1, 1.17)),
-    32: ((8, 2, 0.97), (10, 2, 0.98), (16, 1, 1.17)),
-}
-
-
 def runs_singly(net: Network, batch: int) -> bool:
     """Whether samples run one after another, with units in lanes.
 
