@@ -68,7 +68,7 @@ def lane_epoch(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable:
     ):
         """Visit samples ``order[:n]``, `batch` at a time, with an update after each batch.
 
-        None if `n_parameters` is 0.
+        With `n_parameters` = 0 there are no updates: `gradients` holds those of the last batch.
 
         result : [sum of losses, samples predicted right, samples visited]; a loss that is not
         finite ends the epoch before its update.
@@ -123,11 +123,20 @@ def predictions(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable
     return program
 
 
+def unit_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Shape, Shape]:
+    """Tiles of the units-in-lanes driver: partial sums, a row of them, dWhh, one vector."""
+    gradient = (4, 2) if vecs > 1 else (8, 1)
+    return (
+        Shape(dtype, partial, vecs),
+        Shape(dtype, 1, vecs),
+        Shape(dtype, *gradient),
+        Shape(dtype, 1, 1),
+    )
+
+
 def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
     """Training on one sample at a time, or on very few, units in lanes."""
-    cell = CELLS[nonlinearity]
-    sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
-    tile, one = (Shape(dtype, 4, 2) if vecs > 1 else Shape(dtype, 8, 1)), Shape(dtype, 1, 1)
+    cell, (sums, row, tile, one) = CELLS[nonlinearity], unit_shapes(dtype, partial, vecs)
 
     def program(
         sizes,
@@ -175,17 +184,15 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
 
 def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
     """One sequence, units in lanes: forward, or backward with an update."""
-    cell = CELLS[nonlinearity]
-    sums, row = Shape(dtype, partial, vecs), Shape(dtype, 1, vecs)
-    tile, one = (Shape(dtype, 4, 2) if vecs > 1 else Shape(dtype, 8, 1)), Shape(dtype, 1, 1)
+    cell, (sums, row, tile, one) = CELLS[nonlinearity], unit_shapes(dtype, partial, vecs)
     real, largest = row.dtype, float(np.finfo(dtype).max)
 
     def program(block):
         """Do the task that the `OnlineBlock` names.
 
-        Forward: outputs of the sequence x, or, if it is not finite, the last one put back into
-        x.  Backward: the exact gradient of its loss, and a step
-        of descent.  One argument, since converting twelve costs more than the arithmetic.
+        Forward: outputs of the sequence x, or, if it is not finite, the last one put back into x.
+        Backward: the exact gradient of its loss, and a step of descent.  One argument, since
+        converting twelve costs as much as the arithmetic.
         """
         step = load_sizes(OnlineBlock, block)
         sizes = load_sizes(UnitSizes, pointer(step.sizes, int64))
