@@ -14,33 +14,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _jit
-from .layout import LOSSES, TASKS, lane_layout, offsets, round_up, unit_layout
+from .layout import (
+    CELLS,
+    LOSSES,
+    TASKS,
+    LaneJob,
+    LaneLayout,
+    Network,
+    offsets,
+    round_up,
+    unit_layout,
+)
 from .params import aligned
 
-SPACE = {"sizes": "integers", "offsets": "integers", "work": "reals"}
-LANE_EPOCH = _jit.Program(
-    "rnn_fast.train",
-    "lane_epoch",
-    **SPACE,
-    x="reals",
-    y="reals",
-    order="integers",
-    n="int",
-    samples="integers",
-    batch="int",
-    loss="int",
-    parameters="reals",
-    gradients="reals",
-    velocity="reals",
-    n_parameters="int",
-    learning_rate="double",
-    momentum="double",
-    result="doubles",
-)
+LANE_EPOCH = _jit.Program("rnn_fast.train", "lane_epoch", job="integers")
+PREDICTIONS = _jit.Program("rnn_fast.train", "predictions", job="integers")
 UNIT_EPOCH = _jit.Program(
     "rnn_fast.train",
     "unit_epoch",
-    **SPACE,
+    sizes="integers",
+    offsets="integers",
+    work="reals",
     x="reals",
     y="reals",
     order="integers",
@@ -52,106 +46,106 @@ UNIT_EPOCH = _jit.Program(
     learning_rate="double",
     momentum="double",
     result="doubles",
-)
-PREDICTIONS = _jit.Program(
-    "rnn_fast.train",
-    "predictions",
-    **SPACE,
-    x="reals",
-    order="integers",
-    n="int",
-    samples="integers",
-    parameters="reals",
-    out="reals",
 )
 ONLINE_STEP = _jit.Program("rnn_fast.train", "online_step", block="integers")
 
 
-class Network(NamedTuple):
-    """What is computed: everything about a model but its parameters."""
+class Sequences(NamedTuple):
+    """N sequences: rows of all, one behind the other, or padded to equal length."""
 
-    nonlinearity: str
-    dtype: np.dtype
-    input_size: int
-    hidden_size: int
-    output_size: int
-    loss: str
+    x: np.ndarray  #: (rows, I) of the network's dtype, or with an embedding (rows,) int64
+    starts: np.ndarray  #: (N,) int64: the row where each starts
+    lengths: np.ndarray  #: (N,) int64: rows of each, at least 1
 
-    @property
-    def n_parameters(self) -> int:
-        """Length of the flat vector: W (H, I + 1 + H) and V (O, 1 + H), see `layout`."""
-        H, O = self.hidden_size, self.output_size
-        return H * (self.input_size + 1 + H) + O * (1 + H)
 
-    @property
-    def target_size(self) -> int:
-        """Numbers in a sample's target: its class, or one for each output."""
-        return 1 if self.loss == "cross_entropy" else self.output_size
+class Targets(NamedTuple):
+    """What the outputs of N sequences, or of all their rows, are compared with."""
+
+    y: np.ndarray  #: (N or rows, target_size) of the network's dtype, class indices as well
+    weights: np.ndarray | None  #: (N or rows,), not negative; None for equal ones
+
+
+def padded(x: np.ndarray) -> Sequences:
+    """Sequences of equal length, from (N, T, I), or (N, T) indices; no copy is made."""
+    N, T = x.shape[:2]
+    return Sequences(
+        x.reshape(N * T, *x.shape[2:]),
+        np.arange(0, N * T, T, dtype=np.int64),
+        np.full(N, T, np.int64),
+    )
 
 
 class Epoch(NamedTuple):
     """What an epoch reports."""
 
-    loss: float  #: mean over the samples visited
-    correct: int  #: samples predicted right
+    loss: float  #: weighted mean over what was visited
+    correct: float  #: weighted share of it that was predicted right
     finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
 
 
 # ------------------------------------------------------------------------------- work memory
 
 
-class Workspace:
-    """Work memory of one network for sequences of one length, and the code that fits it."""
+class LaneSpace:
+    """Work memory of the samples-in-lanes driver, and the code that fits it.
 
-    tile: tuple[int, int]  #: what the programs are specialised for besides dtype and cell
+    Parameters
+    ----------
+    net : Network
+    T : int
+        Steps there must be room for.
+    batch : int
+        Samples of a batch.
+    **options : bool
+        As for `LaneLayout`.
+    """
 
-    def __init__(self, net: Network, layout: tuple[Any, Any]):
-        sizes, buffers = layout
-        self.net = net
-        self.sizes = np.array(sizes, np.int64)
-        self.offsets, length = offsets(buffers)
-        self.work = aligned(length, net.dtype)
-
-    def program(self, program: _jit.Program) -> Callable[..., None]:
-        """`program` for this network, with the work memory as its first arguments."""
-        function = program(self.net.dtype.name, self.net.nonlinearity, *self.tile)
-        space = addresses(self.sizes, self.offsets, self.work)
-
-        def run(*arguments: Any) -> None:
-            function(*space, *addresses(*arguments))
-
-        return run
-
-
-class LaneSpace(Workspace):
-    """For `batch` samples in lanes."""
-
-    def __init__(self, net: Network, T: int, batch: int):
-        self.tile = rows, vecs = lane_tile(net, batch)
+    def __init__(self, net: Network, T: int, batch: int, **options: bool):
+        self.net, self.tile = net, lane_tile(net, batch)
+        rows, vecs = self.tile
         lanes = vecs * vector_lanes(net)
-        slot = round_up(net.hidden_size, rows) * lanes
-        I, H, O = net.input_size, net.hidden_size, net.output_size
-        chunk = max(1, min(T, 64, 65536 // (slot * net.dtype.itemsize)))
-        super().__init__(net, lane_layout(T, I, H, O, net.target_size, chunk, rows, vecs, lanes))
-        self.samples = np.zeros(lanes, np.int64)
+        row = CELLS[net.cell].grads * net.hidden_size * lanes * net.dtype.itemsize
+        chunk = max(1, min(T, 64, 65536 // row))
+        self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
+        self.offsets, length = offsets(self.layout.buffers())
+        self.sizes = np.array(self.layout.place(self.offsets), np.int64)
+        self.work = aligned(length, net.dtype)
+        self.ids = np.zeros(5 * lanes, np.int64)
+
+    def run(self, program: _jit.Program, **job: Any) -> None:
+        """Run `program` on a `LaneJob` of arrays, numbers and None."""
+        own = {name: getattr(self, name) for name in ("sizes", "offsets", "work", "ids")}
+        fields = dict.fromkeys(LaneJob._fields) | own | job
+        block = np.array(addresses(*LaneJob(**fields)), np.int64)
+        program(self.net.dtype.name, self.net.cell, *self.tile)(block.ctypes.data)
 
 
-class UnitSpace(Workspace):
-    """For one sample at a time, units in lanes."""
+class UnitSpace:
+    """Work memory of the units-in-lanes driver, for sequences of T steps."""
 
     def __init__(self, net: Network, T: int):
         lanes = vector_lanes(net)
         vecs = 1
         while vecs < 4 and vecs * lanes < net.hidden_size:
             vecs *= 2
+        self.net = net
         self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
         I, H, O = net.input_size, net.hidden_size, net.output_size
-        super().__init__(net, unit_layout(T, I, H, O, net.target_size, vecs, lanes))
+        sizes, buffers = unit_layout(T, I, H, O, net.target_size, vecs, lanes)
+        self.sizes = np.array(sizes, np.int64)
+        self.offsets, length = offsets(list(buffers))
+        self.work = aligned(length, net.dtype)
 
 
 def vector_lanes(net: Network) -> int:
     """Numbers in a vector register."""
     return _jit.vector_bytes() // net.dtype.itemsize
+
+
+def runs_online(net: Network) -> bool:
+    """Whether the units-in-lanes driver has all that the network needs."""
+    plain = net.cell in ("tanh", "relu") and net.runs == 1
+    return plain and not (net.sequences or net.embedding or net.learned_state)
 
 
 def runs_singly(net: Network, batch: int) -> bool:
@@ -160,7 +154,8 @@ def runs_singly(net: Network, batch: int) -> bool:
     It pays for a batch that does not fill the lanes, of not too small a network: measured on
     AVX2, at 7 samples and H = 64 it takes 0.72 of the time.
     """
-    return batch == 1 or (batch < min(vector_lanes(net), 8) and 3 * batch <= net.hidden_size)
+    few = batch < min(vector_lanes(net), 8) and 3 * batch <= net.hidden_size
+    return runs_online(net) and (batch == 1 or few)
 
 
 #: (rows, vecs, relative cost of a number) of register tiles that leave room for operands.  One
@@ -175,30 +170,36 @@ TILES = {
 
 def lane_tile(net: Network, batch: int) -> tuple[int, int]:
     """(rows, vecs) of the register tile for mini-batches: what wastes least on padding."""
+    H = net.hidden_size
 
     def cost(tile: tuple[int, int, float]) -> float:
         rows, vecs, relative = tile
         lanes = vecs * vector_lanes(net)
-        return round_up(net.hidden_size, rows) * round_up(batch, lanes) * relative
+        height = round_up(net.gates * H, rows) + round_up(H, rows)
+        return height * round_up(batch, lanes) * relative
 
     rows, vecs, _ = min(TILES[_jit.vector_registers()], key=cost)
     return rows, vecs
 
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:
-    """Arguments for C: an array's address, a number as it is."""
-    return tuple(a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments)
+    """Arguments for C: an array's address, 0 for None, a number as it is."""
+    return tuple(
+        a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a for a in arguments
+    )
 
 
 class _Spaces(threading.local):
     """The work memory last used in a thread, kept for the next epoch."""
 
     def __init__(self) -> None:
-        self.last: tuple[Any, Workspace | None] = (None, None)
+        self.last: tuple[Any, Any] = (None, None)
 
-    def get(self, kind: type, *key: Any) -> Any:
-        if self.last[0] != (kind, *key):
-            self.last = (kind, *key), kind(*key)
+    def get(self, kind: type, *key: Any, **options: bool) -> Any:
+        whole = (kind, *key, *options.items())
+        if self.last[0] != whole:
+            self.last = (None, None)  # free before the next is made
+            self.last = whole, kind(*key, **options)
         return self.last[1]
 
 
@@ -207,94 +208,190 @@ _spaces = _Spaces()
 # ---------------------------------------------------------------------------------- operations
 
 
+def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.ndarray:
+    """`order` with the samples of each batch sorted, long ones first.
+
+    So the sequences of a block of lanes are about as long as one another, and the work is that of
+    the sum of the lengths.
+    """
+    own = lengths[order]
+    if (own == own[0]).all():
+        return order
+    return order[np.lexsort((-own, np.arange(len(order)) // batch_size))]
+
+
 def train_epoch(
     net: Network,
-    x: np.ndarray,
-    y: np.ndarray,
+    data: Sequences,
+    targets: Targets,
     order: np.ndarray,
     batch_size: int,
     parameters: np.ndarray,
     velocity: np.ndarray,
     learning_rate: float,
     momentum: float,
+    *,
+    bptt: int = 0,
+    dropout: float = 0.0,
+    seed: int = 0,
+    state: np.ndarray | None = None,
 ) -> Epoch:
     """Visit the samples ``order`` in batches, with a step of descent after each.
 
     Parameters
     ----------
-    x : (N, T, I) array
-    y : (N, O) array, or (N, 1) class indices for cross entropy
+    net : Network
+    data : Sequences
+    targets : Targets
     order : (n,) int64 array
         Samples to visit, in this order.
     batch_size : int
     parameters, velocity : (n_parameters,) arrays
         Updated in place.
     learning_rate, momentum : float
+    bptt : int
+        Truncated back-propagation in windows of so many steps, with an update after each; 0 for
+        whole sequences.
+    dropout : float
+        Probability with which an output of a layer below the top is dropped.
+    seed : int
+        Of the dropout; not negative, below 2**62.
+    state : (N, states, runs, H) array or None
+        Initial states.
 
     Returns
     -------
     Epoch
     """
     result = np.zeros(3)
-    data = (x, y, order, len(order))
-    step = (learning_rate, momentum, result)
-    loss = LOSSES.index(net.loss)
-    if runs_singly(net, min(batch_size, len(order))):
-        run = _spaces.get(UnitSpace, net, x.shape[1]).program(UNIT_EPOCH)
-        run(*data, batch_size, loss, parameters, velocity, *step)
-    else:
-        _lane_epoch(net, data, batch_size, parameters, np.empty_like(parameters), velocity, *step)
-    total, correct, visited = result.tolist()
-    return Epoch(total / visited, int(correct), math.isfinite(total))
+    longest = int(data.lengths[order].max())
+    batch_size = min(batch_size, len(order))
+    equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
+    if equal and targets.weights is None and state is None and not 0 < bptt < longest:
+        space = _spaces.get(UnitSpace, net, longest)
+        x = data.x if len(data.x) == len(data.starts) * longest else None
+        if x is not None:
+            arguments = (data.x, targets.y, order, len(order), batch_size, LOSSES.index(net.loss))
+            UNIT_EPOCH(net.dtype.name, net.cell, *space.tile)(
+                *addresses(space.sizes, space.offsets, space.work, *arguments),
+                *addresses(parameters, velocity, learning_rate, momentum, result),
+            )
+            return _epoch(result)
+    T = min(bptt or longest, longest)
+    shape = (batch_size, net.states, net.runs, net.hidden_size)
+    space = _spaces.get(LaneSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
+    space.run(
+        LANE_EPOCH,
+        **_job(net, data, targets),
+        order=by_length(order, data.lengths, batch_size),
+        n=len(order),
+        batch=batch_size,
+        parameters=parameters,
+        gradients=aligned(len(parameters), net.dtype),
+        velocity=velocity,
+        update=len(parameters),
+        state=state,
+        carry=np.zeros(shape, net.dtype) if T < longest else None,
+        rates=np.array([learning_rate, momentum, dropout]),
+        seed=seed,
+        result=result,
+    )
+    return _epoch(result)
+
+
+def _epoch(result: np.ndarray) -> Epoch:
+    loss, right, weight = result.tolist()
+    return Epoch(loss / (weight or 1.0), right / (weight or 1.0), math.isfinite(loss))
+
+
+def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
+    return {
+        **data._asdict(),
+        **targets._asdict(),
+        "loss": LOSSES.index(net.loss),
+    }
 
 
 def loss_and_gradients(
-    net: Network, x: np.ndarray, y: np.ndarray, parameters: np.ndarray, gradients: np.ndarray
-) -> float:
-    """The mean loss over all samples; its gradient is written to `gradients`."""
-    result = np.zeros(3)
-    data = (x, y, np.arange(len(x)), len(x))
-    _lane_epoch(net, data, len(x), parameters, gradients, None, 0.0, 0.0, result)
-    return result[0] / len(x)
-
-
-def _lane_epoch(
     net: Network,
-    data: tuple[np.ndarray, np.ndarray, np.ndarray, int],
-    batch: int,
+    data: Sequences,
+    targets: Targets,
     parameters: np.ndarray,
     gradients: np.ndarray,
-    velocity: np.ndarray | None,
-    learning_rate: float,
-    momentum: float,
-    result: np.ndarray,
-) -> None:
-    """`LANE_EPOCH`, without updates if `velocity` is None."""
-    space = _spaces.get(LaneSpace, net, data[0].shape[1], batch)
-    space.program(LANE_EPOCH)(
-        *data,
-        space.samples,
-        batch,
-        LOSSES.index(net.loss),
-        parameters,
-        gradients,
-        gradients if velocity is None else velocity,
-        0 if velocity is None else net.n_parameters,
-        learning_rate,
-        momentum,
-        result,
+    *,
+    state: np.ndarray | None = None,
+    dstate: np.ndarray | None = None,
+    dx: np.ndarray | None = None,
+) -> float:
+    """The mean loss over all samples; its gradient is written to `gradients`.
+
+    Parameters
+    ----------
+    net, data, targets, parameters, state
+        As for `train_epoch`.
+    gradients : (n_parameters,) array
+        Written.
+    dstate : (N, states, runs, H) array or None
+        Written: the gradient by `state`.
+    dx : (rows, I) array or None
+        Written, but for rows of padding: the gradient by `data.x`.
+    """
+    result, n = np.zeros(3), len(data.starts)
+    gradients[:] = 0
+    options = {} if dx is None else {"input_gradients": True}
+    space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
+    space.run(
+        LANE_EPOCH,
+        **_job(net, data, targets),
+        order=by_length(np.arange(n), data.lengths, n),
+        n=n,
+        batch=n,
+        parameters=parameters,
+        gradients=gradients,
+        update=0,
+        state=state,
+        dstate=dstate,
+        dx=dx,
+        rates=np.zeros(3),
+        seed=0,
+        result=result,
     )
+    return _epoch(result).loss
 
 
-def logits(net: Network, x: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-    """Logits (N, O) of the sequences x (N, T, I).
+def logits(
+    net: Network,
+    data: Sequences,
+    parameters: np.ndarray,
+    *,
+    state: np.ndarray | None = None,
+    final: np.ndarray | None = None,
+) -> np.ndarray:
+    """Logits (N, O) of the sequences or, with an output after every step, of all rows.
 
     A sample's have the same bits alone and in any company: samples never meet, and the order of
     each sum is that of its terms, whatever the tile.
+
+    Parameters
+    ----------
+    net, data, parameters, state
+        As for `train_epoch`.
+    final : (N, states, runs, H) array or None
+        Written: the states after the last step, of reverse runs after step 0.
     """
-    space = _spaces.get(LaneSpace, net, x.shape[1], len(x))
-    out = np.empty((len(x), net.output_size), net.dtype)
-    space.program(PREDICTIONS)(x, np.arange(len(x)), len(x), space.samples, parameters, out)
+    n = len(data.starts)
+    out = np.zeros((len(data.x) if net.sequences else n, net.output_size), net.dtype)
+    space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n)
+    space.run(
+        PREDICTIONS,
+        **data._asdict(),
+        order=by_length(np.arange(n), data.lengths, n),
+        n=n,
+        parameters=parameters,
+        state=state,
+        out=out,
+        final=final,
+    )
     return out
 
 
@@ -320,7 +417,7 @@ class OnlineStep:
         self.outputs = np.zeros(net.output_size)
         self._rate = np.zeros(1)
         self._gradients = np.zeros_like(parameters)
-        self._run = ONLINE_STEP(net.dtype.name, net.nonlinearity, *space.tile)
+        self._run = ONLINE_STEP(net.dtype.name, net.cell, *space.tile)
         self._arrays = (  # as the fields of `OnlineBlock`; alive as long as their addresses
             space.sizes,
             space.offsets,

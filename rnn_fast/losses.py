@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from ._jit import kernel
 from .layout import LOSSES
-from .simd import fill, first, load, size, store, where_less, width
+from .simd import absolute, clip, fill, first, load, size, store, where_less, width
 from .vmath import exp, log1p, sigmoid
 
-BCE, CROSS_ENTROPY, MSE = range(len(LOSSES))
+BCE, CROSS_ENTROPY, MSE, HUBER, MAE = range(len(LOSSES))
 
 
 @kernel
-def loss_and_gradient(shape, loss, buffers, O):
+def loss_and_gradient(shape, loss, logits, buffers, scale, O):
     """Loss of one block of samples; the gradient by the logits takes their place.
 
     Parameters
@@ -24,22 +24,25 @@ def loss_and_gradient(shape, loss, buffers, O):
         Its lanes are the samples.
     loss : int
         Index in `LOSSES`.
+    logits : pointer, (O, lanes)
+        Read, and overwritten by the gradient.
     buffers : NamedTuple of pointers
-        Read: ``logits`` (O, lanes), ``targets`` (O, lanes), or (1, lanes) class indices for
-        cross entropy, ``weights`` (lanes), the factor of each sample's gradient.  Written:
-        ``logits``; ``losses`` (lanes), unweighted; ``hits`` (lanes), 1 where the prediction is
-        right, else 0.
+        Read: ``targets`` (O, lanes), or (1, lanes) class indices for cross entropy; ``weights``
+        (lanes), of each sample in the gradient.  Written: ``losses`` (lanes), unweighted;
+        ``hits`` (lanes), 1 where the prediction is right, else 0.
+    scale : float
+        Factor of all gradients.
     """
     _, lanes = size(shape)
-    for v in range(0, lanes, width(buffers.logits)):
-        logits, targets = buffers.logits + v, buffers.targets + v
-        weight = load(buffers.weights + v)
+    for v in range(0, lanes, width(logits)):
+        z, targets = logits + v, buffers.targets + v
+        weight = load(buffers.weights + v) * scale
         if loss == BCE:
-            value, hit = binary_cross_entropy(logits, targets, weight, lanes, O)
+            value, hit = binary_cross_entropy(z, targets, weight, lanes, O)
         elif loss == CROSS_ENTROPY:
-            value, hit = cross_entropy(logits, load(targets), weight, lanes, O)
+            value, hit = cross_entropy(z, load(targets), weight, lanes, O)
         else:
-            value, hit = squared_error(logits, targets, weight, lanes, O)
+            value, hit = distance(loss, z, targets, weight, lanes, O), fill(z, 0.0)
         store(buffers.losses + v, value)
         store(buffers.hits + v, hit)
 
@@ -88,19 +91,30 @@ def cross_entropy(logits, label, weight, ld, O):
 
 
 @kernel(inline=True)
-def squared_error(logits, targets, weight, ld, O):
-    """mean over o of (z - y)**2; gradient 2 (z - y) / O."""
+def distance(loss, logits, targets, weight, ld, O):
+    """mean over o of a distance of z and y, with e = z - y; gradient / O.
+
+    Squared: e**2, 2 e.  Absolute: |e|, sign(e), and 0 at 0.  Huber's (1964), with its corner at 1:
+    e**2 / 2 up to it and |e| - 1/2 beyond; e, limited to [-1, 1].
+    """
     value = fill(logits, 0.0)
     for o in range(O):
-        error = load(logits + o * ld) - load(targets + o * ld)
-        value = value + error * error
-        store(logits + o * ld, error * weight * 2.0 / O)
-    return value / O, fill(logits, 0.0)
+        e = load(logits + o * ld) - load(targets + o * ld)
+        if loss == MSE:
+            d, de = e * e, e * 2.0
+        elif loss == MAE:
+            d, de = absolute(e), where_less(0.0, e, 1.0, where_less(e, 0.0, -1.0, e))
+        else:
+            de = clip(e, -1.0, 1.0)
+            d = de * (e - de * 0.5)
+        value = value + d
+        store(logits + o * ld, de * weight / O)
+    return value / O
 
 
 @kernel
 def outputs(loss, logits, out, O):
-    """Outputs (O,) of the logits in lane 0: sigmoid, softmax or, for squared error, themselves."""
+    """Outputs (O,) of the logits in lane 0: sigmoid, softmax or, for distances, themselves."""
     ld = width(logits)
     total, top = fill(logits, 0.0), load(logits)
     for o in range(1, O):

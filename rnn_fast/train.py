@@ -12,15 +12,11 @@ from collections.abc import Callable
 import numpy as np
 from numba import float64, int64
 
+from ._jit import kernel
 from .cells import CELLS
-from .layers.lanes import (
-    batch_gradients,
-    choose_samples,
-    forward,
-    load_inputs,
-    pack_weights,
-    prepare,
-)
+from .layers import lanes as driver
+from .layers.matrices import pack_weights
+from .layers.samples import Data, choose_samples, update_embedding
 from .layers.units import (
     load_sequence,
     pad,
@@ -34,7 +30,7 @@ from .layers.units import (
     unpad,
     within,
 )
-from .layout import TASKS, LaneBuffers, LaneSizes, OnlineBlock, UnitBuffers, UnitSizes
+from .layout import TASKS, LaneBuffers, LaneJob, LaneSizes, OnlineBlock, UnitBuffers, UnitSizes
 from .losses import outputs
 from .optimizers import sgd
 from .simd import Shape, load_buffers, load_sizes, pointer, size
@@ -43,82 +39,125 @@ PREPARE, FORWARD, BACKWARD = range(len(TASKS))
 FINITE = OnlineBlock._fields.index("finite")
 
 
-def lane_epoch(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable:
+def lane_data(real):
+    """A kernel that gives the `Data` of a `LaneJob`, reals of type `real`."""
+
+    @kernel
+    def data(job, order):
+        return Data(
+            pointer(job.x, real),
+            pointer(job.x, int64),
+            pointer(job.starts, int64),
+            pointer(job.lengths, int64),
+            pointer(job.y, real),
+            pointer(job.weights, real),
+            job.weights != 0,
+            order,
+        )
+
+    return data
+
+
+def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
     """Training in mini-batches, samples in lanes."""
-    cell, shape = CELLS[nonlinearity], Shape(dtype, rows, vecs)
+    cell, shape = CELLS[cell_name], Shape(dtype, rows, vecs)
+    real, data_of = shape.dtype, lane_data(shape.dtype)
 
-    def program(
-        sizes,
-        offsets,
-        work,
-        x,
-        y,
-        order,
-        n,
-        samples,
-        batch,
-        loss,
-        parameters,
-        gradients,
-        velocity,
-        n_parameters,
-        learning_rate,
-        momentum,
-        result,
-    ):
-        """Visit samples ``order[:n]``, `batch` at a time, with an update after each batch.
+    def program(job):
+        """Visit the samples of the `LaneJob`, `batch` at a time, with an update after each.
 
-        With `n_parameters` = 0 there are no updates: `gradients` holds those of the last batch.
-
-        result : [sum of losses, samples predicted right, samples visited]; a loss that is not
+        Where there is a carry, a batch is run in windows of T steps, each with an update of its
+        own, and states go from one to the next: truncated back-propagation.  A loss that is not
         finite ends the epoch before its update.
         """
-        sizes = load_sizes(LaneSizes, sizes)
-        buffers = load_buffers(LaneBuffers, work, offsets)
-        prepare(shape, sizes, buffers)
-        for b in range((n + batch - 1) // batch):  # a range of unknown step could raise
-            first = b * batch
-            here = min(batch, n - first)
-            pack_weights(shape, sizes, buffers, parameters)
-            batch_gradients(
-                cell,
-                shape,
-                sizes,
-                buffers,
-                (x, y, samples),
-                order + first,
-                here,
-                loss,
-                gradients,
-                result,
-            )
-            result[2] += here
-            if not math.isfinite(result[0]):
-                break
-            sgd(parameters, gradients, velocity, n_parameters, learning_rate, momentum)
+        job = load_sizes(LaneJob, job)
+        sizes = load_sizes(LaneSizes, pointer(job.sizes, int64))
+        work = pointer(job.work, real)
+        buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
+        space = driver.Space(sizes, buffers, work)
+        parameters, gradients = pointer(job.parameters, real), pointer(job.gradients, real)
+        velocity, order = pointer(job.velocity, real), pointer(job.order, int64)
+        rates, result = pointer(job.rates, float64), pointer(job.result, float64)
+        ids, carry = pointer(job.ids, int64), pointer(job.carry, real)
+        _, lanes = size(shape)
+        outputs = (carry, pointer(job.dstate, real), pointer(job.dx, real), result)
+        stride = sizes.states * sizes.layers * sizes.directions * sizes.H
+        driver.prepare(shape, space)
+        update = int64(0)
+        for b in range((job.n + job.batch - 1) // job.batch):  # a range of unknown step could raise
+            first = b * job.batch
+            here = min(job.batch, job.n - first)
+            data = data_of(job, order + first)
+            longest = int64(0)
+            for i in range(here):
+                longest = max(longest, data.lengths[data.order[i]])
+            state = driver.State(job.state != 0, pointer(job.state, real), ids, stride)
+            if sizes.learned_state:
+                state = driver.State(True, parameters + sizes.state_at, ids, int64(0))
+            to_state = int64(sizes.learned_state != 0 or job.dstate != 0)
+            window = int64(0)
+            while window < longest:
+                batch = driver.Batch(
+                    here,
+                    window,
+                    job.loss,
+                    job.seed + update,
+                    rates[2],
+                    job.carry != 0,
+                    to_state,
+                    job.dx != 0 or sizes.embedding != 0,
+                    job.dx != 0,
+                )
+                weight = driver.batch_gradients(
+                    cell, shape, space, data, batch, ids, state, parameters, gradients, outputs
+                )
+                if not math.isfinite(result[0]):
+                    return
+                if job.update and weight > 0.0:
+                    n, momentum = job.update, rates[1]
+                    if sizes.embedding and momentum == 0.0:
+                        n = sizes.embedding_at
+                    sgd(parameters, gradients, velocity, n, rates[0], momentum)
+                    if sizes.embedding:
+                        update_embedding(
+                            sizes, data, here, window, parameters, gradients, rates[0], momentum
+                        )
+                update += 1
+                window += sizes.T
+                state = driver.State(True, carry, ids + 3 * lanes, stride)
+                to_state = int64(0)
 
     return program
 
 
-def predictions(dtype: str, nonlinearity: str, rows: int, vecs: int) -> Callable:
+def predictions(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
     """Logits, samples in lanes: the same bits for a sample alone and in any company."""
-    cell, shape = CELLS[nonlinearity], Shape(dtype, rows, vecs)
+    cell, shape = CELLS[cell_name], Shape(dtype, rows, vecs)
+    real, data_of = shape.dtype, lane_data(shape.dtype)
 
-    def program(sizes, offsets, work, x, order, n, samples, parameters, out):
-        """``out`` (n, O) = the logits of samples ``order[:n]``."""
-        sizes = load_sizes(LaneSizes, sizes)
-        buffers = load_buffers(LaneBuffers, work, offsets)
+    def program(job):
+        """``out`` = the logits of the samples of the `LaneJob`, ``final`` = their last states."""
+        job = load_sizes(LaneJob, job)
+        sizes = load_sizes(LaneSizes, pointer(job.sizes, int64))
+        work = pointer(job.work, real)
+        buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
+        space = driver.Space(sizes, buffers, work)
+        parameters, ids = pointer(job.parameters, real), pointer(job.ids, int64)
+        data = data_of(job, pointer(job.order, int64))
         _, lanes = size(shape)
-        prepare(shape, sizes, buffers)
-        pack_weights(shape, sizes, buffers, parameters)
-        for first in range(0, n, lanes):
-            here = min(lanes, n - first)
-            choose_samples(shape, order + first, here, samples, buffers.weights, 1.0)
-            load_inputs(shape, sizes, buffers, x, samples)
-            forward(cell, shape, sizes, buffers)
-            for v in range(here):
-                for o in range(sizes.O):
-                    out[(first + v) * sizes.O + o] = buffers.logits[o * lanes + v]
+        driver.prepare(shape, space)
+        pack_weights(shape, sizes, work, parameters)
+        stride = sizes.states * sizes.layers * sizes.directions * sizes.H
+        state = driver.State(job.state != 0, pointer(job.state, real), ids, stride)
+        if sizes.learned_state:
+            state = driver.State(True, parameters + sizes.state_at, ids, int64(0))
+        for first in range(0, job.n, lanes):
+            here = min(lanes, job.n - first)
+            block = choose_samples(shape, buffers, ids, data, first, here, int64(0), sizes.T)
+            driver.forward(cell, shape, space, block, data, parameters, state, 0.0, int64(0))
+            driver.store_logits(shape, space, block, pointer(job.out, real))
+            if job.final:
+                driver.store_states(shape, space, block, ids, pointer(job.final, real))
 
     return program
 
@@ -134,9 +173,9 @@ def unit_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Shap
     )
 
 
-def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
+def unit_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """Training on one sample at a time, or on very few, units in lanes."""
-    cell, (sums, row, tile, one) = CELLS[nonlinearity], unit_shapes(dtype, partial, vecs)
+    cell, (sums, row, tile, one) = CELLS[cell_name], unit_shapes(dtype, partial, vecs)
 
     def program(
         sizes,
@@ -170,9 +209,9 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
                 unit_loss(one, sizes, buffers, y + sample * sizes.Y, 1.0 / here, loss)
                 result[0] += buffers.losses[0]
                 result[1] += buffers.hits[0]
+                result[2] += 1.0
                 unit_backward(cell, sums, row, sizes, buffers)
                 unit_gradients(sums, row, tile, sizes, buffers, i == 0)
-            result[2] += here
             if not math.isfinite(result[0]):
                 break
             sgd(buffers.w, buffers.dw, buffers.velocity, sizes.parameters, learning_rate, momentum)
@@ -182,9 +221,9 @@ def unit_epoch(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callab
     return program
 
 
-def online_step(dtype: str, nonlinearity: str, partial: int, vecs: int) -> Callable:
+def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """One sequence, units in lanes: forward, or backward with an update."""
-    cell, (sums, row, tile, one) = CELLS[nonlinearity], unit_shapes(dtype, partial, vecs)
+    cell, (sums, row, tile, one) = CELLS[cell_name], unit_shapes(dtype, partial, vecs)
     real, largest = row.dtype, float(np.finfo(dtype).max)
 
     def program(block):

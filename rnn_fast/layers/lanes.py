@@ -1,320 +1,495 @@
 """Samples in lanes: the driver for mini-batches.
 
-A block of samples, one a lane, runs all T steps forward, then backward in chunks of steps, each
-chunk's weight gradients right behind it while its data is in cache.  Weights are broadcast as
-scalars; the state needs no padding but to whole tiles of units.  Every product is of one kind,
-a register tile over ``rows`` units and ``lanes`` samples; sums over samples are taken on panels
-of z turned around, or, for the columns that fill no panel, lane by lane.
+A block of samples, one a lane, runs all T steps of each layer forward, then backward in chunks of
+steps, each chunk's weight gradients right behind it while its data is in cache.  Weights are
+broadcast as scalars; the state needs no padding.  Only one block's states are held at a time.
 
-Sizes are run-time numbers, only the tile is fixed in the code.  ``S = I + 1 + H`` is the height
-of ``z_t = [x_t; 1; h_{t-1}]``.
+A run, which is a layer in one direction, has its own time: the reverse run's first step is the
+last of the block.  So direction exists only where runs exchange data: `load_from_below`,
+`outputs_of`, and the steps of dy.  A sequence that ends before the longest of its block stays as
+it is from there on, in both directions.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from numba import int64
 
+from .. import cells
 from .._jit import kernel
-from ..cells import activate, activate_backward
+from ..layout import LaneBuffers, RunBuffers, RunSizes
 from ..losses import loss_and_gradient
-from ..simd import (
-    apply,
-    dots,
-    gather_transpose,
-    load,
-    load_tile,
-    rank1,
-    rank_lanes,
-    size,
-    store,
-    store_tile,
-    total,
-    transpose,
-    width,
-    zeros,
+from ..simd import load_buffers, load_sizes, pointer, size
+from .matrices import (
+    clear,
+    multiply,
+    pack_weights,
+    run_gradients,
+    run_products,
+    unpack_gradients,
+    weight_gradients,
+)
+from .samples import (
+    add,
+    add_embedding_gradient,
+    choose_samples,
+    copy,
+    draw_mask,
+    freeze,
+    hold,
+    load_embedded,
+    load_inputs,
+    load_state,
+    load_targets,
+    scale,
+    store_input_gradient,
+    store_state,
+    total_weight,
 )
 
-
-@kernel(inline=True)
-def product(acc, a, lda, step, b, ldb, K):
-    """acc[r, :] + sum over k < K of ``a[r * lda + k * step] * b[k * ldb + :]``."""
-    for k in range(K):
-        acc = rank1(acc, a + k * step, lda, b + k * ldb)
-    return acc
+N_RUN_SIZES, N_RUN_BUFFERS = len(RunSizes._fields), len(RunBuffers._fields)
 
 
-# ------------------------------------------------------------------------------------- weights
+class Space(NamedTuple):
+    """Sizes and work memory."""
+
+    sizes: Any  # LaneSizes
+    buffers: Any  # LaneBuffers
+    work: Any
 
 
-@kernel
-def pack_forward(shape, matrix, R, C, out):
-    """``out[block, k, r] = matrix[block * rows + r, k]``, zero below the matrix (R, C)."""
-    rows, _ = size(shape)
-    for u in range(0, R, rows):
-        for r in range(rows):
-            for k in range(C):
-                out[u * C + k * rows + r] = matrix[(u + r) * C + k] if u + r < R else 0.0
+class State(NamedTuple):
+    """Where initial states come from: ``source[row * stride:]``, (states, runs, H) each."""
+
+    given: Any  # 0: they are zero
+    source: Any
+    row: Any  # of each lane
+    stride: Any
 
 
 @kernel
-def pack_backward(shape, matrix, ld, R, C, out):
-    """``out[block, k, c] = matrix[k * ld + block * rows + c]``, zero beside the matrix (R, C)."""
-    rows, _ = size(shape)
-    for u in range(0, C, rows):
-        for k in range(R):
-            for c in range(rows):
-                out[u * R + k * rows + c] = matrix[k * ld + u + c] if u + c < C else 0.0
+def run_sizes(space, run):
+    """`RunSizes` of a run."""
+    return load_sizes(RunSizes, pointer(space.sizes.runs, int64) + run * N_RUN_SIZES)
 
 
 @kernel
-def pack_weights(shape, sizes, buffers, parameters):
-    """W and V, each packed for the product forward and the one backward."""
-    H, O, S = sizes.H, sizes.O, sizes.S
-    V = parameters + H * S
-    pack_forward(shape, parameters, H, S, buffers.w_forward)
-    pack_backward(shape, parameters + (S - H), S, H, H, buffers.w_backward)
-    pack_forward(shape, V, O, 1 + H, buffers.v_forward)
-    pack_backward(shape, V + 1, 1 + H, O, H, buffers.v_backward)
-
-
-# --------------------------------------------------------------------------------------- input
+def run_buffers(space, run):
+    """`RunBuffers` of a run."""
+    places = pointer(space.sizes.places, int64) + run * N_RUN_BUFFERS
+    return load_buffers(RunBuffers, space.work, places)
 
 
 @kernel
-def prepare(shape, sizes, buffers):
-    """Set what no other kernel writes: the one of every z_t, h_0 = 0."""
+def prepare(shape, space):
+    """Set what no other kernel writes: ones, and initial states of zero."""
     _, lanes = size(shape)
-    clear(buffers.z, sizes.step)
-    for t in range(sizes.T + 1):
-        one = buffers.z + t * sizes.step + sizes.I * lanes
-        for v in range(lanes):
-            one[v] = 1.0
+    sizes = space.sizes
+    height = 1 + sizes.directions * sizes.H
+    for r in range(sizes.layers * sizes.directions):
+        run, own = run_sizes(space, r), run_buffers(space, r)
+        clear(own.z, run.step)
+        for t in range(sizes.T + 1):
+            ones(own.z + (t * run.step + run.I * lanes), lanes)
+        if sizes.states > 1:
+            clear(own.c, sizes.H * lanes)
+    if sizes.directions > 1:
+        for t in range(sizes.read):
+            ones(space.buffers.top + t * height * lanes, lanes)
 
 
 @kernel
-def clear(p, n):
-    """Write n zeros."""
+def ones(p, n):
+    """Write n ones."""
     for i in range(n):
-        p[i] = 0.0
+        p[i] = 1.0
+
+
+# ------------------------------------------------------------------------------------ forward
 
 
 @kernel
-def choose_samples(shape, order, n, samples, weights, weight):
-    """The block's samples; lanes left over repeat the last with weight 0."""
+def load_from_below(shape, space, r, T, reverse, z, step, masked):
+    """Outputs of the layer whose first run is r, times the factors of dropout, into z."""
     _, lanes = size(shape)
-    for v in range(lanes):
-        samples[v] = order[min(v, n - 1)]
-        weights[v] = weight if v < n else 0.0
+    sizes = space.sizes
+    n = sizes.H * lanes
+    mask = run_buffers(space, r).mask
+    for d in range(sizes.directions):
+        run, own = run_sizes(space, r + d), run_buffers(space, r + d)
+        for s in range(T):
+            t = T - 1 - s if reverse else s
+            there = T - 1 - t if d else t
+            to = z + (s * step + d * n)
+            copy(to, own.z + ((there + 1) * run.step + (run.I + 1) * lanes), n)
+            if masked:
+                scale(to, mask + (t * sizes.directions + d) * n, n)
 
 
 @kernel
-def load_inputs(shape, sizes, buffers, x, samples):
-    """Sequences ``x[samples[lane]]`` (T, I) into the x rows of z."""
+def run_forward(cell, shape, space, r, T, shortest, zero):
+    """h_t = cell(W z_t, h_{t-1}) for all t; `zero` says that h_0 is zero."""
     _, lanes = size(shape)
-    I, n = sizes.I, sizes.T * sizes.I
-    L = width(x)
-    row, i = buffers.z, 0  # where x[:, q] goes: counted, for a division costs more than the row
-    for q in range(0, n, L):
-        here = min(L, n - q)
-        direct = here == L and i + L <= I  # all of one step: its rows are neighbours
-        to = row if direct else buffers.square
-        if here == L:
-            for v in range(0, lanes, L):
-                gather_transpose(x + q, samples + v, n, to + v, lanes)
+    sizes, run, own = space.sizes, run_sizes(space, r), run_buffers(space, r)
+    n, h_at = sizes.H * lanes, (run.I + 1) * lanes
+    for s in range(T):
+        z, a = own.z + s * run.step, own.a + s * run.keep
+        c = own.c + s * n
+        step = cells.Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, own.beside)
+        first = zero and s == 0
+        table, i = sizes.products, run.product
+        run_products(shape, space.work, table, i, run.n_products, z, a, first)
+        if cells.resets_first(cell):
+            cells.reset(cell, step)
+            i += run.n_products
+            run_products(shape, space.work, table, i, run.n_late, z, a, first)
+        cells.forward(cell, step)
+        t = T - 1 - s if run.reverse else s
+        if t >= shortest:
+            freeze(shape, space.buffers, t, step.h, step.h_prev, sizes.H)
+            if sizes.states > 1:
+                freeze(shape, space.buffers, t, step.c, step.c_prev, sizes.H)
+
+
+@kernel
+def load_states(shape, space, block, state):
+    """Initial states of all runs."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    n_runs = sizes.layers * sizes.directions
+    for r in range(n_runs):
+        run, own = run_sizes(space, r), run_buffers(space, r)
+        h_0 = own.z + (run.I + 1) * lanes
+        h, c = state.source + r * sizes.H, state.source + (n_runs + r) * sizes.H
+        load_state(shape, block, h, state.stride, state.row, sizes.H, h_0)
+        if sizes.states > 1:
+            load_state(shape, block, c, state.stride, state.row, sizes.H, own.c)
+
+
+@kernel
+def store_states(shape, space, block, row, out):
+    """States after the last step of all runs; ``row`` gives a lane's row of `out`."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    H, n_runs = sizes.H, sizes.layers * sizes.directions
+    stride = sizes.states * n_runs * H
+    for r in range(n_runs):
+        run, own = run_sizes(space, r), run_buffers(space, r)
+        h = own.z + (block.T * run.step + (run.I + 1) * lanes)
+        store_state(shape, block, h, H, row, stride, out + r * H)
+        if sizes.states > 1:
+            c = own.c + block.T * H * lanes
+            store_state(shape, block, c, H, row, stride, out + (n_runs + r) * H)
+
+
+@kernel
+def forward(cell, shape, space, block, data, parameters, state, probability, seed):
+    """All layers, from the inputs and the initial state."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    if state.given:
+        load_states(shape, space, block, state)
+    for r in range(sizes.layers * sizes.directions):
+        run, own = run_sizes(space, r), run_buffers(space, r)
+        below = (r // sizes.directions - 1) * sizes.directions
+        if below >= 0:
+            if sizes.dropout and not run.reverse:
+                height, mask = sizes.directions * sizes.H, run_buffers(space, below).mask
+                draw_mask(shape, block, sizes.T, height, below, probability, seed, mask)
+            masked = sizes.dropout
+            load_from_below(shape, space, below, block.T, run.reverse, own.z, run.step, masked)
+        elif run.reverse:
+            other = run_buffers(space, 0).z
+            for s in range(block.T):
+                x = other + (block.T - 1 - s) * run.step
+                copy(own.z + s * run.step, x, run.I * lanes)
+        elif sizes.embedding:
+            table = parameters + sizes.embedding_at
+            load_embedded(shape, block, data, table, run.I, own.z, run.step, block.ids + 4 * lanes)
         else:
-            for k in range(here):
-                for v in range(lanes):
-                    to[k * lanes + v] = x[samples[v] * n + q + k]
-        for k in range(here):
-            if not direct:
-                for v in range(0, lanes, L):
-                    store(row + v, load(to + k * lanes + v))
-            row, i = row + lanes, i + 1
-            if i == I:
-                row, i = row + (sizes.step - I * lanes), 0
+            load_inputs(shape, space.buffers, block, data, run.I, own.z, run.step)
+        run_forward(cell, shape, space, r, block.T, block.shortest, not state.given)
+
+
+# ------------------------------------------------------------------------------------ read-out
 
 
 @kernel
-def load_targets(shape, sizes, buffers, y, samples):
-    """Targets ``y[samples[lane]]`` (Y,) as columns."""
+def outputs_of(shape, space, T, t, slot):
+    """[1; y_t] (1 + D H, lanes): the top layer's outputs of step t, or its final ones."""
     _, lanes = size(shape)
-    for o in range(sizes.Y):
-        for v in range(lanes):
-            buffers.targets[o * lanes + v] = y[samples[v] * sizes.Y + o]
-
-
-# ------------------------------------------------------------------------------ time, both ways
-
-
-@kernel
-def forward(cell, shape, sizes, buffers):
-    """h_t = f(W z_t) for all t; logits = V [1; h_T]."""
-    rows, lanes = size(shape)
-    S, ones = sizes.S, sizes.S - sizes.H
-    for t in range(sizes.T):
-        z_t = buffers.z + t * sizes.step
-        h_t = z_t + sizes.step + ones * lanes
-        K = S if t > 0 else ones  # h_0 = 0
-        for u in range(0, sizes.H, rows):
-            a_t = product(zeros(shape), buffers.w_forward + u * S, 1, rows, z_t, lanes, K)
-            store_tile(h_t + u * lanes, lanes, apply(activate, cell, a_t))
-    one_and_h = buffers.z + sizes.T * sizes.step + sizes.I * lanes
-    K = 1 + sizes.H
-    for o in range(0, sizes.O, rows):
-        logits = product(zeros(shape), buffers.v_forward + o * K, 1, rows, one_and_h, lanes, K)
-        store_tile(buffers.logits + o * lanes, lanes, logits)
+    sizes = space.sizes
+    r = (sizes.layers - 1) * sizes.directions
+    run, own = run_sizes(space, r), run_buffers(space, r)
+    one_and_h = own.z + ((t + 1) * run.step + run.I * lanes)
+    if sizes.directions == 1:
+        return one_and_h
+    n = sizes.H * lanes
+    top = space.buffers.top + slot * (2 * n + lanes)
+    there = T - 1 - t if sizes.sequences else T - 1
+    copy(top + lanes, one_and_h + lanes, n)
+    h = run_buffers(space, r + 1).z + ((there + 1) * run.step + (run.I + 1) * lanes)
+    copy(top + (lanes + n), h, n)
+    return top
 
 
 @kernel
-def backward(cell, shape, sizes, buffers, first, last):
-    """da_t for first <= t < last, into slots 0, 1, ...; the slot behind them holds da_last."""
-    rows, lanes = size(shape)
-    H, O = sizes.H, sizes.O
-    for t in range(last - 1, first - 1, -1):
-        h_t = buffers.z + (t + 1) * sizes.step + (sizes.S - H) * lanes
-        da_t = buffers.da + (t - first) * sizes.slot
-        for u in range(0, H, rows):
-            if t == sizes.T - 1:  # logits = V [1; h_T]
-                packed = buffers.v_backward + u * O
-                dh = product(zeros(shape), packed, 1, rows, buffers.logits, lanes, O)
-            else:  # a_{t+1} = Whh h_t + ...
-                packed = buffers.w_backward + u * H
-                dh = product(zeros(shape), packed, 1, rows, da_t + sizes.slot, lanes, H)
-            h = load_tile(shape, h_t + u * lanes, lanes)
-            store_tile(da_t + u * lanes, lanes, apply(activate_backward, cell, dh, h))
-
-
-# ---------------------------------------------------------------------------- weight gradients
+def logits_of(shape, space, top, slot):
+    """logits = V [1; y]."""
+    sizes, buffers = space.sizes, space.buffers
+    logits = buffers.logits + slot * sizes.logit_step
+    K = 1 + sizes.directions * sizes.H
+    multiply(shape, buffers.v_forward, K, sizes.O, K, top, logits, 0)
+    return logits
 
 
 @kernel
-def weight_gradients(shape, grads, R, C, da, da_step, z, z_step, steps, panel):
-    """grads (R, C) += sum over steps and lanes of da_t z_t^T.
+def store_logits(shape, space, block, out):
+    """Logits of every step, or of the last, to ``out`` (rows or N, O)."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    for i in range(block.T if sizes.sequences else 1):
+        t = i if sizes.sequences else block.T - 1
+        logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, int64(0)), int64(0))
+        for v in range(block.n):
+            at = block.ids[v]
+            if sizes.sequences:
+                at = block.ids[lanes + v] + t
+            if not sizes.sequences or t < block.ids[2 * lanes + v]:
+                for o in range(sizes.O):
+                    out[at * sizes.O + o] = logits[o * lanes + v]
 
-    The first ``C % lanes`` columns are summed lane by lane, the rest in panels.
+
+@kernel
+def read_out(shape, space, block, data, loss, factor, result):
+    """Losses, and their gradients by V and by all outputs."""
+    _, lanes = size(shape)
+    sizes, buffers = space.sizes, space.buffers
+    n = block.T if sizes.sequences else 1
+    height = sizes.directions * sizes.H
+    run = run_sizes(space, (sizes.layers - 1) * sizes.directions)
+    top_step = run.step if sizes.directions == 1 else (1 + height) * lanes
+    for i in range((n + sizes.read - 1) // sizes.read):
+        first = i * sizes.read
+        here = min(sizes.read, n - first)
+        for slot in range(here):
+            t = first + slot if sizes.sequences else block.T - 1
+            logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, slot), slot)
+            load_targets(shape, sizes, buffers, block, data, t)
+            loss_and_gradient(shape, loss, logits, buffers, factor, sizes.O)
+            for v in range(block.n):
+                weight = float(buffers.weights[v])
+                if weight > 0.0:
+                    result[0] += weight * buffers.losses[v]
+                    result[1] += weight * buffers.hits[v]
+                    result[2] += weight
+            # logits = V [1; y]
+            dy = buffers.dy + (first + slot) * sizes.dy_step
+            multiply(shape, buffers.v_backward, sizes.O, height, sizes.O, logits, dy, 0)
+        start = first if sizes.sequences else block.T - 1
+        top = buffers.top
+        if sizes.directions == 1:
+            top = outputs_of(shape, space, block.T, start, int64(0))
+        weight_gradients(
+            shape,
+            buffers.grads + sizes.dv,
+            sizes.O,
+            1 + height,
+            buffers.logits,
+            sizes.logit_step,
+            top,
+            top_step,
+            here,
+            buffers.panel,
+        )
+
+
+# ----------------------------------------------------------------------------------- backward
+
+
+@kernel
+def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
+    """da_t from dh_t, and from it dh_{t-1} but for what comes from outside, if `further`."""
+    _, lanes = size(shape)
+    sizes, buffers, work = space.sizes, space.buffers, space.work
+    n, h_at = sizes.H * lanes, (run.I + 1) * lanes
+    z, c = own.z + s * run.step, own.c + s * n
+    a = own.a + s * run.keep
+    step = cells.Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, own.beside)
+    grads = cells.Gradients(da, buffers.dh, buffers.dc, buffers.grads + run.sums, buffers.dr)
+    ended = t >= shortest
+    if ended:
+        hold(shape, buffers, t, buffers.dh, buffers.held, sizes.H)
+        if sizes.states > 1:
+            hold(shape, buffers, t, buffers.dc, buffers.held + n, sizes.H)
+    cells.backward(cell, step, grads)
+    if cells.resets_first(cell):
+        multiply(shape, own.w_r, sizes.H, sizes.H, sizes.H, da + 2 * n, buffers.dr, 0)
+        cells.reset_backward(cell, step, grads)
+    if ended:
+        if sizes.passes:
+            add(buffers.dh, buffers.held, n)
+        else:
+            copy(buffers.dh, buffers.held, n)
+        if sizes.states > 1:
+            add(buffers.dc, buffers.held + n, n)
+    if further:  # a_t = ... + Whh h_{t-1}
+        K, passed = run.n_to_h, sizes.passes or ended
+        multiply(shape, own.w_h, K, sizes.H, K, da + run.to_h, buffers.dh, passed)
+
+
+@kernel
+def run_backward(cell, shape, space, r, T, shortest, dy, every, dx, wanted):
+    """Back through time: gradients of W, of the initial state and, where `wanted`, of the input.
+
+    dy : gradient by the run's outputs of every step, or of the last.
+    dx : by the inputs of every step; the reverse run adds to what the other has left there.
+    wanted : 1 for that of the initial state, 2 for the input's, 3 for both.
     """
-    rows, lanes = size(shape)
-    rest = C % lanes
-    grads = lane_gradients(shape, grads, R, rest, da, da_step, z, z_step, steps)
-    for c in range(rest, C, lanes):
-        for t in range(steps):
-            turn(shape, z + t * z_step + c * lanes, panel + t * lanes * lanes)
-        for r in range(0, R, rows):
-            acc = load_tile(shape, grads, lanes)
-            for t in range(steps):
-                da_t = da + t * da_step + r * lanes
-                acc = rank_lanes(acc, da_t, lanes, panel + t * lanes * lanes)
-            store_tile(grads, lanes, acc)
-            grads = grads + rows * lanes
-
-
-@kernel(inline=True)
-def lane_gradients(shape, grads, R, C, da, da_step, z, z_step, steps):
-    """Tiles of rows x vecs weights, a register of partial sums each; gives the end of them."""
-    rows, lanes = size(shape)
-    L = width(da)
-    vecs = lanes // L
-    for c in range(0, C, vecs):
-        for r in range(0, R, rows):
-            acc = load_tile(shape, grads, lanes)
-            for t in range(steps):
-                da_t = da + t * da_step + r * lanes
-                z_t = z + t * z_step + c * lanes
-                for v in range(0, lanes, L):
-                    acc = dots(acc, da_t + v, lanes, z_t + v, lanes)
-            store_tile(grads, lanes, acc)
-            grads = grads + rows * lanes
-    return grads
-
-
-@kernel
-def turn(shape, source, to):
-    """``to[c, r] = source[r, c]``, lanes x lanes."""
     _, lanes = size(shape)
-    L = width(source)
-    for r in range(0, lanes, L):
-        for c in range(0, lanes, L):
-            transpose(source + r * lanes + c, lanes, to + c * lanes + r, lanes)
+    sizes, buffers, work = space.sizes, space.buffers, space.work
+    run, own = run_sizes(space, r), run_buffers(space, r)
+    n = sizes.H * lanes
+    if every:
+        clear(buffers.dh, n)
+    else:
+        copy(buffers.dh, dy, n)
+    if sizes.states > 1:
+        clear(buffers.dc, n)
+    last = T
+    while last > 0:
+        first = max(0, last - sizes.chunk)
+        for s in range(last - 1, first - 1, -1):
+            t = T - 1 - s if run.reverse else s
+            if every:
+                add(buffers.dh, dy + t * sizes.dy_step, n)
+            da = buffers.da + (s - first) * sizes.slot
+            further = s > 0 or wanted % 2 == 1
+            step_backward(cell, shape, space, run, own, s, t, da, shortest, further)
+            if wanted >= 2:  # a_t = Wxh x_t + ...
+                K, dx_t = run.n_to_x, dx + t * sizes.dy_step
+                multiply(shape, own.w_x, K, run.I, K, da, dx_t, run.reverse)
+        z, a = own.z + first * run.step, own.a + first * run.keep
+        run_gradients(
+            shape,
+            work,
+            sizes.rank_ks,
+            run.rank_k,
+            run.n_rank_ks,
+            buffers.da,
+            sizes.slot,
+            z,
+            run.step,
+            a,
+            run.keep,
+            last - first,
+            buffers.panel,
+        )
+        last = first
 
 
 @kernel
-def unpack_gradients(shape, grads, R, C, out):
-    """out (R, C), from what `weight_gradients` accumulated over R padded to whole tiles."""
-    rows, lanes = size(shape)
-    L = width(out)
-    vecs = lanes // L
-    rest = C % lanes
-    for c in range(0, rest, vecs):
-        for r in range(R):
-            for i in range(vecs):
-                if c + i < rest:
-                    out[r * C + c + i] = total(load(grads + i * L))
-            grads = grads + lanes
-        grads = grads + (-R % rows) * lanes
-    for c in range(rest, C, lanes):
-        for r in range(R):
-            for i in range(lanes):
-                out[r * C + c + i] = grads[i]
-            grads = grads + lanes
-        grads = grads + (-R % rows) * lanes
+def state_gradients(shape, space, block, r, out):
+    """Gradients by the initial state of run r: to `out`, if there is any, and to their sums."""
+    _, lanes = size(shape)
+    sizes, buffers, run = space.sizes, space.buffers, run_sizes(space, r)
+    n_runs = sizes.layers * sizes.directions
+    stride, row = sizes.states * n_runs * sizes.H, block.ids
+    for k in range(sizes.states):
+        grads = buffers.dc if k else buffers.dh
+        if sizes.learned_state:
+            sums = buffers.grads + (run.state_sums + k * n_runs * sizes.H * lanes)
+            add(sums, grads, sizes.H * lanes)
+        else:
+            to = out + (k * n_runs + r) * sizes.H
+            store_state(shape, block, grads, sizes.H, row, stride, to)
+
+
+@kernel
+def backward(cell, shape, space, block, to_state, to_input, dstate):
+    """All layers, from `read_out`'s dy; gives the pointer to dx."""
+    _, lanes = size(shape)
+    sizes, buffers = space.sizes, space.buffers
+    n, D = sizes.H * lanes, sizes.directions
+    dy, dx = buffers.dy, buffers.dx
+    for back in range(sizes.layers):
+        layer = sizes.layers - 1 - back
+        every = sizes.sequences or back > 0
+        if back > 0 and sizes.dropout:
+            mask = run_buffers(space, layer * D).mask
+            for t in range(block.T):
+                scale(dy + t * sizes.dy_step, mask + t * D * n, D * n)
+        wanted = 2 if layer > 0 or to_input else 0
+        for d in range(D):
+            r = layer * D + d
+            run_backward(
+                cell,
+                shape,
+                space,
+                r,
+                block.T,
+                block.shortest,
+                dy + d * n,
+                every,
+                dx,
+                wanted + to_state,
+            )
+            if to_state:
+                state_gradients(shape, space, block, r, dstate)
+        dy, dx = dx, dy
+    return dy
 
 
 # ------------------------------------------------------------------------------------ batches
 
 
-@kernel
-def block_gradients(cell, shape, sizes, buffers):
-    """Back through time, adding to the gradients of W and V."""
-    _, lanes = size(shape)
-    one = int64(1)  # a literal would compile weight_gradients once more
-    z, da, panel, step, slot = buffers.z, buffers.da, buffers.panel, sizes.step, sizes.slot
-    one_and_h = z + sizes.T * step + sizes.I * lanes
-    weight_gradients(
-        shape, buffers.dv, sizes.O, 1 + sizes.H, buffers.logits, slot, one_and_h, step, one, panel
-    )
-    last = sizes.T
-    while last > 0:
-        first = max(0, last - sizes.chunk)
-        backward(cell, shape, sizes, buffers, first, last)
-        weight_gradients(
-            shape,
-            buffers.dw,
-            sizes.H,
-            sizes.S,
-            da,
-            slot,
-            z + first * step,
-            step,
-            last - first,
-            panel,
-        )
-        behind = da + min(sizes.chunk, first) * slot  # where the next chunk looks for da_last
-        for i in range(slot):
-            behind[i] = da[i]
-        last = first
+class Batch(NamedTuple):
+    """What `batch_gradients` is told."""
+
+    n: Any  # samples
+    window: Any  # steps before those that are run
+    loss: Any
+    seed: Any
+    probability: Any
+    carry: Any  # whether states go to `carried` for the next window
+    to_state: Any  # whether to take the gradient by the initial state
+    to_input: Any  # and by the input
+    dx: Any  # whether it goes to `dx`
 
 
 @kernel
-def batch_gradients(cell, shape, sizes, buffers, data, order, n, loss, gradients, result):
-    """Gradient of the mean loss over the samples ``order[:n]``.
+def batch_gradients(cell, shape, space, data, batch, ids, state, parameters, gradients, out):
+    """Gradient of the mean loss over a window of a batch; gives the weight of all in it.
 
-    Added to ``result[0]`` and ``result[1]``: their losses and how many are predicted right.
+    out : (carried, dstate, dx, result) pointers, see `layout.LaneJob`.
     """
     _, lanes = size(shape)
-    x, y, samples = data
-    H, S, O = sizes.H, sizes.S, sizes.O
-    clear(buffers.dw, sizes.dw)
-    clear(buffers.dv, sizes.dv)
+    sizes, buffers = space.sizes, space.buffers
+    carried, dstate, dx_out, result = out
+    weight = total_weight(sizes, data, batch.n, batch.window)
+    factor = 1.0 / weight if weight > 0.0 else 0.0
+    pack_weights(shape, sizes, space.work, parameters)
+    clear(buffers.grads, sizes.grads)
+    n, steps = batch.n, sizes.T
     for first in range(0, n, lanes):
         here = min(lanes, n - first)
-        choose_samples(shape, order + first, here, samples, buffers.weights, 1.0 / n)
-        load_inputs(shape, sizes, buffers, x, samples)
-        load_targets(shape, sizes, buffers, y, samples)
-        forward(cell, shape, sizes, buffers)
-        loss_and_gradient(shape, loss, buffers, O)
-        for v in range(here):
-            result[0] += buffers.losses[v]
-            result[1] += buffers.hits[v]
-        block_gradients(cell, shape, sizes, buffers)
-    unpack_gradients(shape, buffers.dw, H, S, gradients)
-    unpack_gradients(shape, buffers.dv, O, 1 + H, gradients + H * S)
+        block = choose_samples(shape, buffers, ids, data, first, here, batch.window, steps)
+        if block.T > 0:
+            chance, seed = batch.probability, batch.seed
+            forward(cell, shape, space, block, data, parameters, state, chance, seed)
+            if batch.carry:
+                store_states(shape, space, block, ids + 3 * lanes, carried)
+            if weight > 0.0:
+                read_out(shape, space, block, data, batch.loss, factor, result)
+                dx = backward(
+                    cell, shape, space, block, batch.to_state, batch.to_input, dstate
+                )
+                I, dx_step = run_sizes(space, 0).I, sizes.dy_step
+                if sizes.embedding:
+                    table = gradients + sizes.embedding_at
+                    add_embedding_gradient(shape, block, data, dx, dx_step, I, table)
+                if batch.dx:
+                    store_input_gradient(shape, block, dx, dx_step, I, dx_out)
+    unpack_gradients(shape, sizes, space.work, gradients)
+    return weight

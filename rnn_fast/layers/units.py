@@ -28,7 +28,7 @@ from ..simd import (
     width,
     zeros,
 )
-from .lanes import clear, product
+from .matrices import clear, product
 
 
 @kernel(inline=True)
@@ -213,4 +213,4 @@ def unit_loss(row, sizes, buffers, y, weight, loss):
     for o in range(sizes.Y):
         buffers.targets[o * L] = y[o]
     buffers.weights[0] = weight
-    loss_and_gradient(row, loss, buffers, sizes.O)
+    loss_and_gradient(row, loss, buffers.logits, buffers, 1.0, sizes.O)

@@ -1,0 +1,82 @@
+"""The LSTM, gates i f g o, optionally with peepholes p::
+
+    i = sigmoid(a_i + p_i c')    g = tanh(a_g)          h = o tanh(c)
+    f = sigmoid(a_f + p_f c')    c = f c' + i g         o = sigmoid(a_o + p_o c)
+
+Hochreiter and Schmidhuber, Neural Computation 9 (1997); forget gate and peepholes of Gers,
+Schraudolph and Schmidhuber, JMLR 3 (2002); gate order as in PyTorch's LSTM.
+
+A step keeps i, f, g, o and tanh(c) in the rows of `a`.
+"""
+
+from __future__ import annotations
+
+from .._jit import kernel, overloads
+from ..simd import flush, fma, load, store, width
+from ..vmath import sigmoid, tanh
+
+
+def has_peepholes(cell):
+    """Whether the gates see c, at compile time."""
+    raise NotImplementedError
+
+
+@overloads(has_peepholes)
+def _has_peepholes(cell):
+    if cell.cell == "lstm_peephole":
+        return lambda cell: True
+    return lambda cell: False
+
+
+@kernel
+def forward(cell, step):
+    """The new c and h."""
+    n, a, p = step.n, step.a, step.peepholes
+    for j in range(0, n, width(a)):
+        c_prev = load(step.c_prev + j)
+        i, f, o = load(a + j), load(a + (n + j)), load(a + (3 * n + j))
+        if has_peepholes(cell):
+            i = fma(load(p + j), c_prev, i)
+            f = fma(load(p + (n + j)), c_prev, f)
+        i, f, g = sigmoid(i), sigmoid(f), tanh(load(a + (2 * n + j)))
+        c = fma(f, c_prev, i * g)
+        if has_peepholes(cell):
+            o = fma(load(p + (2 * n + j)), c, o)
+        o, tanh_c = sigmoid(o), tanh(c)
+        store(a + j, i)
+        store(a + (n + j), f)
+        store(a + (2 * n + j), g)
+        store(a + (3 * n + j), o)
+        store(a + (4 * n + j), tanh_c)
+        store(step.c + j, c)
+        store(step.h + j, o * tanh_c)
+
+
+@kernel
+def backward(cell, step, grads):
+    """da_t from dh_t and dc_t; then dc_{t-1}."""
+    n, a, da, p, dp = step.n, step.a, grads.da, step.peepholes, grads.dpeepholes
+    for j in range(0, n, width(a)):
+        i, f, g = load(a + j), load(a + (n + j)), load(a + (2 * n + j))
+        o, tanh_c = load(a + (3 * n + j)), load(a + (4 * n + j))
+        c_prev, dh = load(step.c_prev + j), load(grads.dh + j)
+        # h = o tanh(c)
+        da_o = flush(dh * tanh_c * fma(-1.0 * o, o, o))
+        dc = fma(dh * o, fma(-1.0 * tanh_c, tanh_c, 1.0), load(grads.dc + j))
+        if has_peepholes(cell):  # a_o + p_o c
+            dc = fma(load(p + (2 * n + j)), da_o, dc)
+        # c = f c' + i g
+        da_i = flush(dc * g * fma(-1.0 * i, i, i))
+        da_f = flush(dc * c_prev * fma(-1.0 * f, f, f))
+        da_g = flush(dc * i * fma(-1.0 * g, g, 1.0))
+        dc = dc * f
+        if has_peepholes(cell):  # a_i + p_i c', a_f + p_f c'
+            dc = fma(load(p + j), da_i, fma(load(p + (n + j)), da_f, dc))
+            store(dp + j, fma(da_i, c_prev, load(dp + j)))
+            store(dp + (n + j), fma(da_f, c_prev, load(dp + (n + j))))
+            store(dp + (2 * n + j), fma(da_o, load(step.c + j), load(dp + (2 * n + j))))
+        store(grads.dc + j, flush(dc))
+        store(da + j, da_i)
+        store(da + (n + j), da_f)
+        store(da + (2 * n + j), da_g)
+        store(da + (3 * n + j), da_o)
