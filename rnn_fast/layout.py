@@ -148,6 +148,7 @@ class LaneSizes(NamedTuple):
     dy_step: int
     grads: int  # length of `LaneBuffers.grads`
     dv: int  # where the gradient of V is in it
+    narrow: int  # 1: it is that of V^T
     # in the flat vector of parameters
     state_at: int
     embedding_at: int
@@ -224,7 +225,10 @@ class RunBuffers(NamedTuple):
 
 
 class Pack(NamedTuple):
-    """A matrix to be packed: ``out[r / rows, k0 + k, r % rows] = source[r * down + k * right]``."""
+    """A matrix (R, C) to be packed, from row r0 and column k0 of what becomes a product's A.
+
+    ``out[r / rows, k0 + k, r % rows] = source[(r - r0) * down + k * right]``
+    """
 
     source: int  # in the parameters
     down: int
@@ -234,6 +238,7 @@ class Pack(NamedTuple):
     out: int  # in the work memory
     height: int  # of the packed matrix, K in all
     k0: int
+    r0: int = 0
 
 
 class Product(NamedTuple):
@@ -272,7 +277,8 @@ class Unpack(NamedTuple):
     column: int
     n_columns: int
     out: int  # in the flat vector
-    ld: int
+    down: int  # from row to row there
+    right: int = 1
 
 
 class Line(NamedTuple):
@@ -381,7 +387,9 @@ class LaneLayout:
         self._dx_steps = T if net.layers > 1 or input_gradients or net.embedding else 0
         self._packed: list[int] = []  # of each run, elements of W
         self.runs = [self._run_sizes(run) for run in range(net.runs)]
-        self.dv = self._accumulator(net.output_size, 1 + net.directions * net.hidden_size)
+        O, height = net.output_size, 1 + net.directions * net.hidden_size
+        self.narrow = O < lanes  # a tile has more rows than dlogits: take the gradient of V^T
+        self.dv = self._accumulator(height, O) if self.narrow else self._accumulator(O, height)
         self._state_sums = self._grads
         if net.learned_state:
             self._grads += net.states * net.runs * net.hidden_size * lanes
@@ -393,11 +401,13 @@ class LaneLayout:
         net, lanes, T = self.net, self.lanes, self.T
         H, O, DH = net.hidden_size, net.output_size, net.directions * net.hidden_size
         Hp, Op = round_up(H, self.rows), round_up(O, self.rows)
-        cell, spare = CELLS[net.cell], (self.rows - 1) * lanes
+        cell = CELLS[net.cell]
+        # whole tiles reach beyond the last row, as rows or as columns
+        spare = (max(self.rows, self.vecs) - 1) * lanes
         two = cell.states > 1
         own = LaneBuffers(
-            top=self.read * (1 + DH) * lanes + self.vecs * lanes if net.directions > 1 else 0,
-            logits=self.read * Op * lanes,
+            top=self.read * (1 + DH) * lanes + spare if net.directions > 1 else 0,
+            logits=self.read * Op * lanes + spare,
             targets=net.target_size * lanes,
             weights=lanes,
             losses=lanes,
@@ -421,8 +431,8 @@ class LaneLayout:
             masked = self.dropout and run % net.directions == 0 and run < net.runs - net.directions
             G = net.gates * H
             sizes += RunBuffers(
-                z=(T + 1) * (I + 1 + H) * lanes + self.vecs * lanes,  # odd columns read on
-                a=(T if cell.kept else 1) * cell.rows * H * lanes + spare + self.vecs * lanes,
+                z=(T + 1) * (I + 1 + H) * lanes + spare,
+                a=(T if cell.kept else 1) * cell.rows * H * lanes + spare,
                 c=(T + 1) * H * lanes if two else 0,
                 mask=T * DH * lanes if masked else 0,
                 beside=3 * H * lanes if cell.beside == 3 else 0,
@@ -462,9 +472,12 @@ class LaneLayout:
 
         late, to_h, n_to_h = 0, 0, net.gates * H
         if net.cell == "gru":
-            multiply(H, X, X, 0, 0)
-            multiply(2 * H, S, X, 0, 1)
-            multiply(H, 1 + H, 1, I, 3)
+            if self._joint(H, I):
+                multiply(4 * H, S, X, 0, 0)
+            else:
+                multiply(H, X, X, 0, 0)
+                multiply(2 * H, S, X, 0, 1)
+                multiply(H, 1 + H, 1, I, 3)
             accumulate(0, 3 * H, 0, 0, X)
             accumulate(1, 3 * H, 0, I, 1 + H)
             to_h = h
@@ -505,6 +518,16 @@ class LaneLayout:
             state_sums=0,
         )
 
+    def _joint(self, H: int, I: int) -> bool:
+        """Whether a GRU's three products cost more than one of all rows, a third of it zeros.
+
+        Counted in steps of tiles; to call a product costs about as much as 7 of them.
+        """
+        tiles = [-(-n * H // self.rows) for n in (1, 2, 4)]
+        S = I + 1 + H
+        apart = tiles[0] * (I + 1) + tiles[1] * S + tiles[0] * (1 + H)
+        return tiles[2] * S < apart + 2 * 7
+
     def _accumulator(self, R: int, C: int) -> int:
         start = self._grads
         self._grads += gradient_size(R, C, self.rows, self.lanes, self.vecs)
@@ -531,9 +554,8 @@ class LaneLayout:
             Pack(V, 1 + DH, 1, O, 1 + DH, own.v_forward, 1 + DH, 0),
             Pack(V + 1, 1, 1 + DH, DH, O, own.v_backward, O, 0),
         ]
-        self.unpacks.append(
-            Unpack(own.grads + self.dv, O, 1 + DH, 0, O, 0, 1 + DH, V, 1 + DH)
-        )
+        R, C, down, right = (1 + DH, O, 1, 1 + DH) if self.narrow else (O, 1 + DH, 1 + DH, 1)
+        self.unpacks.append(Unpack(own.grads + self.dv, R, C, 0, R, 0, C, V, down, right))
         if net.learned_state:
             n = net.states * net.runs * H
             self.sums.append(Line(lay.state, n, own.grads + self._state_sums))
@@ -561,6 +583,7 @@ class LaneLayout:
             dy_step=self.dy_step,
             grads=self._grads,
             dv=self.dv,
+            narrow=int(self.narrow),
             state_at=lay.state,
             embedding_at=lay.embedding,
             n_packs=len(self.packs),
@@ -593,12 +616,23 @@ class LaneLayout:
             self.unpacks.append(Unpack(r.grads, r.R, r.C, *part, S))
 
         if net.cell == "gru":
-            nx, rz, nh = packed
+            if len(packed) == 1:
+                (all_,) = packed
+                self.packs += [
+                    Pack(Wn, S, 1, H, X, all_, S, 0),
+                    Pack(W, S, 1, 2 * H, S, all_, S, 0, H),
+                    Pack(beside, 1, 0, H, 1, all_, S, I, 3 * H),
+                    Pack(Wn + X, S, 1, H, H, all_, S, X, 3 * H),
+                ]
+            else:
+                nx, rz, nh = packed
+                self.packs += [
+                    Pack(Wn, S, 1, H, X, nx, X, 0),
+                    Pack(W, S, 1, 2 * H, S, rz, S, 0),
+                    Pack(beside, 1, 0, H, 1, nh, 1 + H, 0),
+                    Pack(Wn + X, S, 1, H, H, nh, 1 + H, 1),
+                ]
             self.packs += [
-                Pack(Wn, S, 1, H, X, nx, X, 0),
-                Pack(W, S, 1, 2 * H, S, rz, S, 0),
-                Pack(beside, 1, 0, H, 1, nh, 1 + H, 0),
-                Pack(Wn + X, S, 1, H, H, nh, 1 + H, 1),
                 Pack(W + X, 1, S, H, G, own.w_h, G, 0),
                 Pack(Wn, 1, S, I, H, own.w_x, G, 0),
                 Pack(W, 1, S, I, 2 * H, own.w_x, G, H),
@@ -607,7 +641,7 @@ class LaneLayout:
             gradient(0, H, 2 * H, 0, X, W)
             gradient(1, 0, G, 1, H, W + X)
             gradient(1, 2 * H, H, 0, 1, beside)
-            self.unpacks[-1] = self.unpacks[-1]._replace(ld=1)
+            self.unpacks[-1] = self.unpacks[-1]._replace(down=1)
         elif net.cell == "gru_before":
             self.packs += [
                 Pack(W, S, 1, 2 * H, S, packed[0], S, 0),

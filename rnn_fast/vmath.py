@@ -17,13 +17,13 @@ from ._jit import overloads
 from .simd import (
     Vec,
     absolute,
-    clip,
     exponent,
     fma,
     polynomial,
     pow2,
     unscale,
     where_less,
+    where_negative,
     with_sign,
 )
 
@@ -38,8 +38,7 @@ class Constants(NamedTuple):
     low: float
     expm1: tuple[float, ...]  # coefficients of (expm1(r) - r) / r**2 in r, lowest first
     atanh: tuple[float, ...]  # coefficients of (atanh(s) / s - 1) / s**2 in s**2
-    guard: float  # 2**guard lifts the smallest denormal to a normal number
-    zero: float  # exp(x) rounds to 0 below this
+    zero: float  # exp(x) is 0 here, for the exponent's bits are
     one: float  # tanh(x) rounds to 1 above this
 
 
@@ -62,8 +61,7 @@ CONSTANTS = {
             0.0013882487293264013,
         ),
         atanh=_atanh(5),
-        guard=24.0,
-        zero=-104.0,
+        zero=-88.03,
         one=9.1,
     ),
     types.float64: Constants(
@@ -72,15 +70,14 @@ CONSTANTS = {
         low=1.90821492927058770002e-10,
         expm1=tuple(1 / math.factorial(k) for k in range(2, 14)),
         atanh=_atanh(11),
-        guard=54.0,
-        zero=-746.0,
+        zero=-709.09,
         one=19.1,
     ),
 }
 
 
 def exp(x):
-    """exp(x) of x <= 0, denormal results included; at most 1.1 ULP."""
+    """exp(x) of x <= 0, and 0 where that would be denormal; at most 1.1 ULP."""
     raise NotImplementedError
 
 
@@ -94,7 +91,7 @@ def tanh(x):
 
 
 def sigmoid(x):
-    """1 / (1 + exp(-x)), with its full relative accuracy at both ends; at most 2 ULP."""
+    """1 / (1 + exp(-x)), and 0 where that would be denormal; at most 2 ULP."""
     raise NotImplementedError
 
 
@@ -107,16 +104,15 @@ def log1p(x):
 def _exp(x):
     if not isinstance(x, Vec):
         return None
-    shift, high, low, coefficients, _, guard, zero, _ = CONSTANTS[x.dtype]
-    unguard = 2.0**-guard
+    shift, high, low, coefficients, _, zero, _ = CONSTANTS[x.dtype]
 
     def impl(x):
-        x = clip(x, zero, 0.0)
+        x = where_less(x, zero, zero, x)  # NaN stays
         t = fma(x, LOG2E, shift)
         n = t - shift
         r = fma(n, -low, fma(n, -high, x))
-        scale = pow2(t + guard)
-        return fma(scale, fma(r * r, polynomial(r, coefficients), r), scale) * unguard
+        scale = pow2(t)
+        return fma(scale, fma(r * r, polynomial(r, coefficients), r), scale)
 
     return impl
 
@@ -127,20 +123,22 @@ def _tanh(x):
         return None
     shift, high, low, expm1, *_, one = CONSTANTS[x.dtype]
     coefficients = tuple(c * 2 ** (k + 1) for k, c in enumerate(expm1))  # expm1(2r) / 2, for r
-    compensate = x.dtype == types.float64  # what r rounded away: 2.3 instead of 2.6 ULP
+    double = x.dtype == types.float64
 
     def impl(x):
         u = absolute(x)
         u = where_less(one, u, one, u)  # NaN stays
         t = fma(u, 2 * LOG2E, shift)
         n = t - shift
-        first = fma(n, -high / 2, u)
-        r = fma(n, -low / 2, first)  # half of the reduced 2u
-        q = polynomial(r, coefficients)
-        if compensate:
+        if double:
+            first = fma(n, -high / 2, u)
+            r = fma(n, -low / 2, first)  # half of the reduced 2u
+            q = polynomial(r, coefficients)
+            # what r rounded away: 2.3 instead of 2.6 ULP
             p = fma(r * r, q, fma(n, -low / 2, first - r)) + r
-        else:
-            p = fma(r * r, q, r)
+        else:  # n is small where tanh is not yet 1: one part of ln 2 will do
+            r = fma(n, -LN2 / 2, u)
+            p = fma(r * r, polynomial(r, coefficients), r)
         scale = pow2(t)
         e = fma(scale, p, fma(scale, 0.5, -0.5))  # expm1(2u) / 2
         return with_sign(e / (e + 1.0), x)
@@ -157,8 +155,9 @@ def _sigmoid(x):
         e = exp(-1.0 * absolute(x))
         d = e + 1.0
         lost = e - (d - 1.0)  # what the sum rounded away: 1 / (d + lost) = 1/d - lost / d**2
-        q = where_less(x, 0.0, e, 1.0) / d
-        return fma(q * lost, where_less(x, 0.0, q - 1.0, -1.0 * q), q)
+        q = e / d  # of -|x|, and 1 - q is 1 / d
+        q = fma(q * lost, q - 1.0, q)
+        return where_negative(x, q, 1.0 - q)
 
     return impl
 

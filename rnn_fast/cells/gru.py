@@ -15,19 +15,19 @@ from __future__ import annotations
 
 from .._jit import kernel
 from ..simd import flush, fma, load, store, width
-from ..vmath import sigmoid, tanh
+from ..vmath import tanh
+from .types import sigmoid_of
 
 
 @kernel
 def forward_after(cell, step):
     """h_t of the GRU that resets after the product."""
     n, a = step.n, step.a
+    sigmoid_of(a + n, 2 * n)  # in a loop of its own, see `lstm.forward`
     for j in range(0, n, width(a)):
-        r, z = sigmoid(load(a + (n + j))), sigmoid(load(a + (2 * n + j)))
+        r, z = load(a + (n + j)), load(a + (2 * n + j))
         new = tanh(fma(r, load(a + (3 * n + j)), load(a + j)))
         store(a + j, new)
-        store(a + (n + j), r)
-        store(a + (2 * n + j), z)
         store(step.h + j, fma(z, load(step.h_prev + j) - new, new))
 
 
@@ -54,19 +54,18 @@ def backward_after(cell, step, grads):
 def reset(cell, step):
     """r and r h_{t-1}, which the product for n takes."""
     n, a = step.n, step.a
+    sigmoid_of(a + n, n)
     for j in range(0, n, width(a)):
-        r = sigmoid(load(a + (n + j)))
-        store(a + (n + j), r)
-        store(a + j, r * load(step.h_prev + j))
+        store(a + j, load(a + (n + j)) * load(step.h_prev + j))
 
 
 @kernel
 def forward_before(cell, step):
     """h_t of the GRU that resets before the product."""
     n, a = step.n, step.a
+    sigmoid_of(a + 2 * n, n)
     for j in range(0, n, width(a)):
-        z, new = sigmoid(load(a + (2 * n + j))), tanh(load(a + (3 * n + j)))
-        store(a + (2 * n + j), z)
+        z, new = load(a + (2 * n + j)), tanh(load(a + (3 * n + j)))
         store(a + (3 * n + j), new)
         store(step.h + j, fma(z, load(step.h_prev + j) - new, new))
 

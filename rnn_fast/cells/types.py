@@ -1,4 +1,4 @@
-"""What a cell is to compiled code, and what it is given."""
+"""What a cell is to compiled code, what it is given, and what gates share."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from numba import types
 
+from .._jit import kernel
 from ..layout import CELLS as NAMES
-from ..simd import marker, marker_type
+from ..simd import load, marker, marker_type, store, width
+from ..vmath import sigmoid
 
 
 class Cell:
@@ -51,3 +53,10 @@ class Gradients(NamedTuple):
     dc: Any  # by c_t, replaced by that by c_{t-1}
     dpeepholes: Any  # added to
     dr: Any  # by r h_{t-1}, of the GRU that resets before the product
+
+
+@kernel
+def sigmoid_of(p, n):
+    """p = sigmoid(p), n numbers."""
+    for j in range(0, n, width(p)):
+        store(p + j, sigmoid(load(p + j)))

@@ -278,12 +278,16 @@ def read_out(shape, space, block, data, loss, factor, result):
             logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, slot), slot)
             load_targets(shape, sizes, buffers, block, data, t)
             loss_and_gradient(shape, loss, logits, buffers, factor, sizes.O)
+            total, hits, weights = 0.0, 0.0, 0.0
             for v in range(block.n):
                 weight = float(buffers.weights[v])
                 if weight > 0.0:
-                    result[0] += weight * buffers.losses[v]
-                    result[1] += weight * buffers.hits[v]
-                    result[2] += weight
+                    total += weight * buffers.losses[v]
+                    hits += weight * buffers.hits[v]
+                    weights += weight
+            result[0] += total
+            result[1] += hits
+            result[2] += weights
             # logits = V [1; y]
             dy = buffers.dy + (first + slot) * sizes.dy_step
             multiply(shape, buffers.v_backward, sizes.O, height, sizes.O, logits, dy, 0)
@@ -291,18 +295,16 @@ def read_out(shape, space, block, data, loss, factor, result):
         top = buffers.top
         if sizes.directions == 1:
             top = outputs_of(shape, space, block.T, start, int64(0))
-        weight_gradients(
-            shape,
-            buffers.grads + sizes.dv,
-            sizes.O,
-            1 + height,
-            buffers.logits,
-            sizes.logit_step,
-            top,
-            top_step,
-            here,
-            buffers.panel,
-        )
+        dv, panel = buffers.grads + sizes.dv, buffers.panel
+        logits, logit_step = buffers.logits, sizes.logit_step
+        if sizes.narrow:
+            weight_gradients(
+                shape, dv, 1 + height, sizes.O, top, top_step, logits, logit_step, here, panel
+            )
+        else:
+            weight_gradients(
+                shape, dv, sizes.O, 1 + height, logits, logit_step, top, top_step, here, panel
+            )
 
 
 # ----------------------------------------------------------------------------------- backward

@@ -82,14 +82,13 @@ def run_products(shape, work, table, first, n, z, a, zero):
 
 @kernel
 def pack(shape, pack, source, out):
-    """One matrix of the table, with zeros below it to fill the last tile."""
+    """One matrix of the table.  What fills up its last tile are the zeros of fresh memory."""
     rows, _ = size(shape)
-    for u in range(0, pack.R, rows):
-        block = out + u * pack.height + pack.k0 * rows
-        for r in range(rows):
-            row = source + (u + r) * pack.down
-            for k in range(pack.C):
-                block[k * rows + r] = row[k * pack.right] if u + r < pack.R else 0.0
+    for i in range(pack.R):
+        r = pack.r0 + i
+        row, to = source + i * pack.down, out + (r // rows * pack.height + pack.k0) * rows
+        for k in range(pack.C):
+            to[k * rows + r % rows] = row[k * pack.right]
 
 
 @kernel
@@ -186,14 +185,14 @@ def unpack(shape, grads, part, out):
     panels = grads + (rest + vecs - 1) // vecs * high * lanes
     for i in range(part.n_rows):
         r = part.row + i
-        row = out + i * part.ld
+        row = out + i * part.down
         for k in range(part.n_columns):
             c = part.column + k
             if c < rest:
-                row[k] = total(load(grads + ((c // vecs * high + r) * lanes + c % vecs * L)))
+                row[k * part.right] = total(load(grads + ((c // vecs * high + r) * lanes + c % vecs * L)))
             else:
                 c = c - rest
-                row[k] = panels[(c // lanes * high + r) * lanes + c % lanes]
+                row[k * part.right] = panels[(c // lanes * high + r) * lanes + c % lanes]
 
 
 @kernel

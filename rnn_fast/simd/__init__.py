@@ -23,6 +23,7 @@ from .elementwise import (
     pow2,
     unscale,
     where_less,
+    where_negative,
     with_sign,
 )
 from .memory import fill, first, load, load_buffers, load_sizes, pointer, store, total, width
@@ -30,6 +31,7 @@ from .tiles import (
     dots,
     gather_transpose,
     load_tile,
+    one_row,
     rank1,
     rank_lanes,
     size,
@@ -62,6 +64,7 @@ __all__ = [
     "load_tile",
     "marker",
     "marker_type",
+    "one_row",
     "pointer",
     "polynomial",
     "pow2",
@@ -76,6 +79,7 @@ __all__ = [
     "transpose",
     "unscale",
     "where_less",
+    "where_negative",
     "width",
     "with_sign",
     "zeros",

@@ -110,6 +110,12 @@ def _with_sign(builder, x, sign):
     return builder.bitcast(builder.or_(builder.bitcast(x, it), bits), x.type)
 
 
+def _where_negative(builder, s, x, y):
+    it, _ = integers(s.type)
+    negative = builder.icmp_signed("<", builder.bitcast(s, it), constant(it, 0))
+    return builder.select(negative, x, y)
+
+
 def _exponent(builder, x):
     vt = x.type
     it, mantissa = integers(vt)
@@ -137,6 +143,8 @@ pow2 = elementwise(_pow2, "pow2")
 exponent = elementwise(_exponent, "exponent")
 #: x * 2**-n for integer-valued n, by integer arithmetic on the exponent field
 unscale = elementwise(_scale_exponent, "unscale")
+#: where the sign bit of s is set, x, else y: no comparison, which takes a multiplier's place
+where_negative = elementwise(_where_negative, "where_negative")
 absolute = elementwise(lambda b, x: call_llvm(b, "fabs", x), "absolute")
 #: x >= 0 with the sign of s
 with_sign = elementwise(_with_sign, "with_sign")
@@ -154,7 +162,10 @@ operator_of(operator.truediv, lambda b, x, y: b.fdiv(x, y))
 
 @intrinsic
 def polynomial(typing_context, x, coefficients):
-    """``sum of coefficients[k] * x**k``, by Estrin's scheme: half of Horner's latency."""
+    """``sum of coefficients[k] * x**k``, by Estrin's scheme: half of Horner's latency.
+
+    Of an odd number of terms the lowest is added last: that saves a power of x.
+    """
 
     def codegen(context, builder, signature, args):
         vector_type = context.get_value_type(x)
@@ -165,6 +176,7 @@ def polynomial(typing_context, x, coefficients):
             )
         ]
         power = args[0]
+        lowest = terms.pop(0) if len(terms) % 2 else None
         while True:
             odd = terms[-1:] if len(terms) % 2 else []
             terms = [
@@ -172,8 +184,9 @@ def polynomial(typing_context, x, coefficients):
                 for low, high in zip(terms[::2], terms[1::2])  # noqa: B905
             ] + odd
             if len(terms) == 1:
-                return terms[0]
+                break
             power = builder.fmul(power, power)
+        return terms[0] if lowest is None else call_llvm(builder, "fmuladd", terms[0], args[0], lowest)
 
     return x(x, coefficients), codegen
 
