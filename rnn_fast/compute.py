@@ -287,7 +287,7 @@ def train_epoch(
         n=len(order),
         batch=batch_size,
         parameters=parameters,
-        gradients=aligned(len(parameters), net.dtype),
+        gradients=np.zeros_like(parameters),
         velocity=velocity,
         update=len(parameters),
         state=state,

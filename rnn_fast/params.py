@@ -8,6 +8,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 
 from . import checks
+from .layout import CELLS, Network, parameter_offsets
 
 ALIGNMENT = 64  #: bytes, a cache line and the widest vector register; NumPy promises only 16
 
@@ -20,51 +21,81 @@ def aligned(n: int, dtype: np.dtype | type) -> np.ndarray:
     return buffer[start : start + size].view(dtype)
 
 
-def views(
-    flat: np.ndarray, input_size: int, hidden_size: int, output_size: int, gates: int = 1
-) -> dict[str, np.ndarray]:
-    """Name the parts of a flat vector, which holds two matrices as the kernels multiply by them.
+def views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
+    """Name the parts of a network's flat vector, which `layout` lays out for the kernels.
 
-    They are ``W (G H, I + 1 + H)`` with the columns ``[Wxh | bh | Whh]`` and behind it
-    ``V (O, 1 + H)`` with ``[by | Why]``; see `layout`.
+    Those of layer k > 0 end in ``_l{k}``, then those of the reverse direction in ``_reverse``.
 
     Returns
     -------
     dict of str to ndarray
-        Writeable views: Wxh (G H, I), Whh (G H, H), bh (G H,), Why (O, H), by (O,).
+        Writeable views: Wxh (G H, I), Whh (G H, H), bh (G H,); of the GRU that resets after the
+        product bhn (H,), of the LSTM with peepholes peephole (3, H), those of i, f, o; Why
+        (O, D H), by (O,); learned initial states h0, and c0 of the LSTM, (layers * D, H);
+        embedding (vocabulary, E).
     """
-    height, width = gates * hidden_size, input_size + 1 + hidden_size
-    W = flat[: height * width].reshape(height, width)
-    V = flat[height * width :].reshape(output_size, 1 + hidden_size)
-    return {
-        "Wxh": W[:, :input_size],
-        "Whh": W[:, input_size + 1 :],
-        "bh": W[:, input_size],
-        "Why": V[:, 1:],
-        "by": V[:, 0],
-    }
+    at, H, DH = parameter_offsets(net), net.hidden_size, net.directions * net.hidden_size
+    found = {}
+    for run in range(net.runs):
+        layer, reverse = divmod(run, net.directions)
+        end = (f"_l{layer}" if layer else "") + ("_reverse" if reverse else "")
+        I, start, beside = net.run_input(run), at.W[run], at.beside[run]
+        W = flat[start:beside].reshape(net.gates * H, I + 1 + H)
+        found |= {f"Wxh{end}": W[:, :I], f"Whh{end}": W[:, I + 1 :], f"bh{end}": W[:, I]}
+        n = CELLS[net.cell].beside
+        if n == 1:
+            found[f"bhn{end}"] = flat[beside : beside + H]
+        elif n:
+            found[f"peephole{end}"] = flat[beside : beside + n * H].reshape(n, H)
+    V = flat[at.V : at.state].reshape(net.output_size, 1 + DH)
+    found |= {"Why": V[:, 1:], "by": V[:, 0]}
+    if net.learned_state:
+        state = flat[at.state : at.embedding].reshape(net.states, net.runs, H)
+        found |= dict(zip(("h0", "c0"), state, strict=False))
+    if net.embedding:
+        found["embedding"] = flat[at.embedding :].reshape(net.input_size, net.embedding)
+    return found
 
 
-def initialise(parameters: Mapping[str, np.ndarray], generator: np.random.Generator) -> None:
+def initialise(
+    parameters: Mapping[str, np.ndarray],
+    generator: np.random.Generator,
+    forget_bias: float = 0.0,
+) -> None:
     """Fill `parameters` with a start that learns well.
 
     ``Wxh`` and ``Why`` are uniform with the variance 2 / (rows + columns) of Glorot and Bengio
-    (2010), each gate's square of ``Whh`` is a random orthogonal matrix (Saxe et al., 2014), which
-    neither shrinks nor blows up what it carries over many steps, and the biases are zero.  On the
-    tutorial's task and on the digits, read row by row, this learned as well as or better than the
-    uniform draws of PyTorch and the normal ones of the tutorial.
+    (2010), a gate's rows of ``Wxh`` being a matrix of their own; each gate's square of ``Whh`` is a
+    random orthogonal matrix (Saxe et al., 2014), which neither shrinks nor blows up what it
+    carries over many steps; an embedding is normal, its rows of length 1 in the mean; biases,
+    peepholes and initial states are zero, but for the LSTM's forget gate, whose bias is
+    `forget_bias` (Jozefowicz et al., 2015, recommend 1).  On the tutorial's task and on the
+    digits, read row by row, this learned as well as or better than the uniform draws of PyTorch
+    and the normal ones of the tutorial.
 
     All is drawn in float64 and then rounded, so that both dtypes start from the same numbers.
     """
     for name, array in parameters.items():
-        if array.ndim == 1:
-            array[...] = 0
-        elif name == "Whh":
-            for gate in np.split(array, len(array) // array.shape[1]):
-                gate[...] = orthogonal(len(gate), generator)
+        kind, _, ending = name.partition("_")
+        H = array.shape[-1]
+        if kind in ("Wxh", "Whh"):
+            H = parameters[name.replace("Wxh", "Whh")].shape[1]
+            for gate in np.split(array, len(array) // H):
+                gate[...] = orthogonal(H, generator) if kind == "Whh" else glorot(gate, generator)
+        elif kind == "Why":
+            array[...] = glorot(array, generator)
+        elif kind == "embedding":
+            array[...] = generator.standard_normal(array.shape) / np.sqrt(H)
         else:
-            bound = np.sqrt(6 / sum(array.shape))
-            array[...] = generator.uniform(-bound, bound, array.shape)
+            array[...] = 0
+            if kind == "bh" and len(array) == 4 * parameters[f"Whh{'_' * bool(ending)}{ending}"].shape[1]:
+                array[H // 4 : H // 2] = forget_bias
+
+
+def glorot(array: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw an array of the shape of `array`, uniform with variance 2 / (rows + columns)."""
+    bound = np.sqrt(6 / sum(array.shape))
+    return generator.uniform(-bound, bound, array.shape)
 
 
 def orthogonal(n: int, generator: np.random.Generator) -> np.ndarray:

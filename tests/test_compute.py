@@ -10,10 +10,14 @@ import pytest
 import reference
 
 from rnn_fast import compute, layout, params
+from rnn_fast.layout import Network
 
-NAMES = ("Wxh", "Whh", "bh", "Why", "by")
 LANES = compute._jit.vector_bytes() // 8
 ODD = (1, 2, 3, 5, 7, LANES - 1, LANES, LANES + 1, 2 * LANES, 13, 16, 17, 19, 31, 33)
+FEW = (1, 2, 3, 4, 5, 7)
+TILES = compute.TILES
+EVERY_CELL = pytest.mark.parametrize("cell", layout.CELLS)
+THREE_CELLS = pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 
 
 @pytest.fixture(autouse=True)
@@ -25,192 +29,407 @@ def guard(monkeypatch):
     def aligned(n, dtype):
         return offsets.work
 
-    original = compute.Workspace.__init__
+    for space in (compute.LaneSpace, compute.UnitSpace):
 
-    def init(self, net, sizes):
-        offsets.dtype = net.dtype
-        original(self, net, sizes)
+        def init(self, net, *rest, original=space.__init__, **options):
+            offsets.dtype = net.dtype
+            original(self, net, *rest, **options)
 
-    monkeypatch.setattr(compute.Workspace, "__init__", init)
+        monkeypatch.setattr(space, "__init__", init)
+    # one tile, for each costs a compilation; all are tried below
+    monkeypatch.setattr(compute, "TILES", {n: tiles[:1] for n, tiles in TILES.items()})
     monkeypatch.setattr(compute, "offsets", offsets)
     monkeypatch.setattr(compute, "aligned", aligned)
     monkeypatch.setattr(compute, "_spaces", compute._Spaces())
 
 
-def case(seed, nonlinearity="tanh", dtype="float64", batch=None):
-    """A random network, its parameters, data: odd sizes, every loss."""
-    rng = np.random.default_rng(seed)
-    I, H, T = (int(rng.choice(ODD)) for _ in range(3))
-    B = batch or int(rng.choice([*ODD, 40, 70]))
-    loss = layout.LOSSES[seed % 3]
-    O = int(rng.integers(2 if loss == "cross_entropy" else 1, 6))
-    net = compute.Network(nonlinearity, np.dtype(dtype), I, H, O, loss)
-    flat = guarded.array(net.n_parameters, dtype)
-    flat[:] = rng.standard_normal(flat.size) / np.sqrt(H + I)  # not saturated: 1 - h**2 cancels
-    x = guarded.copy(rng.standard_normal((B, T, I)).astype(dtype))
-    if loss == "cross_entropy":
-        y = rng.integers(0, O, (B, 1))
-    else:
-        y = rng.random((B, O)) if loss == "bce" else rng.standard_normal((B, O))
-    return net, flat, x, guarded.copy(y.astype(dtype))
+class Case:
+    """A random network, its parameters, data: odd sizes, every loss.
+
+    `plain` ones have one layer, one direction, equal lengths and an output after the last step.
+    """
+
+    def __init__(self, seed, cell="tanh", dtype="float64", batch=None, plain=False, **fixed):
+        rng = self.rng = np.random.default_rng(seed)
+        loss = layout.LOSSES[seed % len(layout.LOSSES)]
+        I, H, T = (int(rng.choice(ODD if plain else FEW)) for _ in range(3))
+        N = batch or int(rng.choice([*ODD, 40, 70] if plain else [1, 2, 3, LANES + 1, 9]))
+        axes = dict(
+            layers=int(rng.integers(1, 4)),
+            directions=int(rng.integers(1, 3)),
+            sequences=bool(rng.integers(2)),
+            embedding=int(rng.integers(2) * rng.choice(FEW)),
+            learned_state=bool(rng.integers(2)),
+        )
+        O = int(rng.integers(2 if loss == "cross_entropy" else 1, 6))
+        axes = {**({} if plain else axes), **fixed}
+        self.net = net = Network(cell, np.dtype(dtype), I, H, O, loss, **axes)
+        self.flat = guarded.array(net.n_parameters, dtype)
+        scale = np.sqrt(H + net.features)  # not saturated: 1 - h**2 cancels
+        self.flat[:] = rng.standard_normal(self.flat.size) / scale
+        lengths = np.full(N, T) if plain else rng.integers(1, T + 1, N)
+        starts, rows = np.cumsum(lengths) - lengths, int(lengths.sum())
+        x = rng.integers(0, I, rows) if net.embedding else rng.standard_normal((rows, I))
+        x = guarded.copy(x if net.embedding else x.astype(dtype))
+        self.data = compute.Sequences(x, guarded.copy(starts), guarded.copy(lengths))
+        n = rows if net.sequences else N
+        if loss == "cross_entropy":
+            y = rng.integers(0, O, (n, 1))
+        else:
+            y = rng.random((n, O)) if loss == "bce" else 2 * rng.standard_normal((n, O))
+        weights = None
+        if not plain and rng.integers(2):
+            weights = rng.random(n) * (rng.random(n) < 0.7)
+            weights[0] = 1.0
+            weights = guarded.copy(weights.astype(dtype))
+        self.targets = compute.Targets(guarded.copy(y.astype(dtype)), weights)
+        self.state = None
+        if not (plain or net.learned_state or rng.integers(2)):
+            shape = (N, net.states, net.runs, H)
+            self.state = guarded.copy(rng.standard_normal(shape).astype(dtype))
+
+    def __len__(self):
+        return len(self.data.starts)
+
+    def split(self, rows):
+        """Rows of all sequences as a list of those of each."""
+        ends = zip(self.data.starts, self.data.lengths, strict=True)
+        return [rows[start : start + length] for start, length in ends]
+
+    def named(self, flat):
+        return {k: v.astype(float) for k, v in params.views(flat, self.net).items()}
+
+    def expected(self, flat=None, samples=None, **options):
+        """What the oracle says of some samples."""
+        chosen = range(len(self)) if samples is None else samples
+        net, (y, w) = self.net, self.targets
+        y = y[:, 0].astype(int) if net.loss == "cross_entropy" else y.astype(float)
+        y, w = (self.split(v) if net.sequences and v is not None else v for v in (y, w))
+        x = self.split(self.data.x)
+        pick = lambda values: None if values is None else [values[i] for i in chosen]  # noqa: E731
+        state = None if self.state is None else self.state[list(chosen)].astype(float)
+        flat = self.named(self.flat if flat is None else flat)
+        return reference.run(net, flat, pick(x), pick(y), pick(w), state, **options)
+
+    def gradients(self):
+        """(loss, flat gradients, by the state, by the input) of the compiled program."""
+        net, N = self.net, len(self)
+        flat, dstate, dx = guarded.array(self.flat.size, net.dtype), None, None
+        if self.state is not None:
+            dstate = guarded.copy(np.zeros_like(self.state))
+        if not net.embedding:
+            dx = guarded.copy(np.zeros_like(self.data.x))
+        loss = compute.loss_and_gradients(
+            net, self.data, self.targets, self.flat, flat, state=self.state, dstate=dstate, dx=dx
+        )
+        return loss, flat, dstate, dx
+
+    def train(self, order, batch_size, rate, momentum, **options):
+        """An epoch from zero velocity; (what it reports, velocity)."""
+        velocity = guarded.array(self.flat.size, self.net.dtype)
+        options = {"state": self.state, **options}
+        step = (order, batch_size, self.flat, velocity, rate, momentum)
+        return compute.train_epoch(self.net, self.data, self.targets, *step, **options), velocity
+
+    def check(self, gradients, wanted, tolerance):
+        """Compare each parameter's gradient with the oracle's, by name."""
+        for name, gradient in params.views(gradients, self.net).items():
+            assert_close(name, gradient, wanted[name], family(name, wanted), tolerance, self.net)
 
 
-def named(net, flat):
-    return params.views(flat, net.input_size, net.hidden_size, net.output_size)
-
-
-def expected(net, flat, x, y):
-    views = {k: v.astype(float) for k, v in named(net, flat).items()}
-    y = y[:, 0].astype(int) if net.loss == "cross_entropy" else y.astype(float)
-    return reference.loss_and_gradients(views, x.astype(float), y, net.nonlinearity, net.loss)
-
-
-def assert_close(net, gradients, wanted, tolerance):
-    """Relative to the largest gradient in the matrix [Wxh | bh | Whh] or [by | Why].
+def family(name, wanted):
+    """The largest gradient in the matrix [Wxh | bh | Whh] or [by | Why] of a parameter.
 
     A bias of one unit is a single sum of all samples and steps, and can cancel to nothing.
     """
-    largest = {name: np.abs(value).max() for name, value in wanted.items()}
-    for name, gradient in named(net, gradients).items():
-        matrix = ("Why", "by") if name in ("Why", "by") else ("Wxh", "Whh", "bh")
-        scale = max(max(largest[part] for part in matrix), 1e-30)
-        error = np.abs(gradient - wanted[name]).max() / scale
-        assert error <= tolerance, f"{name}: {error:.1e} of {scale:.1e}, {net}"
+    kind, _, end = name.partition("_")
+    end = f"_{end}" if end else ""
+    own = {"by": ("Why", "by"), "Why": ("Why", "by")}.get(kind, (f"Wxh{end}", f"Whh{end}", name))
+    return max(np.abs(wanted[part]).max() for part in own if part in wanted)
 
 
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-def test_gradients_equal_the_oracle_200_configurations(nonlinearity):
-    for seed in range(100):
-        net, flat, x, y = case(seed, nonlinearity)
-        gradients = guarded.array(flat.size, flat.dtype)
-        loss = compute.loss_and_gradients(net, x, y, flat, gradients)
-        wanted_loss, wanted = expected(net, flat, x, y)
-        assert loss == pytest.approx(wanted_loss, rel=1e-12)
-        assert_close(net, gradients, wanted, 1e-12)
+def assert_close(name, got, wanted, scale, tolerance, net):
+    scale = max(scale, 1e-30)
+    error = np.abs(got - wanted).max() / scale
+    assert error <= tolerance, f"{name}: {error:.1e} of {scale:.1e}, {net}"
 
 
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-def test_gradients_equal_pytorch(nonlinearity):
-    torch = pytest.importorskip("torch")
+def assert_as_oracle(case, tolerance):
+    loss, flat, dstate, dx = case.gradients()
+    wanted = case.expected()
+    assert loss == pytest.approx(wanted.loss, rel=tolerance)
+    case.check(flat, wanted.gradients, tolerance)
+    if dstate is not None:
+        scale = np.abs(wanted.dstate).max()
+        assert_close("state", dstate, wanted.dstate, scale, tolerance, case.net)
+    if dx is not None:
+        wanted_dx = np.concatenate(wanted.dx)
+        assert_close("x", dx, wanted_dx, np.abs(wanted_dx).max(), tolerance, case.net)
+
+
+@EVERY_CELL
+def test_gradients_equal_the_oracle_on_300_configurations(cell):
+    for seed in range(50):
+        assert_as_oracle(Case(seed, cell), 1e-12)
+
+
+@EVERY_CELL
+def test_plain_gradients_equal_the_oracle_at_odd_sizes(cell):
+    for seed in range(100, 120):
+        assert_as_oracle(Case(seed, cell, plain=True), 1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("i", range(4))
+def test_every_tile(i, dtype, monkeypatch):
+    tiles = {n: tiles[i % len(tiles) :][:1] for n, tiles in TILES.items()}
+    monkeypatch.setattr(compute, "TILES", tiles)
     for seed in range(20):
-        net, flat, x, y = case(seed + 500, nonlinearity)
-        I, H, O = net.input_size, net.hidden_size, net.output_size
-        rnn = torch.nn.RNN(I, H, nonlinearity=nonlinearity, batch_first=True).double()
-        head = torch.nn.Linear(H, O).double()
-        views = {k: torch.tensor(v) for k, v in named(net, flat).items()}
-        with torch.no_grad():
-            rnn.weight_ih_l0.copy_(views["Wxh"])
-            rnn.weight_hh_l0.copy_(views["Whh"])
-            rnn.bias_ih_l0.copy_(views["bh"])
-            rnn.bias_hh_l0.zero_()
-            head.weight.copy_(views["Why"])
-            head.bias.copy_(views["by"])
-        logits = head(rnn(torch.tensor(x))[0][:, -1])
-        target = torch.tensor(y)
-        if net.loss == "bce":
-            value = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
-        elif net.loss == "cross_entropy":
-            value = torch.nn.functional.cross_entropy(logits, target[:, 0].long())
-        else:
-            value = torch.nn.functional.mse_loss(logits, target)
-        value.backward()
-        wanted = dict(
-            Wxh=rnn.weight_ih_l0, Whh=rnn.weight_hh_l0, bh=rnn.bias_ih_l0,
-            Why=head.weight, by=head.bias,
-        )  # fmt: skip
-        gradients = guarded.array(flat.size, flat.dtype)
-        loss = compute.loss_and_gradients(net, x, y, flat, gradients)
-        assert loss == pytest.approx(value.item(), rel=1e-12)
-        assert_close(net, gradients, {k: v.grad.numpy() for k, v in wanted.items()}, 1e-12)
+        tolerance = 1e-12 if dtype == "float64" else 1e-4
+        assert_as_oracle(Case(seed, "tanh", dtype, plain=seed % 2 == 1), tolerance)
+
+
+@THREE_CELLS
+def test_float32_agrees_with_the_oracle(cell):
+    for seed in range(200, 215):
+        assert_as_oracle(Case(seed, cell, dtype="float32"), 1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@THREE_CELLS
+def test_logits_and_final_states_equal_the_oracle(cell, dtype):
+    for seed in range(300, 310):
+        case = Case(seed, cell, dtype)
+        net, wanted = case.net, case.expected()
+        final = guarded.copy(np.zeros((len(case), net.states, net.runs, net.hidden_size), dtype))
+        logits = compute.logits(net, case.data, case.flat, state=case.state, final=final)
+        wanted_logits = np.concatenate([np.atleast_2d(out) for out in wanted.outputs])
+        tolerance = 1e-13 if dtype == "float64" else 1e-5
+        np.testing.assert_allclose(logits, wanted_logits, rtol=0, atol=tolerance * 10)
+        np.testing.assert_allclose(final, wanted.final, rtol=0, atol=tolerance * 10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @pytest.mark.parametrize("batch", [1, 2, 7])
-def test_an_update_with_units_in_lanes(dtype, batch):
+def test_an_update_with_units_in_lanes(nonlinearity, dtype, batch):
     tolerance = 1e-12 if dtype == "float64" else 2e-5
-    for seed in range(30):
-        net, flat, x, y = case(seed, dtype=dtype, batch=batch)
-        before, velocity = flat.copy(), guarded.array(flat.size, dtype)
-        epoch = compute.train_epoch(net, x, y, np.arange(batch), batch, flat, velocity, 1.0, 0.5)
-        loss, wanted = expected(net, before, x, y)
-        assert epoch.loss == pytest.approx(loss, rel=tolerance)
-        assert_close(net, velocity, wanted, tolerance)
-        np.testing.assert_allclose(flat, before - velocity, rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_float32_and_float64_agree_with_the_oracle_for_mini_batches(dtype):
-    tolerance = 1e-12 if dtype == "float64" else 2e-5
-    for seed in range(30):
-        net, flat, x, y = case(seed, dtype=dtype)
-        gradients = guarded.array(flat.size, dtype)
-        loss = compute.loss_and_gradients(net, x, y, flat, gradients)
-        wanted_loss, wanted = expected(net, flat, x, y)
-        assert loss == pytest.approx(wanted_loss, rel=tolerance)
-        assert_close(net, gradients, wanted, tolerance)
+    for seed in range(15):
+        case = Case(seed, nonlinearity, dtype, batch, plain=True)
+        before, wanted = case.flat.copy(), case.expected()
+        epoch, velocity = case.train(np.arange(batch), batch, 1.0, 0.5)
+        assert epoch.loss == pytest.approx(wanted.loss, rel=tolerance)
+        assert epoch.correct == pytest.approx(wanted.accuracy)
+        case.check(velocity, wanted.gradients, tolerance)
+        np.testing.assert_allclose(case.flat, before - velocity, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 16, 50])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_an_epoch_is_descent_batch_by_batch(batch_size, momentum):
-    """Order, a short last batch, momentum: against the oracle's epoch."""
-    net, flat, x, y = case(3, batch=37)
-    rng = np.random.default_rng(0)
-    order = guarded.copy(rng.permutation(37))
-    wanted = flat.copy()
-    state = {k: np.zeros(v.shape) for k, v in named(net, wanted).items()}
-    total = 0.0
+@pytest.mark.parametrize("plain", [True, False])
+def test_an_epoch_is_descent_batch_by_batch(batch_size, momentum, plain):
+    """Order, a short last batch, momentum, an embedding: against the oracle's epoch."""
+    options = {} if plain else {"embedding": 3, "learned_state": True}
+    case = Case(3, "tanh" if plain else "lstm", batch=37, plain=plain, **options)
+    order = guarded.copy(np.random.default_rng(0).permutation(37))
+    wanted = case.flat.copy()
+    state = {k: np.zeros(v.shape) for k, v in case.named(wanted).items()}
+    total, weights = 0.0, 0.0
     for first in range(0, 37, batch_size):
         batch = order[first : first + batch_size]
-        loss, gradients = expected(net, wanted, x[batch], y[batch])
-        reference.sgd(named(net, wanted), gradients, state, 0.05, momentum)
-        total += loss * len(batch)
-    velocity = guarded.array(flat.size, flat.dtype)
-    epoch = compute.train_epoch(net, x, y, order, batch_size, flat, velocity, 0.05, momentum)
+        w = case.targets.weights
+        w = np.ones(len(case.targets.y)) if w is None else w
+        w = np.array([part.sum() for part in case.split(w)]) if case.net.sequences else w
+        if w[batch].sum() == 0:
+            continue
+        found = case.expected(wanted, batch)
+        reference.sgd(params.views(wanted, case.net), found.gradients, state, 0.05, momentum)
+        weight = w[batch].sum() if case.targets.weights is not None else len(batch)
+        if case.targets.weights is None and case.net.sequences:
+            weight = case.data.lengths[batch].sum()
+        total, weights = total + found.loss * weight, weights + weight
+    epoch, _ = case.train(order, batch_size, 0.05, momentum)
     assert epoch.finite
-    assert epoch.loss == pytest.approx(total / 37, rel=1e-12)
-    np.testing.assert_allclose(flat, wanted, rtol=1e-11, atol=1e-13)
+    assert epoch.loss == pytest.approx(total / weights, rel=1e-12)
+    np.testing.assert_allclose(case.flat, wanted, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.parametrize("k", [1, 3, 4, 100])
+def test_truncated_backpropagation_carries_states_and_cuts_gradients(k, sequences, momentum):
+    """Windows of k steps, each with an update: against the oracle, window by window."""
+    for seed in (5, 6, 8):
+        case = Case(seed, "lstm", batch=11, directions=1, sequences=sequences, embedding=0)
+        net, wanted, N = case.net, case.flat.copy(), len(case)
+        views = params.views(wanted, net)
+        velocity = {name: np.zeros(v.shape) for name, v in views.items()}
+        y, w = case.targets
+        y = y[:, 0].astype(int) if net.loss == "cross_entropy" else y
+        w = np.ones(len(y)) if w is None else w
+        y, w = (case.split(v) if sequences else v for v in (y, w))
+        state = case.state
+        if net.learned_state:
+            state = None
+        x = case.split(case.data.x)
+        for first in range(0, int(case.data.lengths.max()), k):
+            alive = [i for i in range(N) if case.data.lengths[i] > first]
+            part = slice(first, first + k)
+            ends = [case.data.lengths[i] <= first + k for i in alive]
+            window_y = [y[i][part] if sequences else y[i] for i in alive]
+            window_w = [w[i][part] if sequences else w[i] * end for i, end in zip(alive, ends)]  # noqa: B905
+            own = None if state is None else state[alive]
+            params_now = {name: view.copy() for name, view in views.items()}
+            if first:  # the learned state is that of the first window only
+                cut = net._replace(learned_state=False)
+            else:
+                cut = net
+            heavy = sum(np.sum(v) for v in window_w) > 0
+            targets = (window_y, window_w) if heavy else (None, None)
+            found = reference.run(
+                cut, params_now, [x[i][part] for i in alive], *targets, own
+            )
+            if state is None:
+                state = np.zeros((N, net.states, net.runs, net.hidden_size))
+            state = state.copy()
+            state[alive] = found.final
+            if heavy:
+                zero = {n: np.zeros(v.shape) for n, v in views.items() if n not in found.gradients}
+                gradients = {n: (found.gradients | zero)[n] for n in views}
+                reference.sgd(views, gradients, velocity, 0.1, momentum)
+        case.train(np.arange(N), N, 0.1, momentum, bptt=k)
+        np.testing.assert_allclose(case.flat, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_is_that_of_its_seed_and_between_layers_only():
+    """Against the oracle, given the masks of the same generator of numbers."""
+    case = Case(2, "gru", batch=19, layers=3, sequences=True, learned_state=False)
+    net, p, seed = case.net, 0.4, 12345
+    T, height = int(case.data.lengths.max()), net.directions * net.hidden_size
+    order = compute.by_length(np.arange(19), case.data.lengths, 19)
+    place = {int(sample): i for i, sample in enumerate(order)}
+    masks = []
+    for k, length in enumerate(case.data.lengths):
+        masks.append([])
+        for layer in range(net.layers - 1):
+            counter = (place[k] * T + np.arange(length)[:, None]) * height + np.arange(height)
+            kept = uniform(seed + layer * net.directions * LAYER, counter) >= p
+            masks[-1].append(kept / (1 - p))
+    before, wanted = case.flat.copy(), case.expected(masks=masks)
+    epoch, velocity = case.train(np.arange(19), 19, 1.0, 0.5, dropout=p, seed=seed)
+    assert epoch.loss == pytest.approx(wanted.loss, rel=1e-12)
+    case.check(velocity, wanted.gradients, 1e-12)
+    np.testing.assert_allclose(case.flat, before - velocity, rtol=1e-12)
+
+
+LAYER = 0x32D0_5E2F_9A37_1C6B
+
+
+def uniform(seed, counter):
+    """SplitMix64, as NumPy has it."""
+    with np.errstate(over="ignore"):
+        x = np.uint64(seed % 2**64) + counter.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+
+
+def test_dropped_shares_are_the_probability():
+    numbers = uniform(7, np.arange(100_000))
+    assert abs((numbers < 0.3).mean() - 0.3) < 0.01
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_sample_has_the_same_logits_alone_and_in_any_company(dtype):
-    net, flat, x, _ = case(1, dtype=dtype, batch=53)
-    together = compute.logits(net, x, flat)
-    for i in (0, 1, 15, 16, 52):
-        np.testing.assert_array_equal(
-            compute.logits(net, x[i : i + 1].copy(), flat)[0], together[i]
-        )
-    np.testing.assert_array_equal(compute.logits(net, x[10:30].copy(), flat), together[10:30])
+@THREE_CELLS
+def test_a_sample_has_the_same_logits_alone_and_in_any_company(cell, dtype):
+    case = Case(1, cell, dtype, batch=43, sequences=False, embedding=0)
+    together = compute.logits(case.net, case.data, case.flat, state=case.state)
+    for i in (0, 1, 15, 16, 42):
+        only = slice(i, i + 1)
+        data = case.data._replace(starts=case.data.starts[only], lengths=case.data.lengths[only])
+        state = None if case.state is None else case.state[only].copy()
+        alone = compute.logits(case.net, data, case.flat, state=state)
+        np.testing.assert_array_equal(alone[0], together[i])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@THREE_CELLS
+def test_chunks_with_the_state_carried_have_the_bits_of_the_whole(cell, dtype):
+    fixed = dict(sequences=True, directions=1, embedding=0, learned_state=False)
+    case = Case(4, cell, dtype, batch=9, **fixed)
+    net = case.net
+    x = case.rng.standard_normal((9, 12, net.input_size)).astype(dtype)
+    shape = (9, net.states, net.runs, net.hidden_size)
+    whole_state, state = np.zeros(shape, dtype), np.zeros(shape, dtype)
+    whole = compute.logits(net, compute.padded(x), case.flat, final=whole_state)
+    parts = []
+    for first, last in ((0, 1), (1, 6), (6, 12)):
+        chunk, final = np.ascontiguousarray(x[:, first:last]), np.zeros(shape, dtype)
+        out = compute.logits(net, compute.padded(chunk), case.flat, state=state, final=final)
+        parts.append(out.reshape(9, last - first, -1))
+        state = final
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1).reshape(whole.shape), whole)
+    np.testing.assert_array_equal(state, whole_state)
+
+
+def test_what_stands_in_padding_is_not_looked_at():
+    case = Case(7, "lstm", batch=20, embedding=0, sequences=True)
+    net, T = case.net, int(case.data.lengths.max())
+    found = []
+    for rubbish in (0.0, np.nan, np.inf):
+        x = np.full((20 * T, net.input_size), rubbish)
+        y = np.full((20 * T, net.target_size), rubbish)
+        starts = np.arange(20) * T
+        for i, (a, b) in enumerate(zip(case.split(case.data.x), case.split(case.targets.y))):  # noqa: B905
+            x[starts[i] : starts[i] + len(a)], y[starts[i] : starts[i] + len(b)] = a, b
+        data = compute.Sequences(x, starts, case.data.lengths)
+        flat = np.zeros_like(case.flat)
+        targets = compute.Targets(y, None)
+        loss = compute.loss_and_gradients(net, data, targets, case.flat, flat, state=case.state)
+        found.append((loss, flat, compute.logits(net, data, case.flat, state=case.state)))
+    for loss, flat, logits in found[1:]:
+        assert loss == found[0][0]
+        np.testing.assert_array_equal(flat, found[0][1])
+        np.testing.assert_array_equal(logits, found[0][2])
+
+
+def test_nothing_to_weigh_gives_no_loss_and_no_step():
+    case = Case(2, "gru", batch=5, sequences=True)
+    case.targets = case.targets._replace(weights=np.zeros(len(case.targets.y)))
+    loss, flat, *_ = case.gradients()
+    before = case.flat.copy()
+    epoch, _ = case.train(np.arange(5), 5, 1.0, 0.0)
+    assert loss == epoch.loss == 0.0
+    assert not flat.any()
+    np.testing.assert_array_equal(case.flat, before)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
 def test_a_loss_that_is_not_finite_ends_the_epoch(batch_size):
-    net, flat, x, y = case(0, dtype="float32", batch=40)
-    x[20] = np.nan
-    velocity = guarded.array(flat.size, flat.dtype)
-    epoch = compute.train_epoch(net, x, y, np.arange(40), batch_size, flat, velocity, 0.01, 0.0)
+    case = Case(0, dtype="float32", batch=40, plain=True)
+    case.data.x[20 * case.data.lengths[0]] = np.nan
+    epoch, _ = case.train(np.arange(40), batch_size, 0.01, 0.0)
     assert not epoch.finite
-    assert np.isfinite(flat).all()
+    assert np.isfinite(case.flat).all()
 
 
-@pytest.mark.parametrize("batch_size", [1, 16])
-def test_equal_input_gives_equal_bits(batch_size):
+@pytest.mark.parametrize(("cell", "batch_size"), [("tanh", 1), ("tanh", 16), ("lstm", 16)])
+def test_equal_input_gives_equal_bits(cell, batch_size):
     results = []
     for _ in range(2):
-        net, flat, x, y = case(2, dtype="float32", batch=40)
-        velocity = guarded.array(flat.size, flat.dtype)
-        compute.train_epoch(net, x, y, np.arange(40), batch_size, flat, velocity, 0.01, 0.9)
-        results.append(flat.copy())
+        case = Case(2, cell, dtype="float32", batch=40, plain=cell == "tanh")
+        case.train(np.arange(40), batch_size, 0.01, 0.9)
+        results.append(case.flat.copy())
     np.testing.assert_array_equal(*results)
 
 
 def test_online_steps_equal_an_epoch_of_batches_of_one():
-    net, flat, x, y = case(6, dtype="float32", batch=9)
-    stepped, velocity = flat.copy(), guarded.array(flat.size, flat.dtype)
-    compute.train_epoch(net, x, y, np.arange(9), 1, flat, velocity, 0.1, 0.0)
-    online = compute.OnlineStep(net, stepped, x.shape[1])
-    for sequence, target in zip(x, y, strict=True):
+    case = Case(6, dtype="float32", batch=9, plain=True)
+    stepped = case.flat.copy()
+    case.train(np.arange(9), 1, 0.1, 0.0)
+    online = compute.OnlineStep(case.net, stepped, int(case.data.lengths[0]))
+    for sequence, target in zip(case.split(case.data.x), case.targets.y, strict=True):
         online.x[...], online.y[...] = sequence, target
         assert online.forward()
         online.backward(0.1)
-    np.testing.assert_allclose(stepped, flat, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(stepped, case.flat, rtol=1e-5, atol=1e-6)
