@@ -2,7 +2,16 @@
 
 from .errors import DivergedError, ModelFileError
 from .history import History
-from .models import SimpleRNN, load
+from .models import GRU, LSTM, SimpleRNN, load
 
 __version__ = "0.1.0"
-__all__ = ["DivergedError", "History", "ModelFileError", "SimpleRNN", "__version__", "load"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "DivergedError",
+    "History",
+    "ModelFileError",
+    "SimpleRNN",
+    "__version__",
+    "load",
+]

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from . import checks, compute, fitting, io, params, scores, settings
+from . import checks, compute, data, fitting, io, params, scores, settings
 from .history import History
 from .online import Online
-from .params import Parameter
+
+#: what a model's repr leaves out
+UNTOLD = (
+    ("num_layers", 1),
+    ("bidirectional", False),
+    ("dropout", 0.0),
+    ("return_sequences", False),
+    ("learn_initial_state", False),
+    ("embedding_size", None),
+)
+#: what parameters are called, but for the layer and the direction
+KINDS = ("Wxh", "Whh", "bh", "bhn", "peephole", "Why", "by", "h0", "c0", "embedding")
 
 
 class Model:
     """What the recurrent models have in common; use one of them.
 
-    Data are array-likes of any real dtype and layout, and never modified: X (N, T, I), and y
-    (N, O), or (N,) where one number per sample is due; see `fit`.  Results for N sequences and
-    one output are (N,).
+    Data are array-likes of any real dtype and layout, and never modified: X (N, T, I), with an
+    embedding integers (N, T), and y (N, O), or (N,) where one number per sample is due; see `fit`.
+    Results for N sequences and one output are (N,).
+
+    Sequences of different lengths are given as a list of (T_i, I), or padded, with `lengths`; each
+    is then treated as if it were alone, and what stands in the padding does not matter.  With
+    ``return_sequences=True`` there is an output after every step: y and the results are (N, T, O),
+    or (N, T), or lists where X is one.
+
+    States are in PyTorch's form: (num_layers * directions, N, H), for the LSTM a pair (h, c).
 
     Methods raise TypeError for arguments of the wrong kind, masked arrays included, and
     ValueError for wrong shapes and values; the message names the argument and, for a value, its
@@ -32,34 +51,66 @@ class Model:
 
     cell: ClassVar[str]
 
-    Wxh = Parameter()
-    Whh = Parameter()
-    bh = Parameter()
-    Why = Parameter()
-    by = Parameter()
-
-    def __init__(self, net: compute.Network, seed: Any, learning_rate: float) -> None:
+    def __init__(
+        self,
+        net: compute.Network,
+        seed: Any,
+        learning_rate: float,
+        dropout: float = 0.0,
+        forget_bias: float = 0.0,
+    ) -> None:
         self._net = net
         self._generator = settings.generator(seed)
+        self._dropout = dropout
         self.learning_rate = learning_rate
         self._bind(params.aligned(net.n_parameters, net.dtype))
-        params.initialise(self._views, self._generator)
+        params.initialise(self._views, self._generator, forget_bias)
 
     def _bind(self, flat: np.ndarray) -> None:
         """Take `flat` as the parameters from now on."""
         self._flat = flat
-        self._views = self._named(flat)
+        self._views = params.views(flat, self._net)
         self._online = Online(self._net, flat)
 
-    def _named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        net = self._net
-        return params.views(flat, net.input_size, net.hidden_size, net.output_size)
+    # ------------------------------------------------------------------------------ parameters
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Name to live, writeable view of each parameter."""
+        self._online.stale = True  # the views may be about to be written to
+        return dict(self._views)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """A parameter: a live, writeable view."""
+        if name in self.__dict__.get("_views", ()):
+            return self.parameters[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assigning to a parameter copies into it.
+
+        TypeError or ValueError for what is not a finite real array of its shape; a bias may be
+        given as a column.  AttributeError for a parameter that this model does not have.
+        """
+        if name in self.__dict__.get("_views", ()):
+            view = self.parameters[name]
+            view[...] = checks.parameter(name, value, view.shape, view.dtype)
+        elif name.partition("_")[0] in KINDS:
+            raise AttributeError(
+                f"this {type(self).__name__} has no parameter {name!r}; it has "
+                f"{', '.join(self._views)}"
+            )
+        else:
+            object.__setattr__(self, name, value)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._views]
 
     # ------------------------------------------------------------------------------ attributes
 
     @property
     def input_size(self) -> int:
-        """I, features of each step."""
+        """I, features of each step; with an embedding, the vocabulary."""
         return self._net.input_size
 
     @property
@@ -73,8 +124,38 @@ class Model:
         return self._net.output_size
 
     @property
+    def num_layers(self) -> int:
+        """Layers, one on top of the other."""
+        return self._net.layers
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether each layer reads both ways."""
+        return self._net.directions == 2
+
+    @property
+    def return_sequences(self) -> bool:
+        """Whether there is an output after every step."""
+        return self._net.sequences
+
+    @property
+    def learn_initial_state(self) -> bool:
+        """Whether the initial state is a parameter: h0, and c0 of the LSTM."""
+        return self._net.learned_state
+
+    @property
+    def embedding_size(self) -> int | None:
+        """E, the size of the learned embedding, or None."""
+        return self._net.embedding or None
+
+    @property
+    def dropout(self) -> float:
+        """Probability with which `fit` drops an output of a layer below the top."""
+        return self._dropout
+
+    @property
     def loss(self) -> str:
-        """What is minimised: "bce", "cross_entropy" or "mse"."""
+        """What is minimised: "bce", "cross_entropy", "mse", "huber" or "mae"."""
         return self._net.loss
 
     @property
@@ -91,29 +172,25 @@ class Model:
     def learning_rate(self, value: float) -> None:
         self._learning_rate = settings.rate("learning_rate", value)
 
-    @property
-    def parameters(self) -> dict[str, np.ndarray]:
-        """Name to live, writeable view of each parameter."""
-        self._online.stale = True  # the views may be about to be written to
-        return dict(self._views)
-
     # ---------------------------------------------------------------- the tutorial's interface
 
     def forward(self, x: Any) -> np.ndarray:
-        """Return the outputs after the last step, and remember the input for `backward`.
+        """Return the outputs, without dropout, and remember the input for `backward`.
 
         Parameters
         ----------
         x : array-like
-            One sequence (T, I), or as columns (T, I, 1), or a batch (B, T, I).  An array that
-            could be both columns and a batch, that is (n, 1, 1) with I = 1, is one sequence.
+            One sequence (T, I), or as columns (T, I, 1), or a batch (B, T, I); with an embedding
+            (T,) or (B, T).  An array that could be both columns and a batch, that is (n, 1, 1)
+            with I = 1, is one sequence.
 
         Returns
         -------
         ndarray of float64, whatever the model's dtype
             A script goes on with it in NumPy, which takes twice as long where dtypes are mixed.
-            (O,), or (O, 1) for columns, or (B, O) for a batch: probabilities for bce (sigmoid)
-            and cross_entropy (softmax), values for mse.
+            (O,), or (O, 1) for columns, or (B, O) for a batch, with an axis T before O if there is
+            an output after every step: probabilities for bce (sigmoid) and cross_entropy
+            (softmax), else values.
         """
         return self._online.forward(x)
 
@@ -127,7 +204,8 @@ class Model:
         Parameters
         ----------
         y : array-like
-            Targets as in `fit`, without N for one sequence: (O,) or (O, 1), or a number.
+            Targets as in `fit`, without N for one sequence: (O,) or (O, 1), or a number; (T, O) or
+            (T,) for an output after every step.
 
         Raises
         ------
@@ -149,7 +227,13 @@ class Model:
         optimizer: str = "sgd",
         momentum: float = 0.0,
         shuffle: bool = True,
-        validation_data: tuple[Any, Any] | None = None,
+        lengths: Any = None,
+        mask: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        initial_state: Any = None,
+        bptt: int | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         verbose: bool | int | None = None,
         check_finite: bool = True,
     ) -> History:
@@ -157,11 +241,12 @@ class Model:
 
         Parameters
         ----------
-        X : array-like, (N, T, I)
-            Sequences.
+        X : array-like (N, T, I), or a list of (T_i, I)
+            Sequences; with an embedding, integers (N, T) or a list of (T_i,).
         y : array-like, (N, O); also (N,) for one output and for classes
             bce: labels or probabilities in [0, 1].  cross_entropy: class indices (N,) or (N, 1),
-            whole numbers from 0 to O - 1.  mse: values.
+            whole numbers from 0 to O - 1.  Else values.  For an output after every step (N, T, O),
+            (N, T, 1) or (N, T), or a list of such without N if X is one.
         epochs : int
             How often each sequence is seen.
         batch_size : int or None
@@ -175,7 +260,23 @@ class Model:
         shuffle : bool
             Whether each epoch takes the sequences in an order of its own, drawn from the model's
             generator, which goes on from one `fit` to the next.
-        validation_data : (X, y) or None
+        lengths : array-like of N integers, optional
+            Steps of each sequence of a padded X, from 1 to T.
+        mask : array-like of bool (N, T), or list, optional
+            Steps that count in the loss, where there is an output after every step.
+        sample_weight : array-like (N,), optional
+            Weight of each sequence in the loss, which is then the weighted mean; for an output
+            after every step also (N, T), or a list.  Not negative.
+        class_weight : dict of class to weight, or "balanced", optional
+            The same by class, of cross_entropy and of bce with one output; "balanced" weighs each
+            class by the reciprocal of its frequency.
+        initial_state : array (num_layers * directions, N, H), for the LSTM a pair, optional
+            State of each sequence before its first step; zero without.
+        bptt : int, optional
+            Truncated back-propagation: run windows of so many steps, with an update after each;
+            the state goes on from one to the next, gradients do not.  Memory is that of a window.
+            Not for bidirectional models.
+        validation_data : (X, y) or (X, y, lengths), optional
             Measured after each epoch.
         verbose : {None, False, True, 2}
             Nothing, a progress bar, or a line per epoch, on stderr; None is a bar in a terminal
@@ -197,72 +298,208 @@ class Model:
             Comes at the end of an epoch; the model is as that epoch left it.
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
-        plan = fitting.plan(epochs, batch_size, rate, optimizer, momentum, shuffle, verbose)
-        x, targets = self._data(X, y, check_finite)
+        plan = fitting.plan(epochs, batch_size, rate, optimizer, momentum, shuffle, bptt, verbose)
+        if plan.bptt and self.bidirectional:
+            raise ValueError("bptt is not for bidirectional models: they read from the end")
+        weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
+        given, targets = self._data(X, y, check_finite, lengths, **weights)
+        state = data.initial_state(initial_state, len(given), self._net)
         validate = None
         if validation_data is not None:
-            held_out = self._data(*_pair(validation_data), check_finite, prefix="validation ")
+            X, y, lengths = _parts(validation_data)
+            held_out = self._data(X, y, check_finite, lengths, prefix="validation ")
             validate = partial(self._measure, *held_out)
         self._online.stale = True
-        return fitting.train(self._net, self._flat, x, targets, plan, self._generator, validate)
+        return fitting.train(
+            self._net,
+            self._flat,
+            given.sequences,
+            targets,
+            plan,
+            self._generator,
+            validate,
+            self._dropout,
+            state,
+        )
 
-    def decision_function(self, X: Any, *, check_finite: bool = True) -> np.ndarray:
-        """Logits of N sequences, (N, O) or (N,), of the model's dtype; for mse its values."""
-        return _squeezed(self._logits(X, check_finite))
+    def decision_function(
+        self,
+        X: Any,
+        *,
+        lengths: Any = None,
+        initial_state: Any = None,
+        return_state: bool = False,
+        check_finite: bool = True,
+    ) -> Any:
+        """Logits of N sequences, (N, O) or (N,), of the model's dtype; of a regression its values.
 
-    def predict_proba(self, X: Any, *, check_finite: bool = True) -> np.ndarray:
-        """Probabilities of N sequences, (N, O) or (N,), of the model's dtype.
+        For an output after every step (N, T, O) or (N, T), 0 in the padding; a list of arrays for
+        a list.
 
-        For bce that of each output being 1, for cross_entropy that of each class.  A model for
-        mse has none: ValueError.
+        Parameters
+        ----------
+        X, lengths, initial_state, check_finite
+            As in `fit`.
+        return_state : bool
+            Whether to return (logits, state): the state of each sequence after its last step, to
+            go on from.  In chunks the results have the same bits as in one go.
         """
-        if self.loss == "mse":
-            raise ValueError("predict_proba needs a model with loss bce or cross_entropy, not mse")
-        return _squeezed(scores.activation(self.loss, self._logits(X, check_finite)))
+        return self._predict(
+            lambda logits: logits, X, lengths, initial_state, return_state, check_finite
+        )
 
-    def predict(self, X: Any, *, check_finite: bool = True) -> np.ndarray:
+    def predict_proba(
+        self,
+        X: Any,
+        *,
+        lengths: Any = None,
+        initial_state: Any = None,
+        return_state: bool = False,
+        check_finite: bool = True,
+    ) -> Any:
+        """Probabilities of N sequences, of the model's dtype and in the shape of the logits.
+
+        For bce that of each output being 1, for cross_entropy that of each class.  A model of
+        another loss has none: ValueError.  Parameters are those of `decision_function`.
+        """
+        if self.loss not in scores.CLASSIFIES:
+            raise ValueError(
+                f"predict_proba needs a model with loss bce or cross_entropy, not {self.loss}"
+            )
+        probabilities = partial(scores.activation, self.loss)
+        return self._predict(probabilities, X, lengths, initial_state, return_state, check_finite)
+
+    def predict(
+        self,
+        X: Any,
+        *,
+        lengths: Any = None,
+        initial_state: Any = None,
+        return_state: bool = False,
+        check_finite: bool = True,
+    ) -> Any:
         """Return what the model says of N sequences.
 
         For bce labels 0 and 1, int64, (N, O) or (N,); for cross_entropy classes, int64, (N,);
-        for mse values of the model's dtype, (N, O) or (N,).
+        else values of the model's dtype, (N, O) or (N,).  With an output after every step there is
+        an axis T behind N.  Parameters are those of `decision_function`.
         """
-        logits = self._logits(X, check_finite)
-        if self.loss == "mse":
-            return _squeezed(logits)
-        return _squeezed(scores.labels(self.loss, logits))
+        said = partial(scores.labels, self.loss)
+        if self.loss not in scores.CLASSIFIES:
+            said = partial(scores.activation, self.loss)
+        return self._predict(said, X, lengths, initial_state, return_state, check_finite)
 
-    def evaluate(self, X: Any, y: Any, *, check_finite: bool = True) -> dict[str, float]:
-        """Mean ``loss`` on N sequences and, but for mse, ``accuracy``: `y` is as in `fit`.
+    def _predict(
+        self,
+        function: Callable[[np.ndarray], np.ndarray],
+        X: Any,
+        lengths: Any,
+        initial_state: Any,
+        return_state: bool,
+        check_finite: bool,
+    ) -> Any:
+        """`function` of the logits in the shape of X, and the states if they are asked for."""
+        net = self._net
+        given = data.sequences("X", X, net, check_finite, lengths)
+        state = data.initial_state(initial_state, len(given), net)
+        final = None
+        if return_state:
+            final = np.zeros((len(given), net.states, net.runs, net.hidden_size), net.dtype)
+        logits = compute.logits(net, given.sequences, self._flat, state=state, final=final)
+        out = function(logits)
+        out = out[:, 0] if out.ndim == 2 and net.output_size == 1 else out
+        if net.sequences:
+            if (inside := given.inside) is not None:
+                out = np.where(inside.reshape(-1, *[1] * (out.ndim - 1)), out, out.dtype.type(0))
+            out = given.shaped(out)
+        return (out, data.public_state(final)) if final is not None else out
 
-        Accuracy is the share of the sequences whose labels are all right.
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+        sample_weight: Any = None,
+        initial_state: Any = None,
+        check_finite: bool = True,
+    ) -> dict[str, float]:
+        """Mean ``loss`` on N sequences and, of a classifier, ``accuracy``: all is as in `fit`.
+
+        Accuracy is the share of the sequences, or of the steps that count, whose labels are all
+        right.
         """
-        return self._measure(*self._data(X, y, check_finite))
+        weights = {"mask": mask, "sample_weight": sample_weight}
+        given, targets = self._data(X, y, check_finite, lengths, **weights)
+        return self._measure(given, targets, initial_state)
 
     def loss_and_gradients(
-        self, X: Any, y: Any, *, check_finite: bool = True
-    ) -> tuple[float, dict[str, np.ndarray]]:
+        self,
+        X: Any,
+        y: Any,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        initial_state: Any = None,
+        input_gradients: bool = False,
+        check_finite: bool = True,
+    ) -> tuple[float, dict[str, Any]]:
         """Mean loss of N sequences and its exact gradient by each parameter, name to fresh array.
 
-        `y` is as in `fit`.  The loss is a mean over the outputs as well for bce and mse.
+        The loss is a mean over the outputs as well, but for cross_entropy.  There is no dropout.
+
+        Parameters
+        ----------
+        X, y, lengths, mask, sample_weight, class_weight, initial_state, check_finite
+            As in `fit`.  With an `initial_state` there is a gradient of that name, in its form.
+        input_gradients : bool
+            Whether there is one by the input, named X and in its form; not with an embedding.
         """
-        x, targets = self._data(X, y, check_finite)
+        net = self._net
+        weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
+        given, targets = self._data(X, y, check_finite, lengths, **weights)
+        state = data.initial_state(initial_state, len(given), net)
+        if input_gradients and net.embedding:
+            raise ValueError("input_gradients: indices have none; see that of the embedding")
+        dstate = None if state is None else np.zeros_like(state)
+        dx = np.zeros_like(given.sequences.x) if input_gradients else None
         flat = params.aligned(self._flat.size, self.dtype)
-        loss = compute.loss_and_gradients(self._net, x, targets, self._flat, flat)
-        return float(loss), {name: view.copy() for name, view in self._named(flat).items()}
+        loss = compute.loss_and_gradients(
+            net, given.sequences, targets, self._flat, flat, state=state, dstate=dstate, dx=dx
+        )
+        found: dict[str, Any] = {k: v.copy() for k, v in params.views(flat, net).items()}
+        if dstate is not None:
+            found["initial_state"] = data.public_state(dstate)
+        if dx is not None:
+            found["X"] = given.shaped(dx)
+        return float(loss), found
 
     def _data(
-        self, X: Any, y: Any, check_finite: bool, prefix: str = ""
-    ) -> tuple[np.ndarray, np.ndarray]:
-        x = checks.sequences(prefix + "X", X, self._net, check_finite)
-        return x, checks.targets(prefix + "y", y, len(x), self._net, check_finite)
+        self,
+        X: Any,
+        y: Any,
+        check: bool,
+        lengths: Any = None,
+        *,
+        prefix: str = "",
+        **weights: Any,
+    ) -> tuple[data.Input, compute.Targets]:
+        given = data.sequences(prefix + "X", X, self._net, check, lengths)
+        return given, data.targets(prefix + "y", y, given, self._net, check, **weights)
 
-    def _logits(self, X: Any, check_finite: bool) -> np.ndarray:
-        x = checks.sequences("X", X, self._net, check_finite)
-        return compute.logits(self._net, x, self._flat)
-
-    def _measure(self, x: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        logits = compute.logits(self._net, x, self._flat)
-        return scores.measures(self.loss, logits, targets)
+    def _measure(
+        self, given: data.Input, targets: compute.Targets, initial_state: Any = None
+    ) -> dict[str, float]:
+        state = data.initial_state(initial_state, len(given), self._net)
+        logits = compute.logits(self._net, given.sequences, self._flat, state=state)
+        y, weights = targets
+        if self.return_sequences and (inside := given.inside) is not None:
+            logits, y = logits[inside], y[inside]
+            weights = None if weights is None else weights[inside]
+        return scores.measures(self.loss, logits, y, weights)
 
     # ------------------------------------------------------------------ files, copies, display
 
@@ -280,13 +517,20 @@ class Model:
             "input_size": self.input_size,
             "hidden_size": self.hidden_size,
             "output_size": self.output_size,
+            "num_layers": self.num_layers,
+            "bidirectional": self.bidirectional,
+            "dropout": self.dropout,
+            "return_sequences": self.return_sequences,
+            "learn_initial_state": self.learn_initial_state,
+            "embedding_size": self.embedding_size,
             "loss": self.loss,
             "dtype": self.dtype.name,
             "learning_rate": self.learning_rate,
         }
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments().items())
+        told = (i for i in self._arguments().items() if i not in UNTOLD)
+        arguments = ", ".join(f"{name}={value!r}" for name, value in told)
         return f"<{type(self).__name__}({arguments}) with {self._flat.size} parameters>"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -301,14 +545,12 @@ class Model:
         self._bind(flat)
 
 
-def _pair(validation_data: Any) -> tuple[Any, Any]:
+def _parts(validation_data: Any) -> tuple[Any, Any, Any]:
+    """(X, y, lengths or None) of a pair or a triple."""
     try:
-        X, y = validation_data
+        X, y, *lengths = validation_data
+        if len(lengths) > 1:
+            raise ValueError
     except (TypeError, ValueError):
-        raise ValueError("validation_data must be a pair (X, y)") from None
-    return X, y
-
-
-def _squeezed(array: np.ndarray) -> np.ndarray:
-    """(N, 1) as (N,)."""
-    return array[:, 0] if array.shape[1:] == (1,) else array
+        raise ValueError("validation_data must be (X, y) or (X, y, lengths)") from None
+    return X, y, lengths[0] if lengths else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,8 +101,7 @@ class LaneSpace:
 
     def __init__(self, net: Network, T: int, batch: int, **options: bool):
         self.net, self.tile = net, lane_tile(net, batch)
-        rows, vecs = self.tile
-        lanes = vecs * vector_lanes(net)
+        lanes = self.tile[1] * vector_lanes(net)
         row = CELLS[net.cell].grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
         self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
@@ -115,7 +113,7 @@ class LaneSpace:
     def run(self, program: _jit.Program, **job: Any) -> None:
         """Run `program` on a `LaneJob` of arrays, numbers and None."""
         own = {name: getattr(self, name) for name in ("sizes", "offsets", "work", "ids")}
-        fields = dict.fromkeys(LaneJob._fields) | own | job
+        fields: dict[str, Any] = {**dict.fromkeys(LaneJob._fields), **own, **job}
         block = np.array(addresses(*LaneJob(**fields)), np.int64)
         program(self.net.dtype.name, self.net.cell, *self.tile)(block.ctypes.data)
 

@@ -12,6 +12,7 @@ import numpy as np
 from . import checks, compute, params, settings
 from .errors import DivergedError
 from .history import History, progress
+from .scores import CLASSIFIES
 
 OPTIMIZERS = ("sgd",)
 
@@ -24,6 +25,7 @@ class Plan(NamedTuple):
     learning_rate: float
     momentum: float
     shuffle: bool
+    bptt: int  # 0 for whole sequences
     verbose: bool | int | None
 
 
@@ -34,6 +36,7 @@ def plan(
     optimizer: Any,
     momentum: Any,
     shuffle: Any,
+    bptt: Any,
     verbose: Any,
 ) -> Plan:
     """Check the arguments of `Model.fit`; raise TypeError or ValueError."""
@@ -46,6 +49,7 @@ def plan(
         learning_rate=settings.rate("learning_rate", learning_rate),
         momentum=settings.rate("momentum", momentum, below=1),
         shuffle=bool(shuffle),
+        bptt=0 if bptt is None else settings.whole("bptt", bptt),
         verbose=verbose,
     )
 
@@ -53,11 +57,13 @@ def plan(
 def train(
     net: compute.Network,
     parameters: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
+    data: compute.Sequences,
+    targets: compute.Targets,
     plan: Plan,
     generator: np.random.Generator,
     validate: Callable[[], dict[str, float]] | None,
+    dropout: float = 0.0,
+    state: np.ndarray | None = None,
 ) -> History:
     """Train in place, from a velocity of zero.
 
@@ -67,14 +73,18 @@ def train(
         The architecture.
     parameters : ndarray, (P,)
         Written.
-    x, y : ndarray, (N, T, I) and (N, O) or (N, 1)
-        As `checks` returns them.
+    data, targets : Sequences, Targets
+        As the functions of `data` return them.
     plan : Plan
         How to train.
     generator : Generator
         Draws the order of each epoch.
     validate : callable or None
         Measures the model after an epoch: its ``loss`` and, of a classifier, its ``accuracy``.
+    dropout : float
+        Probability; if it is not 0, each epoch draws a seed for it from the generator.
+    state : ndarray, (N, states, runs, H), or None
+        Initial states.
 
     Raises
     ------
@@ -82,23 +92,29 @@ def train(
         The loss or a parameter is no longer finite.
     """
     velocity = params.aligned(parameters.size, net.dtype)
-    batch_size = min(plan.batch_size or len(x), len(x))
-    history = History.begin(classifies=net.loss != "mse", validates=validate is not None)
+    n = len(data.starts)
+    batch_size = min(plan.batch_size or n, n)
+    history = History.begin(classifies=net.loss in CLASSIFIES, validates=validate is not None)
     with progress(plan.epochs, plan.verbose) as show:
         for _ in range(plan.epochs):
-            order = generator.permutation(len(x)) if plan.shuffle else np.arange(len(x))
+            order = generator.permutation(n) if plan.shuffle else np.arange(n)
+            seed = int(generator.integers(2**62)) if dropout else 0
             start = perf_counter()
             with _finite_or_restored(parameters):
                 epoch = compute.train_epoch(
                     net,
-                    x,
-                    y,
+                    data,
+                    targets,
                     order.astype(np.int64, copy=False),
                     batch_size,
                     parameters,
                     velocity,
                     plan.learning_rate,
                     plan.momentum,
+                    bptt=plan.bptt,
+                    dropout=dropout,
+                    seed=seed,
+                    state=state,
                 )
                 if not (epoch.finite and checks.all_finite(parameters)):
                     raise _diverged(plan, history)
@@ -106,9 +122,9 @@ def train(
             measures = validate() if validate else {}
             history.append(
                 loss=float(epoch.loss),
-                accuracy=epoch.correct / len(x),
+                accuracy=epoch.correct,
                 seconds=seconds,
-                sequences_per_second=len(x) / seconds,
+                sequences_per_second=n / seconds,
                 **{f"val_{name}": value for name, value in measures.items()},
             )
             show(history)

@@ -216,7 +216,7 @@ class RunBuffers(NamedTuple):
     z: Any  # (T + 1, I + 1 + H, lanes): x_t, 1, h_{t-1}; the last step holds h_T
     a: Any  # (T or 1, rows, lanes)
     c: Any  # (T + 1, H, lanes) of the LSTM
-    mask: Any  # (T, D H, lanes): factors of dropout on the layer's output, in the first run of a layer
+    mask: Any  # (T, D H, lanes): factors of dropout on its layer's output, in a layer's first run
     beside: Any  # (3, H, lanes): peepholes, the same in every lane
     w: Any  # W, packed for z -> a
     w_h: Any  # Whh, packed for da -> dh
@@ -256,7 +256,7 @@ class Product(NamedTuple):
 
 
 class RankK(NamedTuple):
-    """A gradient of weights: ``grads (R, C) += sum over t of da_t[at:at + R] b_t[col:col + C]^T``."""
+    """A gradient of weights: ``grads += sum over t of da_t[at : at + R] b_t[col : col + C]^T``."""
 
     at: int  # in da_t
     R: int

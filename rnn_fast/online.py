@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import checks, compute, params, scores
+from . import checks, compute, data, params, scores
 from .settings import DTYPES
 
 
@@ -28,9 +28,11 @@ class Online:
         self.stale = False
         self._net = net
         self._parameters = parameters
-        self._binary = (net.loss, net.output_size) == ("bce", 1)
-        self._batch: np.ndarray | None = None  # our own copy of the last input, if it was a batch
-        self._step: compute.OnlineStep | None = None  # holds it if it was one sequence
+        self._binary = (net.loss, net.output_size, net.sequences) == ("bce", 1, False)
+        self._stepwise = compute.runs_online(net)  # whether one sequence has a step of its own
+        self._batch: np.ndarray | None = None  # our own copy of the last input, but for a step's
+        self._single = False  # whether that is one sequence
+        self._step: compute.OnlineStep | None = None
         self._shape: tuple[int, ...] = ()  # of the last sequence as it was given
         self._window = self._outputs = np.empty(0)  # of the step, in the shapes given and due
 
@@ -43,11 +45,18 @@ class Online:
                 self.stale = False
                 return self._outputs.copy()
         own = checks.sequence_or_batch("x", x, self._net)
-        if own.ndim == 3:
-            self._batch, self.stale = own, False
-            logits = compute.logits(self._net, own, self._parameters)
-            return scores.activation(self._net.loss, logits).astype(np.float64)
-        return self._forward_anew(own, np.shape(x))
+        single = own.ndim == (1 if self._net.embedding else 2)
+        if single and self._stepwise:
+            return self._forward_anew(own, np.shape(x))
+        self._batch, self._single, self.stale = own[None] if single else own, single, False
+        logits = compute.logits(self._net, compute.padded(self._batch), self._parameters)
+        if self._net.sequences:
+            logits = logits.reshape(*self._batch.shape[:2], -1)
+        outputs = scores.activation(self._net.loss, logits).astype(np.float64)
+        if not single:
+            return outputs
+        columns = not self._net.embedding and np.ndim(x) == 3
+        return outputs[0][..., None] if columns else outputs[0]
 
     def _forward_anew(self, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Run a sequence (T, I) whose shape is not that of the last one."""
@@ -83,8 +92,12 @@ class Online:
         return checks.target("y", y, self._net)
 
     def _backward_batch(self, x: np.ndarray, y: Any, learning_rate: float) -> None:
-        targets = checks.targets("y", y, len(x), self._net)
-        gradients = params.aligned(self._parameters.size, self._net.dtype)
-        compute.loss_and_gradients(self._net, x, targets, self._parameters, gradients)
+        net = self._net
+        given = data.Input(compute.padded(x), x.shape[1])
+        if self._single and not net.sequences:
+            y = checks.target("y", y, net)
+        targets = data.targets("y", np.asarray(y)[None] if self._single else y, given, net)
+        gradients = params.aligned(self._parameters.size, net.dtype)
+        compute.loss_and_gradients(net, given.sequences, targets, self._parameters, gradients)
         gradients *= learning_rate
         self._parameters -= gradients

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, overload
 
 import numpy as np
 
-from . import checks
 from .layout import CELLS, Network, parameter_offsets
 
 ALIGNMENT = 64  #: bytes, a cache line and the widest vector register; NumPy promises only 16
@@ -35,7 +33,7 @@ def views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
         embedding (vocabulary, E).
     """
     at, H, DH = parameter_offsets(net), net.hidden_size, net.directions * net.hidden_size
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for run in range(net.runs):
         layer, reverse = divmod(run, net.directions)
         end = (f"_l{layer}" if layer else "") + ("_reverse" if reverse else "")
@@ -76,7 +74,7 @@ def initialise(
     All is drawn in float64 and then rounded, so that both dtypes start from the same numbers.
     """
     for name, array in parameters.items():
-        kind, _, ending = name.partition("_")
+        kind = name.partition("_")[0]
         H = array.shape[-1]
         if kind in ("Wxh", "Whh"):
             H = parameters[name.replace("Wxh", "Whh")].shape[1]
@@ -88,8 +86,8 @@ def initialise(
             array[...] = generator.standard_normal(array.shape) / np.sqrt(H)
         else:
             array[...] = 0
-            if kind == "bh" and len(array) == 4 * parameters[f"Whh{'_' * bool(ending)}{ending}"].shape[1]:
-                array[H // 4 : H // 2] = forget_bias
+        if kind == "bh" and forget_bias:
+            array[H // 4 : H // 2] = forget_bias
 
 
 def glorot(array: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -102,34 +100,3 @@ def orthogonal(n: int, generator: np.random.Generator) -> np.ndarray:
     """Draw an orthogonal matrix (n, n) in float64, uniform over all of them (Mezzadri, 2007)."""
     q, r = np.linalg.qr(generator.standard_normal((n, n)))
     return q * np.copysign(1.0, np.diag(r))
-
-
-class HasParameters(Protocol):
-    """What `Parameter` needs of its owner."""
-
-    @property
-    def parameters(self) -> Mapping[str, np.ndarray]: ...  # noqa: D102
-
-
-class Parameter:
-    """A parameter as an attribute: reading gives a live, writeable view, assigning copies into it.
-
-    Assigning raises TypeError or ValueError for what is not a finite real array of its shape; a
-    bias may be given as a column.
-    """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, model: None, owner: type) -> Parameter: ...
-
-    @overload
-    def __get__(self, model: HasParameters, owner: type) -> np.ndarray: ...
-
-    def __get__(self, model: HasParameters | None, owner: type) -> Parameter | np.ndarray:
-        return self if model is None else model.parameters[self._name]
-
-    def __set__(self, model: HasParameters, value: Any) -> None:
-        view = model.parameters[self._name]
-        view[...] = checks.parameter(self._name, value, view.shape, view.dtype)

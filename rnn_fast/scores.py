@@ -1,7 +1,7 @@
 """What logits mean under each loss: probabilities, labels, mean loss, hits.
 
-Logits are (N, O).  Targets are (N, O), for cross entropy (N, 1) class indices.  The formulas are
-those of the compiled `losses`, for use outside of training.
+Logits are (..., O).  Targets are (N, O), for cross entropy (N, 1) class indices, of N sequences or
+of all their steps.  The formulas are those of the compiled `losses`, for use outside of training.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import math
 
 import numpy as np
 
+CLASSIFIES = ("bce", "cross_entropy")  #: losses whose models tell classes apart
+
 
 def activation(loss: str, logits: np.ndarray) -> np.ndarray:
-    """Turn logits into outputs: sigmoid for bce, softmax for cross_entropy, identity for mse.
+    """Turn logits into outputs: sigmoid for bce, softmax for cross_entropy, else identity.
 
     No overflow and no loss of accuracy anywhere in the range; NaN passes through.
     """
@@ -21,8 +23,8 @@ def activation(loss: str, logits: np.ndarray) -> np.ndarray:
             e = np.exp(-np.abs(logits))
             return np.where(logits >= 0, 1, e) / (1 + e)
         if loss == "cross_entropy":
-            e = np.exp(logits - logits.max(axis=1, keepdims=True))
-            return e / e.sum(axis=1, keepdims=True)
+            e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            return e / e.sum(axis=-1, keepdims=True)
         return logits
 
 
@@ -33,39 +35,49 @@ def sigmoid(z: float) -> float:
 
 
 def labels(loss: str, logits: np.ndarray) -> np.ndarray:
-    """Predicted labels, int64: for bce 0 or 1 of each output (N, O), else the class (N,)."""
+    """Predicted labels, int64: for bce 0 or 1 of each output (..., O), else the class (...)."""
     if loss == "bce":
         return (logits > 0).astype(np.int64)
-    return logits.argmax(axis=1).astype(np.int64, copy=False)
+    return logits.argmax(axis=-1).astype(np.int64, copy=False)
 
 
-def measures(loss: str, logits: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Mean ``loss`` and, except for mse, ``accuracy``."""
-    values = {"loss": mean_loss(loss, logits, y)}
-    if loss != "mse":
-        values["accuracy"] = accuracy(loss, logits, y)
+def measures(
+    loss: str, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, float]:
+    """Mean ``loss`` and, of a classifier, ``accuracy``; weighted (N,) if there are `weights`."""
+    with np.errstate(under="ignore"):
+        values = {"loss": float(np.average(losses(loss, logits, y), weights=weights))}
+        if loss in CLASSIFIES:
+            values["accuracy"] = float(np.average(right(loss, logits, y), weights=weights))
     return values
 
 
-def mean_loss(loss: str, logits: np.ndarray, y: np.ndarray) -> float:
-    """Mean over the samples, and over the outputs for bce and mse; summed in float64.
+def losses(loss: str, logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Loss of each of N, (N,) float64: the mean over its outputs, but for cross_entropy.
 
-    bce: ``max(z, 0) - z y + log(1 + exp(-|z|))``; cross_entropy: ``log(sum exp(z)) - z_y``;
-    mse: ``(z - y)**2``.
+    bce: ``max(z, 0) - z y + log(1 + exp(-|z|))``; cross_entropy: ``log(sum exp(z)) - z_y``; with
+    e = z - y, mse: ``e**2``; mae: ``|e|``; huber: ``e**2 / 2`` up to ``|e| = 1``, ``|e| - 1/2``
+    beyond.
     """
     z = logits.astype(np.float64)
-    with np.errstate(under="ignore"):
-        if loss == "bce":
-            return float(np.mean(np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))))
-        if loss == "cross_entropy":
-            z -= z.max(axis=1, keepdims=True)
-            chosen = np.take_along_axis(z, y.astype(np.intp), axis=1)[:, 0]
-            return float(np.mean(np.log(np.exp(z).sum(axis=1)) - chosen))
-        return float(np.mean(np.square(z - y)))
+    if loss == "cross_entropy":
+        z -= z.max(axis=1, keepdims=True)
+        chosen = np.take_along_axis(z, y.astype(np.intp), axis=1)[:, 0]
+        return np.log(np.exp(z).sum(axis=1)) - chosen
+    if loss == "bce":
+        each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
+    elif loss == "mse":
+        each = np.square(z - y)
+    else:
+        each = np.abs(z - y)
+        if loss == "huber":
+            inner = np.minimum(each, 1.0)
+            each = inner * (each - inner / 2)
+    return each.mean(axis=1)
 
 
-def accuracy(loss: str, logits: np.ndarray, y: np.ndarray) -> float:
-    """Share of the samples whose labels are all right; a target of bce above 1/2 counts as 1."""
-    truth = y > 0.5 if loss == "bce" else y[:, 0]
-    right = labels(loss, logits) == truth
-    return float(np.mean(right.all(axis=1) if loss == "bce" else right))
+def right(loss: str, logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether all labels of each of N are right, (N,); a target of bce above 1/2 counts as 1."""
+    if loss == "bce":
+        return (labels(loss, logits) == (y > 0.5)).all(axis=1)
+    return labels(loss, logits) == y[:, 0]

@@ -60,6 +60,36 @@ def rate(name: str, value: Any, below: float = math.inf) -> float:
     return number
 
 
+def finite(name: str, value: Any) -> float:
+    """`value` as a finite float.
+
+    Raises
+    ------
+    TypeError
+        Not a real number.
+    ValueError
+        NaN or infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number; got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite; got {value!r}")
+    return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """`value` as a bool.
+
+    Raises
+    ------
+    TypeError
+        Not a bool: "no" and 0 would be a guess.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
 def choice(name: str, value: Any, options: Collection[str]) -> str:
     """`value`, which must be one of `options`.
 

@@ -113,7 +113,7 @@ class Case:
 
     def gradients(self):
         """(loss, flat gradients, by the state, by the input) of the compiled program."""
-        net, N = self.net, len(self)
+        net = self.net
         flat, dstate, dx = guarded.array(self.flat.size, net.dtype), None, None
         if self.state is not None:
             dstate = guarded.copy(np.zeros_like(self.state))
@@ -286,9 +286,7 @@ def test_truncated_backpropagation_carries_states_and_cuts_gradients(k, sequence
                 cut = net
             heavy = sum(np.sum(v) for v in window_w) > 0
             targets = (window_y, window_w) if heavy else (None, None)
-            found = reference.run(
-                cut, params_now, [x[i][part] for i in alive], *targets, own
-            )
+            found = reference.run(cut, params_now, [x[i][part] for i in alive], *targets, own)
             if state is None:
                 state = np.zeros((N, net.states, net.runs, net.hidden_size))
             state = state.copy()

@@ -88,10 +88,10 @@ def visited(monkeypatch, **settings):
     orders = []
     real = compute.train_epoch
 
-    def spy(net, x, y, order, *rest):
+    def spy(net, data, targets, order, *rest, **options):
         orders.append(order.copy())
         assert order.dtype == np.int64
-        return real(net, x, y, order, *rest)
+        return real(net, data, targets, order, *rest, **options)
 
     monkeypatch.setattr(compute, "train_epoch", spy)
     model().fit(X, Y, epochs=3, **settings)
@@ -157,9 +157,9 @@ def failing(monkeypatch, epoch, action):
     real = compute.train_epoch
     calls = []
 
-    def run(net, x, y, order, batch_size, parameters, *rest):
+    def run(net, data, targets, order, batch_size, parameters, *rest, **options):
         calls.append(parameters.copy())
-        result = real(net, x, y, order, batch_size, parameters, *rest)
+        result = real(net, data, targets, order, batch_size, parameters, *rest, **options)
         return action(parameters, result) if len(calls) == epoch else result
 
     monkeypatch.setattr(compute, "train_epoch", run)
@@ -256,8 +256,16 @@ def test_interrupt_of_an_epoch_that_diverged(monkeypatch):
         ({"momentum": -0.1}, ValueError, r"momentum must be in \[0, 1\)"),
         ({"verbose": 3}, ValueError, "verbose must be None, False, True or 2; got 3"),
         ({"verbose": "yes"}, ValueError, "verbose must be None"),
-        ({"validation_data": X}, ValueError, r"validation_data must be a pair \(X, y\)"),
-        ({"validation_data": 3}, ValueError, r"validation_data must be a pair \(X, y\)"),
+        (
+            {"validation_data": X},
+            ValueError,
+            r"validation_data must be \(X, y\) or",
+        ),
+        (
+            {"validation_data": 3},
+            ValueError,
+            r"validation_data must be \(X, y\) or",
+        ),
         ({"validation_data": (X, Y[1:])}, ValueError, r"validation y must have shape \(60,\)"),
         ({"validation_data": (X[0], Y)}, ValueError, r"validation X must have shape \(N, T, 2\)"),
     ],

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import reference
 
-from rnn_fast import SimpleRNN
+from rnn_fast import GRU, LSTM, SimpleRNN
+from rnn_fast.layout import Network
 from rnn_fast.params import aligned, initialise, orthogonal, views
 
 SHAPES = {"Wxh": (5, 3), "Whh": (5, 5), "bh": (5,), "Why": (2, 5), "by": (2,)}
 SIZE = sum(int(np.prod(shape)) for shape in SHAPES.values())
+NET = Network("tanh", np.dtype("f8"), 3, 5, 2, "mse")
+WHOLE = NET._replace(cell="lstm_peephole", layers=2, directions=2, embedding=4, learned_state=True)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.dtype("float32")])
@@ -21,27 +25,32 @@ def test_aligned(n, dtype):
     assert vector.flags.writeable and vector.flags.c_contiguous
 
 
-def test_views_share_the_vector_and_cover_it_once():
-    flat = np.zeros(SIZE)
-    named = views(flat, 3, 5, 2)
+def test_views_have_the_names_and_shapes_of_a_simple_layer():
+    named = views(np.zeros(SIZE), NET)
     assert {name: view.shape for name, view in named.items()} == SHAPES
-    for view in named.values():
+
+
+@pytest.mark.parametrize("net", [NET, WHOLE, WHOLE._replace(cell="gru", embedding=0)])
+def test_views_share_the_vector_and_cover_it_once(net):
+    flat = np.zeros(net.n_parameters)
+    for view in views(flat, net).values():
         view += 1
     assert (flat == 1).all()
+
+
+def test_views_have_the_names_and_shapes_of_the_textbook():
+    for cell in ("tanh", "gru", "gru_before", "lstm", "lstm_peephole"):
+        for net in (NET._replace(cell=cell), WHOLE._replace(cell=cell)):
+            named = views(np.zeros(net.n_parameters), net)
+            assert {name: view.shape for name, view in named.items()} == reference.shapes(net)
 
 
 def test_views_follow_the_layout_of_the_kernels():
     W = np.arange(5 * (3 + 1 + 5)).reshape(5, 9)
     V = 100 + np.arange(2 * 6).reshape(2, 6)
-    named = views(np.concatenate([W.ravel(), V.ravel()]), 3, 5, 2)
+    named = views(np.concatenate([W.ravel(), V.ravel()]), NET)
     np.testing.assert_array_equal(np.c_[named["Wxh"], named["bh"], named["Whh"]], W)
     np.testing.assert_array_equal(np.c_[named["by"], named["Why"]], V)
-
-
-def test_views_of_several_gates():
-    named = views(np.zeros(4 * 5 * 9 + 12), 3, 5, 2, gates=4)
-    assert named["Wxh"].shape == (20, 3) and named["Whh"].shape == (20, 5)
-    assert named["bh"].shape == (20,) and named["Why"].shape == (2, 5)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 32])
@@ -57,12 +66,20 @@ def test_orthogonal_has_no_favourite_direction():
 
 
 def test_every_gate_starts_orthogonal():
-    named = views(np.zeros(4 * 5 * 9 + 12), 3, 5, 2, gates=4)
+    named = views(np.zeros(WHOLE.n_parameters), WHOLE)
     initialise(named, np.random.default_rng(0))
-    gates = named["Whh"].reshape(4, 5, 5)
-    np.testing.assert_allclose(gates @ gates.transpose(0, 2, 1), [np.eye(5)] * 4, atol=1e-14)
-    assert not (gates[0] == gates[1]).any()
-    assert not named["bh"].any() and not named["by"].any()
+    for end in ("", "_reverse", "_l1", "_l1_reverse"):
+        gates = named[f"Whh{end}"].reshape(4, 5, 5)
+        np.testing.assert_allclose(gates @ gates.transpose(0, 2, 1), [np.eye(5)] * 4, atol=1e-14)
+        assert not (gates[0] == gates[1]).any()
+        assert np.abs(named[f"Wxh{end}"]).min() > 0
+    assert not any(named[name].any() for name in ("bh", "by", "peephole", "h0", "c0"))
+
+
+def test_the_forget_gate_starts_open():
+    bias = LSTM(2, 3, num_layers=2, bidirectional=True, forget_bias=1.5).bh_l1_reverse
+    assert bias.tolist() == [0] * 3 + [1.5] * 3 + [0] * 6
+    assert not GRU(2, 3).bh.any() and not GRU(2, 3).bhn.any()
 
 
 def test_same_start_in_both_dtypes():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rnn_fast import _jit, simd
-from rnn_fast.layers.lanes import product
+from rnn_fast.layers.matrices import product
 from rnn_fast.layers.units import combine
 
 DTYPES = ["float32", "float64"]

@@ -1,4 +1,6 @@
-"""The GRU, gates r z n, which resets after the product or before it::
+"""The GRU, gates r z n, which resets after the product or before it.
+
+With h' for h_{t-1}::
 
     r = sigmoid(Wxr x + br + Whr h')     n = tanh(Wxn x + bn + r (Whn h' + bhn))    after
     z = sigmoid(Wxz x + bz + Whz h')     n = tanh(Wxn x + bn + Whn (r h'))          before

@@ -1,4 +1,6 @@
-"""The LSTM, gates i f g o, optionally with peepholes p::
+"""The LSTM, gates i f g o, optionally with peepholes p.
+
+With h' for h_{t-1}, and c'::
 
     i = sigmoid(a_i + p_i c')    g = tanh(a_g)          h = o tanh(c)
     f = sigmoid(a_f + p_f c')    c = f c' + i g         o = sigmoid(a_o + p_o c)

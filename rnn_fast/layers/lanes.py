@@ -18,7 +18,7 @@ from numba import int64
 
 from .. import cells
 from .._jit import kernel
-from ..layout import LaneBuffers, RunBuffers, RunSizes
+from ..layout import RunBuffers, RunSizes
 from ..losses import loss_and_gradient
 from ..simd import load_buffers, load_sizes, pointer, size
 from .matrices import (
@@ -314,7 +314,7 @@ def read_out(shape, space, block, data, loss, factor, result):
 def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
     """da_t from dh_t, and from it dh_{t-1} but for what comes from outside, if `further`."""
     _, lanes = size(shape)
-    sizes, buffers, work = space.sizes, space.buffers, space.work
+    sizes, buffers = space.sizes, space.buffers
     n, h_at = sizes.H * lanes, (run.I + 1) * lanes
     z, c = own.z + s * run.step, own.c + s * n
     a = own.a + s * run.keep
@@ -484,9 +484,7 @@ def batch_gradients(cell, shape, space, data, batch, ids, state, parameters, gra
                 store_states(shape, space, block, ids + 3 * lanes, carried)
             if weight > 0.0:
                 read_out(shape, space, block, data, batch.loss, factor, result)
-                dx = backward(
-                    cell, shape, space, block, batch.to_state, batch.to_input, dstate
-                )
+                dx = backward(cell, shape, space, block, batch.to_state, batch.to_input, dstate)
                 I, dx_step = run_sizes(space, 0).I, sizes.dy_step
                 if sizes.embedding:
                     table = gradients + sizes.embedding_at

@@ -189,7 +189,9 @@ def unpack(shape, grads, part, out):
         for k in range(part.n_columns):
             c = part.column + k
             if c < rest:
-                row[k * part.right] = total(load(grads + ((c // vecs * high + r) * lanes + c % vecs * L)))
+                row[k * part.right] = total(
+                    load(grads + ((c // vecs * high + r) * lanes + c % vecs * L))
+                )
             else:
                 c = c - rest
                 row[k * part.right] = panels[(c // lanes * high + r) * lanes + c % lanes]

@@ -186,7 +186,9 @@ def polynomial(typing_context, x, coefficients):
             if len(terms) == 1:
                 break
             power = builder.fmul(power, power)
-        return terms[0] if lowest is None else call_llvm(builder, "fmuladd", terms[0], args[0], lowest)
+        return (
+            terms[0] if lowest is None else call_llvm(builder, "fmuladd", terms[0], args[0], lowest)
+        )
 
     return x(x, coefficients), codegen
 
