@@ -2,7 +2,7 @@
 
 from .errors import DivergedError, ModelFileError
 from .history import History
-from .models import GRU, LSTM, SimpleRNN, load
+from .models import GRU, LSTM, SimpleRNN, from_torch, load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "ModelFileError",
     "SimpleRNN",
     "__version__",
+    "from_torch",
     "load",
 ]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from . import checks, compute, data, fitting, io, params, scores, settings
+from . import checks, compute, data, fitting, interop, io, params, scores, settings
 from .history import History
 from .online import Online
+
+if TYPE_CHECKING:
+    import torch
 
 #: what a model's repr leaves out
 UNTOLD = (
@@ -510,6 +513,27 @@ class Model:
         that fail with an OSError, left as it is.
         """
         io.write(path, {"cell": self.cell, **self._arguments()}, self._views)
+
+    def to_torch(self) -> torch.nn.Module:
+        """Return a module of PyTorch that computes the logits, with weights of its own.
+
+        Returns
+        -------
+        torch.nn.Module
+            ``forward(x)`` takes a tensor (N, T, I), or indices (N, T), and gives what
+            `decision_function` does, always with the axis of outputs.  Its parts are `rnn`
+            (batch_first), `head` and `embedding`, or None; learned initial states are its
+            parameters `h0` and `c0`.  Our bias is the first of PyTorch's two, of which the second
+            starts at zero: trained as well, it makes the sum learn twice as fast.
+
+        Raises
+        ------
+        ValueError
+            An LSTM with peepholes, a GRU that resets before the product: PyTorch has neither.
+        ImportError
+            There is no PyTorch.
+        """
+        return interop.to_torch(self)
 
     def _arguments(self) -> dict[str, Any]:
         """Return what makes a model of this architecture, in terms of JSON."""

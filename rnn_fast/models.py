@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import compute, io, settings
+from . import compute, interop, io, settings
 from .base import Model
 from .errors import ModelFileError
 from .layout import LOSSES
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import DTypeLike
 
 
@@ -324,3 +325,57 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
 
 def _layout(arrays: dict[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     return {name: (array.shape, array.dtype) for name, array in arrays.items()}
+
+
+def from_torch(
+    module: torch.nn.Module,
+    head: torch.nn.Linear | None = None,
+    embedding: torch.nn.Embedding | None = None,
+    *,
+    loss: str = "bce",
+    return_sequences: bool = False,
+    learning_rate: float = 0.01,
+    seed: Any = None,
+) -> Model:
+    """Return a model that computes what PyTorch's layers do, with weights of its own.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A torch.nn.RNN, GRU or LSTM, or a module that holds one, with a Linear and perhaps an
+        Embedding, as `Model.to_torch` makes them.  Any number of layers, one or both directions,
+        with or without biases, float32 or float64.  ``batch_first`` does not matter: our X is
+        (N, T, I).
+    head : torch.nn.Linear, optional
+        From the states of all directions, forward first, to the outputs: logits, or values.  That
+        of `module` without.
+    embedding : torch.nn.Embedding, optional
+        In front of the recurrent layer; the model then takes indices.
+    loss, return_sequences, learning_rate, seed
+        As for the models.
+
+    Returns
+    -------
+    SimpleRNN, GRU or LSTM
+        PyTorch's two biases are one here, their sum; only the GRU's n keeps the second, as bhn.
+
+    Raises
+    ------
+    TypeError
+        There is not one layer of each kind.
+    ValueError
+        Layers that do not fit together, a projection (``proj_size``), another dtype.
+    ImportError
+        There is no PyTorch.
+    """
+    cell, arguments, parameters = interop.read_torch(module, head, embedding)
+    model = MODELS[cell](
+        **arguments,
+        loss=loss,
+        return_sequences=return_sequences,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    for name, array in parameters.items():
+        setattr(model, name, array)
+    return model

@@ -20,7 +20,7 @@ FLOORS = (
     {"layers"},
     {"train"},
     {"compute", "settings", "checks", "params", "history", "errors"},
-    {"data", "scores", "io"},
+    {"data", "scores", "io", "interop"},
     {"fitting", "online"},
     {"base"},
     {"models"},
