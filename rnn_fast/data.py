@@ -204,7 +204,7 @@ def targets(
         values = _rows(name, y, given, net.target_size)
         if counts is not None:
             values = np.where(counts[:, None], values, np.zeros((), values.dtype))
-        values = _values(name, values, given, net, check_finite)
+        values = _values(name, values, y, given, net, check_finite)
     weights = None
     if sample_weight is not None:
         weights = _sample_weight(sample_weight, given, net, counts)
@@ -221,15 +221,14 @@ def targets(
 
 
 def _values(
-    name: str, rows: np.ndarray, given: Input, net: Network, check_finite: bool
+    name: str, rows: np.ndarray, y: Any, given: Input, net: Network, check_finite: bool
 ) -> np.ndarray:
-    """Targets of every row, checked; errors name the place in the shape that was given."""
+    """Targets of every row, checked; errors name the place in `y` as it was given."""
     if given.steps is not None:
-        shape = (len(given), given.steps, *rows.shape[1:])
-        checked = checks.target_values(name, rows.reshape(shape), net, check_finite)
+        checked = checks.target_values(name, rows.reshape(np.shape(y)), net, check_finite)
         return checked.reshape(rows.shape)
     for i, own in enumerate(given.shaped(rows)):
-        checks.target_values(f"{name}[{i}]", own, net, check_finite)
+        checks.target_values(f"{name}[{i}]", own.reshape(np.shape(y[i])), net, check_finite)
     return checks.target_values(name, rows, net, check_finite)
 
 

@@ -8,9 +8,10 @@ import threading
 
 import numpy as np
 import pytest
+import reference
 
 import rnn_fast
-from rnn_fast import SimpleRNN
+from rnn_fast import GRU, LSTM, SimpleRNN
 
 RNG = np.random.default_rng(0)
 CASES = [("bce", 1), ("bce", 3), ("cross_entropy", 2), ("cross_entropy", 5), ("mse", 1), ("mse", 3)]
@@ -341,3 +342,195 @@ def test_a_model_per_thread():
 def test_public_names():
     assert all(hasattr(rnn_fast, name) for name in rnn_fast.__all__)
     assert rnn_fast.__version__.count(".") == 2
+
+
+# ------------------------------------------------------------------------- GRU, LSTM and the rest
+
+KINDS = {
+    "rnn": lambda **o: SimpleRNN(3, 5, **o),
+    "gru": lambda **o: GRU(3, 5, **o),
+    "gru before": lambda **o: GRU(3, 5, reset_after=False, **o),
+    "lstm": lambda **o: LSTM(3, 5, **o),
+    "lstm peepholes": lambda **o: LSTM(3, 5, peepholes=True, **o),
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+LENGTHS = np.array([6, 1, 4, 6, 3])
+
+
+def some(kind, **options):
+    m = KINDS[kind](**{"loss": "mse", "dtype": "f8", "seed": 0, **options})
+    for view in m.parameters.values():
+        view[...] = RNG.standard_normal(view.shape) / 2
+    return m
+
+
+@every_kind
+def test_a_model_equals_the_textbook(kind):
+    m = some(kind, num_layers=2, bidirectional=True, return_sequences=True, output_size=2)
+    X, y = RNG.standard_normal((5, 6, 3)), RNG.standard_normal((5, 6, 2))
+    weight = RNG.random((5, 6))
+    lists = [[a[:n] for a, n in zip(v, LENGTHS, strict=True)] for v in (X, y, weight)]
+    wanted = reference.run(m._net, m.parameters, *lists)
+    loss, found = m.loss_and_gradients(X, y, lengths=LENGTHS, sample_weight=weight)
+    assert loss == pytest.approx(wanted.loss, rel=1e-12)
+    for name, gradient in wanted.gradients.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=0, atol=1e-13)
+    padded = m.predict(X, lengths=LENGTHS)
+    listed = m.predict(lists[0])
+    for k, n in enumerate(LENGTHS):
+        np.testing.assert_allclose(padded[k, :n], wanted.outputs[k], rtol=0, atol=1e-13)
+        np.testing.assert_array_equal(listed[k], padded[k, :n])
+        assert not padded[k, n:].any()
+    measured = m.evaluate(X, y, lengths=LENGTHS, sample_weight=weight)
+    assert measured["loss"] == pytest.approx(wanted.loss, rel=1e-12)
+    assert m.evaluate(*lists[:2], sample_weight=lists[2]) == pytest.approx(measured)
+
+
+@every_kind
+def test_gradients_by_input_and_initial_state(kind):
+    m = some(kind, num_layers=2)
+    X, y = RNG.standard_normal((5, 6, 3)), RNG.standard_normal(5)
+    state = RNG.standard_normal((m._net.states, 2, 5, 5))
+    given = tuple(state) if m.cell == "lstm" else state[0]
+    _, found = m.loss_and_gradients(X, y, initial_state=given, input_gradients=True)
+    wanted = reference.run(
+        m._net, m.parameters, list(X), list(y[:, None]), None, state.transpose(2, 0, 1, 3)
+    )
+    np.testing.assert_allclose(found["X"], np.array(wanted.dx), rtol=0, atol=1e-13)
+    back = np.array(found["initial_state"]).reshape(state.shape)
+    np.testing.assert_allclose(back.transpose(2, 0, 1, 3), wanted.dstate, rtol=0, atol=1e-13)
+    parts = m.loss_and_gradients(list(X), y, initial_state=given, input_gradients=True)[1]["X"]
+    np.testing.assert_array_equal(np.array(parts), found["X"])
+
+
+@pytest.mark.parametrize("sequences", [True, False])
+@every_kind
+def test_a_stream_in_chunks_has_the_bits_of_the_whole(kind, sequences):
+    m = some(kind, return_sequences=sequences, dtype="f4")
+    X = RNG.standard_normal((4, 30, 3))
+    whole, end = m.predict(X, return_state=True)
+    state, parts = None, []
+    for chunk in np.split(X, [1, 7, 29], axis=1):
+        out, state = m.predict(chunk, initial_state=state, return_state=True)
+        parts.append(out)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1) if sequences else parts[-1], whole)
+    np.testing.assert_array_equal(np.array(state), np.array(end))
+
+
+@every_kind
+def test_save_load_copy_and_pickle_keep_everything(kind, tmp_path):
+    options = dict(num_layers=2, bidirectional=True, return_sequences=True)
+    m = some(kind, learn_initial_state=True, dropout=0.25, **options)
+    m.save(tmp_path / "model")
+    X = RNG.standard_normal((3, 4, 3))
+    for again in (
+        rnn_fast.load(tmp_path / "model"),
+        copy.deepcopy(m),
+        pickle.loads(pickle.dumps(m)),
+    ):
+        assert repr(again) == repr(m) and type(again) is type(m)
+        np.testing.assert_array_equal(again.predict(X), m.predict(X))
+        assert again.dropout == 0.25 and again.learn_initial_state
+
+
+def test_repr_tells_what_is_not_usual():
+    m = LSTM(2, 3, num_layers=2, bidirectional=True, dropout=0.5, peepholes=True)
+    assert repr(m).startswith(
+        "<LSTM(input_size=2, hidden_size=3, output_size=1, num_layers=2, bidirectional=True, "
+        "dropout=0.5, loss='bce', dtype='float32', learning_rate=0.01, peepholes=True) with "
+    )
+
+
+def test_parameters_are_attributes():
+    m = GRU(2, 3, num_layers=2, bidirectional=True)
+    m.bhn_l1_reverse = [1, 2, 3]
+    assert m.parameters["bhn_l1_reverse"].tolist() == [1, 2, 3]
+    assert "Whh_l1_reverse" in dir(m)
+    with pytest.raises(
+        AttributeError, match="^this GRU has no parameter 'Whh_l2'; it has Wxh, Whh"
+    ):
+        m.Whh_l2 = 0
+    with pytest.raises(AttributeError, match="has no attribute 'peephole'"):
+        _ = m.peephole
+    with pytest.raises(ValueError, match=r"bhn must have shape \(3,\)"):
+        m.bhn = [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"num_layers": 0}, ValueError, "num_layers must be at least 1; got 0"),
+        ({"bidirectional": 1}, TypeError, "bidirectional must be True or False; got 1"),
+        ({"dropout": 1.0}, ValueError, r"dropout must be in \[0, 1\); got 1.0"),
+        ({"return_sequences": "no"}, TypeError, "return_sequences must be True or False"),
+        ({"learn_initial_state": None}, TypeError, "learn_initial_state must be True or False"),
+        ({"embedding_size": 0}, ValueError, "embedding_size must be at least 1; got 0"),
+        ({"peepholes": 0}, TypeError, "peepholes must be True or False; got 0"),
+        ({"forget_bias": np.nan}, ValueError, "forget_bias must be finite; got nan"),
+        ({"forget_bias": "1"}, TypeError, "forget_bias must be a real number; got '1'"),
+        ({"loss": "l1"}, ValueError, "loss must be one of 'bce', 'cross_entropy', 'mse', 'huber'"),
+    ],
+)
+def test_wrong_arguments_of_an_lstm(options, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        LSTM(2, 3, **options)
+
+
+def test_what_excludes_what():
+    X, y = RNG.standard_normal((4, 5, 3)), RNG.standard_normal(4)
+    with pytest.raises(ValueError, match="^bptt is not for bidirectional"):
+        some("gru", bidirectional=True).fit(X, y, bptt=2)
+    with pytest.raises(ValueError, match="^bptt must be at least 1; got 0"):
+        some("gru").fit(X, y, bptt=0)
+    m = GRU(9, 5, embedding_size=4)
+    with pytest.raises(ValueError, match="^input_gradients: indices have none"):
+        m.loss_and_gradients(np.zeros((4, 5), int), (y > 0), input_gradients=True)
+    learned = some("lstm", learn_initial_state=True)
+    with pytest.raises(ValueError, match="^initial_state cannot be given"):
+        learned.predict(X, initial_state=np.zeros((2, 1, 4, 5)))
+
+
+@pytest.mark.parametrize("embedding", [None, 4])
+@pytest.mark.parametrize("sequences", [True, False])
+def test_forward_and_backward_of_every_model(sequences, embedding):
+    """One sequence or a batch, like a batch of fit."""
+    options = dict(return_sequences=sequences, embedding_size=embedding, learning_rate=0.1)
+    one, two = some("lstm", **options), some("lstm", **options)
+    for name, view in one.parameters.items():
+        setattr(two, name, view)
+    x = RNG.integers(0, 3, 6) if embedding else RNG.standard_normal((6, 3))
+    y = RNG.standard_normal(6) if sequences else RNG.standard_normal()
+    out = one.forward(x)
+    assert out.shape == ((6, 1) if sequences else (1,)) and out.dtype == np.float64
+    np.testing.assert_array_equal(out, one.forward(x[None])[0])
+    np.testing.assert_allclose(out[..., 0], one.predict(x[None])[0])
+    one.forward(x)
+    one.backward(y)
+    two.fit(x[None], np.array(y)[None], epochs=1, batch_size=1)
+    for name, view in one.parameters.items():
+        np.testing.assert_allclose(view, getattr(two, name), rtol=1e-12, atol=1e-14)
+
+
+def test_dropout_is_drawn_from_the_seed_and_only_in_fit():
+    X, y = RNG.standard_normal((30, 5, 3)), RNG.standard_normal(30)
+
+    def fitted(dropout, seed=0, layers=2):
+        m = GRU(3, 5, loss="mse", num_layers=layers, dropout=dropout, seed=seed)
+        history = m.fit(X, y, epochs=2, batch_size=8)
+        return np.concatenate([v.ravel() for v in m.parameters.values()]), history.loss
+
+    np.testing.assert_array_equal(fitted(0.5)[0], fitted(0.5)[0])
+    assert fitted(0.5)[1] != fitted(0.0)[1]
+    np.testing.assert_array_equal(
+        GRU(3, 5, dropout=0.5, seed=1, num_layers=2).predict_proba(X),
+        GRU(3, 5, dropout=0.0, seed=1, num_layers=2).predict_proba(X),
+    )
+
+
+def test_balanced_classes_move_the_decision():
+    X = RNG.standard_normal((200, 4, 3))
+    y = (X.sum((1, 2)) > 3).astype(int)
+    plain, balanced = (GRU(3, 5, seed=0) for _ in range(2))
+    plain.fit(X, y, epochs=3)
+    balanced.fit(X, y, epochs=3, class_weight="balanced")
+    assert balanced.predict(X).mean() > plain.predict(X).mean()

@@ -1,0 +1,238 @@
+"""The border between the user's data and the kernels': lengths, lists, weights, states."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from rnn_fast import data
+from rnn_fast.layout import Network
+
+RNG = np.random.default_rng(0)
+NET = Network("tanh", np.dtype("f4"), 2, 4, 1, "mse")
+EVERY = NET._replace(sequences=True)
+TOKENS = NET._replace(input_size=5, embedding=3, loss="cross_entropy", output_size=3)
+X = RNG.standard_normal((4, 3, 2))
+LENGTHS = [3, 1, 2, 3]
+
+
+def refused(error, message, call, *arguments, **options):
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        call(*arguments, **options)
+
+
+# --------------------------------------------------------------------------------- sequences
+
+
+def test_padded_without_lengths():
+    given = data.sequences("X", X, NET)
+    assert given.steps == 3 and len(given) == 4 and given.inside is None
+    assert given.sequences.starts.tolist() == [0, 3, 6, 9]
+    assert given.sequences.lengths.tolist() == [3] * 4
+    np.testing.assert_array_equal(given.shaped(given.sequences.x), X.astype("f4"))
+
+
+def test_padding_is_cleared_in_a_copy():
+    bad = X.copy()
+    bad[1, 1:], bad[2, 2] = np.nan, np.inf
+    before = bad.copy()
+    given = data.sequences("X", bad, NET, lengths=LENGTHS)
+    np.testing.assert_array_equal(bad, before)
+    assert np.isfinite(given.sequences.x).all()
+    assert given.inside.tolist() == [True] * 4 + [False] * 2 + [True] * 2 + [False] + [True] * 3
+
+
+def test_nan_inside_a_sequence_is_refused():
+    bad = X.copy()
+    bad[2, 1, 0] = np.nan
+    refused(ValueError, "X[2, 1, 0] = nan", data.sequences, "X", bad, NET, lengths=LENGTHS)
+
+
+def test_a_list_of_sequences():
+    parts = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
+    given = data.sequences("X", parts, NET)
+    assert given.steps is None and given.inside is None
+    assert given.sequences.starts.tolist() == [0, 3, 4, 6]
+    assert given.sequences.lengths.tolist() == LENGTHS
+    for part, own in zip(parts, given.shaped(given.sequences.x), strict=True):
+        np.testing.assert_array_equal(own, part.astype("f4"))
+
+
+def test_lists_of_numbers_may_be_ragged():
+    given = data.sequences("X", [[1, 2, 4], [0]], TOKENS)
+    assert given.sequences.x.tolist() == [1, 2, 4, 0] and given.sequences.x.dtype == np.int64
+    assert data.sequences("X", [[1, 2], [0, 3]], TOKENS).steps == 2
+    assert data.sequences("X", X.tolist(), NET).steps == 3
+
+
+@pytest.mark.parametrize(
+    ("lengths", "error", "message"),
+    [
+        ([3, 1], ValueError, "lengths must have shape (4,) for 4 sequences; got (2,)"),
+        ([3, 1, 0, 3], ValueError, "lengths[2] = 0 is not in 1 .. 3"),
+        ([3, 1, 4, 3], ValueError, "lengths[2] = 4 is not in 1 .. 3"),
+        ([3.0, 1, 2, 3], TypeError, "lengths must be integers; got dtype float64"),
+        ("many", TypeError, "lengths must hold real numbers"),
+    ],
+)
+def test_wrong_lengths(lengths, error, message):
+    refused(error, message, data.sequences, "X", X, NET, lengths=lengths)
+
+
+def test_wrong_lists():
+    call = data.sequences
+    message = "X[1] must have shape (T, 2), the steps of a sequence, at least one; got (0, 2)"
+    refused(ValueError, message, call, "X", [X[0], X[1][:0]], NET)
+    refused(ValueError, "X[1] must have shape (T, 2)", call, "X", [X[0], X[1, :, :1]], NET)
+    refused(ValueError, "lengths are for padded", call, "X", list(X), NET, lengths=LENGTHS)
+    refused(
+        ValueError,
+        "X[1][2, 0] = nan is not",
+        call,
+        "X",
+        [X[0], np.full((3, 2), [[0, 0], [0, 0], [np.nan, 0]])],
+        NET,
+    )
+    refused(ValueError, "X must have shape", call, "X", [], NET)
+
+
+def test_tokens():
+    refused(TypeError, "X must hold integers", data.sequences, "X", np.zeros((2, 3)), TOKENS)
+    bad = np.array([[1, 2], [5, 0]])
+    message = "X[1, 0] = 5 is not in the vocabulary 0 .. 4"
+    refused(ValueError, message, data.sequences, "X", bad, TOKENS)
+    bad[1] = 0, 9
+    given = data.sequences("X", bad, TOKENS, lengths=[2, 1])
+    assert given.sequences.x.tolist() == [1, 2, 0, 0]
+    refused(ValueError, "X must have shape (N, T)", data.sequences, "X", np.zeros(3, int), TOKENS)
+
+
+# ----------------------------------------------------------------------------------- targets
+
+
+def test_targets_of_every_step():
+    given = data.sequences("X", X, EVERY)
+    y = RNG.standard_normal((4, 3))
+    for shape in ((4, 3), (4, 3, 1)):
+        targets = data.targets("y", y.reshape(shape), given, EVERY)
+        np.testing.assert_array_equal(targets.y, y.reshape(12, 1).astype("f4"))
+        assert targets.weights is None
+    message = "y must have shape (4, 3) or (4, 3, 1), samples by steps; got (4,)"
+    refused(ValueError, message, data.targets, "y", np.zeros(4), given, EVERY)
+
+
+def test_targets_that_do_not_count_are_not_looked_at():
+    y = RNG.standard_normal((4, 3))
+    y[1, 1:] = np.nan
+    given = data.sequences("X", X, EVERY, lengths=LENGTHS)
+    targets = data.targets("y", y, given, EVERY)
+    assert targets.y.reshape(4, 3)[1].tolist() == [np.float32(y[1, 0]), 0, 0]
+    whole, mask = data.sequences("X", X, EVERY), ~np.isnan(y)
+    targets = data.targets("y", y, whole, EVERY, mask=mask)
+    assert targets.weights.tolist() == mask.ravel().tolist()
+    y[2, 1] = np.inf
+    refused(ValueError, "y[2, 1] = inf is not", data.targets, "y", y, given, EVERY)
+
+
+def test_targets_of_a_list():
+    parts = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
+    given = data.sequences("X", parts, EVERY)
+    y = [RNG.standard_normal(n) for n in LENGTHS]
+    targets = data.targets("y", y, given, EVERY)
+    np.testing.assert_array_equal(targets.y[:, 0], np.concatenate(y).astype("f4"))
+    call = data.targets
+    refused(ValueError, "y must be a list of 4 arrays", call, "y", y[:3], given, EVERY)
+    refused(ValueError, "y[1] must have shape (1,) or (1, 1)", call, "y", [y[0]] * 4, given, EVERY)
+
+
+# ----------------------------------------------------------------------------------- weights
+
+
+def weights(net=EVERY, y=None, lengths=None, **options):
+    given = data.sequences("X", X, net, lengths=lengths)
+    y = np.zeros((4, 3) if net.sequences else 4) if y is None else y
+    return data.targets("y", y, given, net, **options).weights
+
+
+def test_sample_weight():
+    assert weights(NET, sample_weight=[1, 2, 0, 0.5]).tolist() == [1, 2, 0, 0.5]
+    found = weights(sample_weight=[1, 2, 0, 0.5])
+    assert found.reshape(4, 3).tolist() == [[1] * 3, [2] * 3, [0] * 3, [0.5] * 3]
+    each = np.arange(12.0).reshape(4, 3)
+    assert weights(sample_weight=each).tolist() == each.ravel().tolist()
+    mask = each > 5
+    found = weights(sample_weight=each, mask=mask)
+    assert found.tolist() == [0] * 6 + [6, 7, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1, -1, 0, 0], "sample_weight[1] = -1 is not a finite weight of at least 0"),
+        ([1, np.nan, 0, 0], "sample_weight[1] = nan is not"),
+        ([0, 0, 0, 0], "sample_weight must not be 0 everywhere"),
+        ([1, 2], "sample_weight must have shape (4,); got (2,)"),
+    ],
+)
+def test_wrong_sample_weight(value, message):
+    refused(ValueError, message, weights, NET, sample_weight=value)
+
+
+def test_masks():
+    assert weights(mask=np.ones((4, 3), bool)).all()
+    refused(ValueError, "mask is for a model with return_sequences", weights, NET, mask=[True] * 4)
+    refused(TypeError, "mask must hold bool", weights, mask=np.ones((4, 3)))
+    refused(ValueError, "mask must have shape (4, 3)", weights, mask=np.ones((3, 4), bool))
+    refused(ValueError, "mask lets no step count", weights, mask=np.zeros((4, 3), bool))
+
+
+def test_class_weight():
+    classes = NET._replace(loss="cross_entropy", output_size=3)
+    y = [0, 2, 2, 0]
+    assert weights(classes, y, class_weight={2: 5}).tolist() == [1, 5, 5, 1]
+    assert weights(classes, y, class_weight="balanced").tolist() == [1, 1, 1, 1]
+    y = [0, 2, 2, 2]
+    wanted = [2, 2 / 3, 2 / 3, 2 / 3]
+    np.testing.assert_allclose(weights(classes, y, class_weight="balanced"), wanted, rtol=1e-6)
+    binary = NET._replace(loss="bce")
+    found = weights(binary, [0, 1, 1, 0], class_weight={0: 2, 1: 3}, sample_weight=[1, 1, 0, 4])
+    assert found.tolist() == [2, 3, 0, 8]
+
+
+def test_wrong_class_weight():
+    binary = NET._replace(loss="bce")
+    refused(ValueError, "class_weight is for loss", weights, NET, class_weight="balanced")
+    refused(ValueError, "class_weight[2] is none", weights, binary, class_weight={2: 1})
+    refused(ValueError, "class_weight must be a dict or", weights, binary, class_weight="even")
+    refused(TypeError, "class_weight must be a dict or", weights, binary, class_weight=[1, 2])
+    refused(ValueError, "all weights are 0", weights, binary, class_weight={0: 0})
+
+
+# ------------------------------------------------------------------------------------- state
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_states_there_and_back(cell):
+    net = NET._replace(cell=cell, layers=2, directions=2)
+    parts = RNG.standard_normal((net.states, 4, 5, 4)).astype("f4")
+    value = tuple(parts) if cell == "lstm" else parts[0]
+    state = data.initial_state(value, 5, net)
+    assert state.shape == (5, net.states, 4, 4) and state.flags.c_contiguous
+    back = data.public_state(state)
+    np.testing.assert_array_equal(np.array(back), np.array(value))
+
+
+def test_wrong_states():
+    net, call = NET._replace(layers=2), data.initial_state
+    message = "initial_state must have shape (2, 5, 4)"
+    refused(ValueError, message, call, np.zeros((5, 2, 4)), 5, net)
+    refused(ValueError, "initial_state[0, 0, 0] = nan", call, np.full((2, 5, 4), np.nan), 5, net)
+    lstm = net._replace(cell="lstm")
+    refused(
+        TypeError, "initial_state of an LSTM must be a pair", call, np.zeros((2, 5, 4)), 5, lstm
+    )
+    learned = net._replace(learned_state=True)
+    refused(ValueError, "initial_state cannot be given", call, np.zeros((2, 5, 4)), 5, learned)
+    assert call(None, 5, learned) is None
