@@ -7,7 +7,7 @@ must compute the same loss, the same gradients, and after an epoch the same para
     python asv_benchmarks/compare.py --rows tutorial,'h64*' --json figures.json
 
 The columns, each by the least and by the median time of the rounds: milliseconds per update;
-GFLOP/s, counting 6 B T H (I + H) flop an update; that as a part of this run's matrix product; and
+GFLOP/s, counting 6 B T G H (I + H) flop an update; that as a part of this run's matrix product; and
 how many times as fast as the best peer the contender is.
 """
 
@@ -29,7 +29,8 @@ from time import perf_counter, process_time
 from types import ModuleType
 from typing import Any
 
-from peers import Runner, checks, numpy_rnn  # before NumPy: it sets the limits of threads
+from peers import Runner, checks  # before NumPy: it sets the limits of threads
+from peers.numpy_rnn import script
 from peers.problems import LEARNING_RATE, ROWS, Problem
 
 import numpy as np  # isort: skip
@@ -102,15 +103,23 @@ class Ours:
     """
 
     def __init__(self, problem: Problem) -> None:
-        from rnn_fast import SimpleRNN
+        import rnn_fast
 
         row = problem.row
         self.problem = problem
-        self.model = SimpleRNN(row.I, row.H, 1, dtype=row.dtype, seed=0)
+        kind = {"rnn": rnn_fast.SimpleRNN, "gru": rnn_fast.GRU, "lstm": rnn_fast.LSTM}[row.cell]
+        self.model = kind(
+            row.I,
+            row.H,
+            num_layers=row.layers,
+            return_sequences=row.sequences,
+            dtype=row.dtype,
+            seed=0,
+        )
         for name, value in problem.params.items():
             setattr(self.model, name, value)
         self.x = problem.x.reshape(-1, row.T, row.I)
-        self.y = problem.y.reshape(-1, 1)
+        self.y = problem.y.reshape(-1, *problem.y.shape[2:])
 
     def fit(self, epochs: int) -> Any:
         """Train, and return the history."""
@@ -145,9 +154,9 @@ def our_contenders(problem: Problem, clock: Clock) -> list[Contender]:
     found = [Contender("rnn_fast fit", "rnn_fast", fit, epochs * row.updates, row.flop)]
     if row.B == 1:
         name = "rnn_fast forward, backward"
-        script = numpy_rnn.script(Ours(problem).model, problem.x[:, 0], problem.y[:, 0])
-        checks.check_parameters(name, script(), expected, problem)
-        found.append(Contender(name, "rnn_fast script", script, row.updates, row.flop))
+        run = script(Ours(problem).model, problem.x[:, 0], problem.y[:, 0])
+        checks.check_parameters(name, run(), expected, problem)
+        found.append(Contender(name, "rnn_fast script", run, row.updates, row.flop))
     return fastest(found, len(found), clock)
 
 
@@ -158,7 +167,9 @@ def peer_contenders(
     row, ways = problem.row, runners(peer, problem)
     if not ways:
         return []
-    checks.check_gradients(family, partial(peer.loss_and_gradients, problem.params), problem)
+    if hasattr(peer, "loss_and_gradients"):
+        gradients = partial(peer.loss_and_gradients, row, problem.params)
+        checks.check_gradients(family, gradients, problem)
     expected = checks.parameters_after_an_epoch(problem)
     for name, run in ways.items():
         checks.check_parameters(name, run(), expected, problem)
@@ -170,9 +181,9 @@ def runners(peer: ModuleType, problem: Problem) -> Mapping[str, Runner]:
     """Return all ways in which a peer does an epoch of the problem, by name."""
     p = problem
     if p.row.B == 1:
-        return peer.tutorial_runners(p.params, p.x[:, 0], p.y[:, 0], LEARNING_RATE)
+        return peer.tutorial_runners(p.row, p.params, p.x[:, 0], p.y[:, 0], LEARNING_RATE)
     if hasattr(peer, "step_runners"):
-        return peer.step_runners(p.params, p.x, p.y, LEARNING_RATE)
+        return peer.step_runners(p.row, p.params, p.x, p.y, LEARNING_RATE)
     return {}
 
 
@@ -278,7 +289,7 @@ def main() -> int:
     for name in options.rows:
         row = ROWS[name]
         problem = Problem.draw(row)
-        print(f"\n{name}: B={row.B} T={row.T} I={row.I} H={row.H} {row.dtype}")
+        print(f"\n{name}: {row}")
         print(f"  {row.updates} updates an epoch, {options.rounds} rounds", flush=True)
         try:
             found = [] if options.only_peers else our_contenders(problem, clock)

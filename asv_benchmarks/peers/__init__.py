@@ -1,14 +1,16 @@
 """The same work written by an expert in NumPy, PyTorch and JAX, to be timed beside rnn_fast.
 
-All train the tanh network ``h_t = tanh(Wxh x_t + Whh h_{t-1} + bh)``, ``h_0 = 0``, with logits
-``Why h_T + by``, on the mean binary cross-entropy, by exact BPTT and plain SGD. Each module gives
+All train the network of a `problems.Row`: layers of tanh, GRU or LSTM cells from a state of zero,
+with logits ``Why h_T + by``, or those of every step, on the mean binary cross-entropy, by exact
+BPTT and plain SGD. Each module gives
 
-``tutorial_runners(params, x (N, T, I), y (N, O), learning_rate)``
+``tutorial_runners(row, params, x (N, T, I), y (N, O), learning_rate)``
     an epoch of per-sample updates, in the order given;
-``step_runners(params, x (K, B, T, I), y (K, B, O), learning_rate)``
+``step_runners(row, params, x (K, B, T, I), y (K, B, O) or (K, B, T, O), learning_rate)``
     an epoch of K mini-batches (not for NumPy);
-``loss_and_gradients(params, x (B, T, I), y (B, O))``
-    the mean loss and its gradient by name, so that what is timed can be checked first.
+``loss_and_gradients(row, params, x (B, T, I), y (B, O) or (B, T, O))``
+    the mean loss and its gradient by name, so that what is timed can be checked first (not for
+    NumPy: `textbook` is what they are checked with).
 
 The first two return ways to do the same, by name, of which the fastest counts. Whatever layout
 of the data suits a framework best is prepared outside the time that is measured.

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import Params
-from .numpy_rnn import loss_and_gradients
-from .problems import LEARNING_RATE, Problem
+from . import Params, textbook
+from .problems import Problem
 
 GRADIENT_TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
 UPDATE_TOLERANCE = {"float32": 2e-2, "float64": 1e-8}  # float32 rounds a weight at every update
@@ -27,7 +26,8 @@ def check_gradients(
     """Compare a contender's loss and gradients of the first batch, or raise WrongResultError."""
     x, y = problem.x[0], problem.y[0]
     loss, gradients = contender(x, y)
-    want, want_gradients = loss_and_gradients(in_float64(problem.params), x.astype(float), y)
+    params = in_float64(problem.params)
+    want, want_gradients = textbook.loss_and_gradients(problem.row, params, x.astype(float), y)
     error = max(abs(loss - want) / want, relative_error(gradients, want_gradients))
     if not error < GRADIENT_TOLERANCE[problem.row.dtype]:
         raise WrongResultError(f"{name}: loss or gradients are off by {error:.1e}")
@@ -44,12 +44,8 @@ def check_parameters(name: str, got: Mapping[str, Any], want: Params, problem: P
 
 def parameters_after_an_epoch(problem: Problem) -> Params:
     """Return where plain SGD gets in float64."""
-    params = in_float64(problem.params)
-    for x, y in zip(problem.x.astype(float), problem.y, strict=True):
-        _, gradients = loss_and_gradients(params, x, y)
-        for name, gradient in gradients.items():
-            params[name] -= LEARNING_RATE * gradient
-    return params
+    params, x = in_float64(problem.params), problem.x.astype(float)
+    return textbook.parameters_after_an_epoch(problem.row, params, x, problem.y)
 
 
 def in_float64(params: Params) -> Params:

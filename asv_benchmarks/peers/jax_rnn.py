@@ -1,9 +1,9 @@
 """JAX: a whole epoch in one `jit`, with donated parameters, in every layout that wins somewhere.
 
-A batch is a scan over time inside a scan over batches. How far the inner one is unrolled, whether
-the input product is taken out of it, and whether samples are rows or columns matters by a factor
-of two, each way at some size, so all are offered. The gradients are JAX's own, except in
-`by_hand`, which forms each weight gradient as one product over all steps.
+A batch is a scan over time, layer upon layer, inside a scan over batches. How far the inner one is
+unrolled, whether the input product is taken out of it, and whether samples are rows or columns
+matters by a factor of two, each way at some size, so all are offered. The gradients are JAX's own,
+except in `by_hand`, which forms each weight gradient as one product over all steps.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from jax import Array, lax
 
 from . import Params, Runner
+from .cells import CELLS
+from .problems import Row, recurrent_bias, weights
 
 jax.config.update("jax_enable_x64", True)  # else float64 input is silently cut to float32
 
 Weights = dict[str, Array]
 Gradients = Callable[..., Weights]
-TIME_FIRST = (0, 2, 1, 3)  # (K, B, T, I) to (K, T, B, I)
-COLUMNS = (0, 2, 3, 1)  # to (K, T, I, B)
 
 
 def cross_entropy(z: Array, y: Array) -> Array:
@@ -32,34 +32,103 @@ def cross_entropy(z: Array, y: Array) -> Array:
     return jnp.mean(jax.nn.softplus(z) - y * z)
 
 
-def rows(w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
-    """Return the loss, with the input product of all steps taken at once; x (T, B, I)."""
-    a = x @ w["Wxh"].T + w["bh"]
-    h_0 = jnp.zeros_like(a[0])
-    h, _ = lax.scan(lambda h, a_t: (jnp.tanh(a_t + h @ w["Whh"].T), None), h_0, a, unroll=unroll)
-    return cross_entropy(h @ w["Why"].T + w["by"], y)
+def zeros(row: Row, *shape: int) -> tuple[Array, ...]:
+    """Return a state of zeros."""
+    return (jnp.zeros(shape, row.dtype),) * CELLS[row.cell].states
 
 
-def rows_late(w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
-    """Return the loss, with the input product inside the step; x (T, B, I)."""
+def rows(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1, early: bool = True) -> Array:
+    """Return the loss; x (T, B, I), y (B, 1) or (T, B, 1).
 
-    def step(h: Array, x_t: Array) -> tuple[Array, None]:
-        return jnp.tanh(x_t @ w["Wxh"].T + h @ w["Whh"].T + w["bh"]), None
+    The input product is that of all steps at once (`early`) or inside the step.
+    """
+    for layer in range(row.layers):
+        own, every = weights(w, layer), row.sequences or layer < row.layers - 1
+        bias = recurrent_bias(jnp, row, own)
 
-    h_0 = jnp.zeros((x.shape[1], len(w["bh"])), x.dtype)
-    h, _ = lax.scan(step, h_0, x, unroll=unroll)
-    return cross_entropy(h @ w["Why"].T + w["by"], y)
+        def take(x: Array, own: Weights = own) -> Array:
+            return x @ own["Wxh"].T + own["bh"]
+
+        def step(state: Any, x_t: Array, own=own, take=take, bias=bias, every=every) -> Any:
+            ax, ah = x_t if early else take(x_t), state[0] @ own["Whh"].T + bias
+            state, _ = CELLS[row.cell].forward(jnp, ax, ah, state)
+            return state, state[0] if every else None
+
+        state = zeros(row, x.shape[1], row.H)
+        state, hs = lax.scan(step, state, take(x) if early else x, unroll=unroll)
+        x = hs if every else state[0]
+    return cross_entropy(x @ w["Why"].T + w["by"], y)
 
 
-def columns(w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
+def columns(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
     """Return the loss, with states (H, B) and so the weights on the left; x (T, I, B)."""
-    a = w["Wxh"] @ x + w["bh"][:, None]
-    h_0 = jnp.zeros_like(a[0])
-    h, _ = lax.scan(lambda h, a_t: (jnp.tanh(a_t + w["Whh"] @ h), None), h_0, a, unroll=unroll)
-    return cross_entropy(h.T @ w["Why"].T + w["by"], y)
+    for layer in range(row.layers):
+        own, every = weights(w, layer), row.sequences or layer < row.layers - 1
+        bias = jnp.reshape(recurrent_bias(jnp, row, own), (-1, 1))
+
+        def step(state: Any, ax: Array, own=own, bias=bias, every=every) -> Any:
+            ah = own["Whh"] @ state[0] + bias
+            state, _ = CELLS[row.cell].forward(jnp, ax, ah, state, axis=0)
+            return state, state[0] if every else None
+
+        state = zeros(row, row.H, x.shape[2])
+        state, hs = lax.scan(step, state, own["Wxh"] @ x + own["bh"][:, None], unroll=unroll)
+        x = hs if every else state[0]
+    z = w["Why"] @ x + w["by"][:, None]
+    return cross_entropy(z, y.swapaxes(-1, -2))
 
 
-def alone_looped(w: Weights, x: Array, y: Array) -> Array:
+def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weights:
+    """Return the gradients, each a product over all steps at once; x (T, B, I)."""
+    cell, inputs, tape = CELLS[row.cell], [x], []
+    for layer in range(row.layers):
+        own = weights(w, layer)
+        bias = recurrent_bias(jnp, row, own)
+
+        def forward(state: Any, ax: Array, own=own, bias=bias) -> Any:
+            state, kept = cell.forward(jnp, ax, state[0] @ own["Whh"].T + bias, state)
+            return state, (state[0], kept)
+
+        state = zeros(row, x.shape[1], row.H)
+        ax = inputs[-1] @ own["Wxh"].T + own["bh"]
+        _, (hs, kept) = lax.scan(forward, state, ax, unroll=unroll)
+        inputs.append(hs)
+        tape.append(kept)
+    h = inputs[-1] if row.sequences else inputs[-1][-1:]
+    dz = (jax.nn.sigmoid(h @ w["Why"].T + w["by"]) - y.reshape(*h.shape[:2], 1)) / y.size
+    gradients = {"Why": jnp.einsum("tbo,tbh->oh", dz, h), "by": dz.sum(axis=(0, 1))}
+    last, dhs = dz @ w["Why"], None  # gradient by the last output, or by those of all steps
+    if row.sequences:
+        last, dhs = jnp.zeros_like(last[0]), last
+    else:
+        last = last[0]
+    for layer in reversed(range(row.layers)):
+        own = weights(w, layer)
+
+        def backward(d: Any, step: Any, own=own) -> Any:
+            kept, dh_t = step
+            by_x, by_h, past = cell.backward(
+                jnp, kept, d if dh_t is None else (d[0] + dh_t, *d[1:])
+            )
+            return (past[0] + by_h @ own["Whh"], *past[1:]), (by_x, by_h)
+
+        d = (last, *zeros(row, x.shape[1], row.H)[1:])
+        steps = (tape[layer], dhs)
+        _, (by_x, by_h) = lax.scan(backward, d, steps, reverse=True, unroll=unroll)
+        found = {
+            "Wxh": jnp.einsum("tba,tbi->ai", by_x, inputs[layer]),
+            "Whh": jnp.einsum("tba,tbh->ah", by_h[1:], inputs[layer + 1][:-1]),  # h_0 is zero
+            "bh": by_x.sum(axis=(0, 1)),
+        }
+        if "bhn" in own:
+            found["bhn"] = by_h[..., 2 * row.H :].sum(axis=(0, 1))
+        gradients |= {name + (f"_l{layer}" if layer else ""): g for name, g in found.items()}
+        if layer:
+            last, dhs = jnp.zeros_like(last), by_x @ own["Wxh"]
+    return gradients
+
+
+def alone_looped(row: Row, w: Weights, x: Array, y: Array) -> Array:
     """Return the loss of one sequence x (T, I), its steps written out; products are W h."""
     h = jnp.zeros_like(w["bh"])
     for x_t in x:
@@ -67,36 +136,12 @@ def alone_looped(w: Weights, x: Array, y: Array) -> Array:
     return cross_entropy(w["Why"] @ h + w["by"], y)
 
 
-def alone_scanned(w: Weights, x: Array, y: Array) -> Array:
+def alone_scanned(row: Row, w: Weights, x: Array, y: Array) -> Array:
     """Return the same by a scan, fully unrolled, with the input product taken out."""
     a = x @ w["Wxh"].T + w["bh"]
     h_0 = jnp.zeros_like(w["bh"])
     h, _ = lax.scan(lambda h, a_t: (jnp.tanh(a_t + w["Whh"] @ h), None), h_0, a, unroll=len(x))
     return cross_entropy(w["Why"] @ h + w["by"], y)
-
-
-def by_hand(w: Weights, x: Array, y: Array, unroll: int = 1) -> Weights:
-    """Return the gradients, each a product over all steps at once; x (T, B, I)."""
-
-    def forward(h: Array, a_t: Array) -> tuple[Array, Array]:
-        h = jnp.tanh(a_t + h @ w["Whh"].T)
-        return h, h
-
-    def backward(dh: Array, h_t: Array) -> tuple[Array, Array]:
-        da = dh * (1 - h_t * h_t)
-        return da @ w["Whh"], da
-
-    a = x @ w["Wxh"].T + w["bh"]
-    h, hs = lax.scan(forward, jnp.zeros_like(a[0]), a, unroll=unroll)
-    dz = (jax.nn.sigmoid(h @ w["Why"].T + w["by"]) - y) / y.size
-    _, da = lax.scan(backward, dz @ w["Why"], hs, reverse=True, unroll=unroll)
-    return {
-        "Wxh": jnp.einsum("tbh,tbi->hi", da, x),
-        "Whh": jnp.einsum("tbh,tbk->hk", da[1:], hs[:-1]),  # h_0 is zero
-        "bh": da.sum(axis=(0, 1)),
-        "Why": dz.T @ h,
-        "by": dz.sum(axis=0),
-    }
 
 
 def runner(
@@ -105,7 +150,8 @@ def runner(
     """Return an epoch of updates, one per first index of x and y, as one compiled call."""
 
     def update(w: Weights, batch: tuple[Array, Array]) -> tuple[Weights, None]:
-        return jax.tree.map(lambda p, g: p - learning_rate * g, w, gradients(w, *batch)), None
+        found = gradients(w, *batch)
+        return {name: p - learning_rate * found[name] for name, p in w.items()}, None
 
     @partial(jax.jit, donate_argnums=0)
     def epoch(w: Weights, x: Array, y: Array) -> Weights:
@@ -127,37 +173,41 @@ def unrollings(T: int) -> tuple[int, ...]:
 
 
 def step_runners(
-    params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
+    row: Row, params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
 ) -> dict[str, Runner]:
     """Return an epoch of mini-batches in every layout and unrolling; see the package."""
-    layouts: dict[str, tuple[Gradients, tuple[int, int, int, int]]] = {
-        "rows": (jax.grad(rows), TIME_FIRST),
-        "rows late": (jax.grad(rows_late), TIME_FIRST),
-        "columns": (jax.grad(columns), COLUMNS),
-        "by hand": (by_hand, TIME_FIRST),
+    time_first = jnp.array(x.swapaxes(1, 2))  # (K, T, B, I)
+    y = jnp.array(y.swapaxes(1, 2) if row.sequences else y)
+    layouts: dict[str, tuple[Any, Any, Array]] = {
+        "rows": (jax.grad, rows, time_first),
+        "rows late": (jax.grad, partial(rows, early=False), time_first),
+        "columns": (jax.grad, columns, time_first.swapaxes(2, 3)),
+        "by hand": (lambda gradients: gradients, by_hand, time_first),
     }
-    data = {axes: jnp.array(x.transpose(axes)) for axes in (TIME_FIRST, COLUMNS)}
     return {
         f"JAX {name}, unroll {unroll}": runner(
-            partial(gradients, unroll=unroll), params, data[axes], jnp.array(y), learning_rate
+            differentiate(partial(function, row, unroll=unroll)), params, data, y, learning_rate
         )
-        for name, (gradients, axes) in layouts.items()
-        for unroll in unrollings(x.shape[2])
+        for name, (differentiate, function, data) in layouts.items()
+        for unroll in unrollings(row.T)
     }
 
 
 def tutorial_runners(
-    params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
+    row: Row, params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
 ) -> dict[str, Runner]:
     """Return an epoch of per-sample updates with time fully unrolled; see the package."""
     data = jnp.array(x), jnp.array(y)
     return {
-        f"JAX {name}": runner(jax.grad(loss), params, *data, learning_rate)
+        f"JAX {name}": runner(jax.grad(partial(loss, row)), params, *data, learning_rate)
         for name, loss in {"looped": alone_looped, "scanned": alone_scanned}.items()
     }
 
 
-def loss_and_gradients(params: Params, x: np.ndarray, y: np.ndarray) -> tuple[float, Params]:
+def loss_and_gradients(
+    row: Row, params: Params, x: np.ndarray, y: np.ndarray
+) -> tuple[float, Params]:
     """Return the mean loss and its gradients."""
-    loss, gradients = jax.value_and_grad(rows)(params, x.swapaxes(0, 1), y)
+    y = y.swapaxes(0, 1) if row.sequences else y
+    loss, gradients = jax.value_and_grad(partial(rows, row))(params, x.swapaxes(0, 1), y)
     return float(loss), {name: np.asarray(gradient) for name, gradient in gradients.items()}

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import Params, Runner
-
-LEARNING_RATE = 0.01
+from .problems import LEARNING_RATE, Row
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -63,7 +62,7 @@ class SimpleRNN:
 
 
 def tutorial_runners(
-    params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
+    row: Row, params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
 ) -> dict[str, Runner]:
     """Return the tutorial's loop over samples; see the package."""
     model = SimpleRNN(x.shape[2], len(params["bh"]), y.shape[1])
@@ -84,28 +83,3 @@ def script(model: Any, x: np.ndarray, y: np.ndarray) -> Runner:
         return {name: getattr(model, name) for name in ("Wxh", "Whh", "bh", "Why", "by")}
 
     return run
-
-
-def loss_and_gradients(params: Params, x: np.ndarray, y: np.ndarray) -> tuple[float, Params]:
-    """Return the mean loss and its gradients, in the dtype of the arguments."""
-    Wxh, Whh, bh, Why, by = (params[name] for name in ("Wxh", "Whh", "bh", "Why", "by"))
-    B, T, _ = x.shape
-    hs = np.zeros((T + 1, B, len(bh)), x.dtype)
-    for t in range(T):
-        hs[t + 1] = np.tanh(x[:, t] @ Wxh.T + hs[t] @ Whh.T + bh)
-    z = hs[T] @ Why.T + by
-    loss = np.mean(np.logaddexp(0, z) - y * z)
-
-    dz = (sigmoid(z) - y) / z.size
-    da = np.empty_like(hs[1:])
-    dh = dz @ Why
-    for t in reversed(range(T)):
-        da[t] = dh * (1 - hs[t + 1] ** 2)
-        dh = da[t] @ Whh
-    return float(loss), {
-        "Wxh": np.einsum("tbh,bti->hi", da, x, optimize=True),
-        "Whh": np.einsum("tbh,tbk->hk", da, hs[:-1], optimize=True),
-        "bh": da.sum(axis=(0, 1)),
-        "Why": dz.T @ hs[T],
-        "by": dz.sum(axis=0),
-    }
