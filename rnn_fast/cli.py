@@ -16,8 +16,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from . import DivergedError, SimpleRNN, __version__, load
-from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, InputError, generated, own, read_arrays
+from . import DivergedError, __version__, load
+from .base import Model
+from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, Data, InputError, generated, own, read_arrays
+from .layout import LOSSES
+from .models import MODELS
+from .scores import CLASSIFIES
 
 # ------------------------------------------------------------------------------------ arguments
 
@@ -53,12 +57,15 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_parser(
         "train",
         help="train a network, on your data or on a generated experiment",
-        description="Train a simple RNN by stochastic gradient descent. Without --data the "
+        description="Train a recurrent network by stochastic gradient descent. Without --data the "
         "sequences are generated: standard-normal steps, labelled by whether their sum is "
         "positive.",
         epilog="The very first run compiles the network's code; later runs load what it kept.",
     )
     command.set_defaults(run=train)
+
+    def flag(name: str, text: str) -> None:
+        group.add_argument(name, action="store_true", help=text)
 
     def option(name: str, kind: Any, metavar: str, text: str, default: Any = None) -> None:
         choices = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
@@ -67,23 +74,30 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
 
     count = number(int, 1)
     group = command.add_argument_group("data")
-    option("--data", Path, "FILE.npz", "arrays X (N, T, I) and y, one per sequence")
+    option("--data", Path, "FILE.npz", "arrays X (N, T, I), y, and perhaps lengths (N,)")
     held = f"share of --data held out, at random, to test on (default: {TEST_FRACTION})"
     option("--test-fraction", number(float, 0, 1), "F", held)
     option("--samples", count, "N", f"sequences to generate (default: {SAMPLES})")
     option("--length", count, "T", f"steps of each (default: {LENGTH})")
     group = command.add_argument_group("network")
-    option("--hidden", count, "H", "units", 32)
-    option("--nonlinearity", ("tanh", "relu"), "F", "of the units, tanh or relu", "tanh")
-    losses = "bce, cross_entropy (softmax) or mse (default: bce for y of 0 and 1, cross_entropy "
-    losses += "for other integers, mse for real numbers)"
-    option("--loss", ("bce", "cross_entropy", "mse"), "LOSS", losses)
+    option("--cell", tuple(MODELS), "CELL", "rnn, gru or lstm", "rnn")
+    option("--hidden", count, "H", "units of a layer", 32)
+    option("--layers", count, "N", "layers, one on top of the other", 1)
+    flag("--bidirectional", "read in both directions")
+    option("--nonlinearity", ("tanh", "relu"), "F", "of the cell rnn: tanh or relu")
+    flag("--every-step", "an output after every step, not only after the last: y is (N, T)")
+    option("--embedding", count, "E", "X is integers (N, T), each stands for E learned numbers")
+    losses = "bce, cross_entropy (softmax), mse, huber or mae (default: bce for y of 0 and 1, "
+    losses += "cross_entropy for other integers, mse for real numbers)"
+    option("--loss", LOSSES, "LOSS", losses)
     option("--dtype", ("float32", "float64"), "D", "float32 or float64", "float32")
     group = command.add_argument_group("training")
     option("--epochs", count, "N", "passes over the data", 10)
     option("--batch-size", count, "B", "sequences per update", 1)
     option("--learning-rate", number(float, 0), "LR", "step size", 0.01)
     option("--momentum", number(float, 0, 1), "M", "share of the last step in the next", 0.0)
+    option("--dropout", number(float, 0, 1), "P", "of what goes from layer to layer", 0.0)
+    option("--bptt", count, "K", "update after every K steps, truncating the gradient there")
     option("--seed", number(int, 0), "S", "for weights, order, split and generated data", 0)
     group = command.add_argument_group("output")
     option("--save", Path, "FILE", "write the trained network, as safetensors")
@@ -95,13 +109,13 @@ def add_predict(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_parser(
         "predict",
         help="apply a saved network",
-        description="Print, as CSV, one line per sequence: its class and probabilities, or the "
-        "values of a network trained for mean squared error.",
+        description="Print, as CSV, one line per sequence, or per step of a network with an output "
+        "after each: its class and probabilities, or the values of a regression.",
     )
     command.set_defaults(run=predict)
     add = command.add_argument
     add("model", type=Path, metavar="MODEL", help="what train --save wrote")
-    add("data", type=Path, metavar="DATA.npz", help="array X (N, T, I)")
+    add("data", type=Path, metavar="DATA.npz", help="array X (N, T, I), and perhaps lengths (N,)")
     output = "write a .csv file, or an .npz file of arrays class and probability, or value"
     add("--output", type=Path, metavar="FILE", help=output)
 
@@ -124,34 +138,27 @@ def train(args: argparse.Namespace) -> None:
     """Train, report, save."""
     if args.save:
         check_writable(args.save)
-    X, y, test, loss, outputs = own(args) if args.data else generated(args)
-    _, T, features = X.shape
-    model = SimpleRNN(
-        features,
-        args.hidden,
-        outputs,
-        nonlinearity=args.nonlinearity,
-        loss=loss,
-        dtype=args.dtype,
-        seed=args.seed,
-        learning_rate=args.learning_rate,
-    )
+    data = own(args) if args.data else generated(args)
+    model = new_model(args, data)
+    _, T, features = data.X.shape if data.X.ndim == 3 else (*data.X.shape, "indices")
 
     def say(text: str) -> None:
         if not args.quiet:
             print(text, flush=True)
 
     source = args.data or "is the sum of standard-normal numbers positive?"
-    say(f"{model!r}\nlearning from {np.sum(~test)} sequences of {T} steps of {features}: {source}")
-    before = model.evaluate(X, y)  # all in one piece, so that an error names the user's own index
+    size = f"{np.sum(~data.test)} sequences of {T} steps of {features}"
+    say(f"{model!r}\nlearning from {size}: {source}")
+    whole = data.part(np.full(len(data.X), True))
+    before = model.evaluate(**whole)  # all in one piece, so that errors name the user's own index
     say(f"untrained: {measures(before)}")
     try:
         history = model.fit(
-            X[~test],
-            y[~test],
+            **data.part(~data.test),
             epochs=args.epochs,
             batch_size=args.batch_size,
             momentum=args.momentum,
+            bptt=args.bptt,
             verbose=0 if args.quiet else 2,
         )
     except KeyboardInterrupt:
@@ -164,13 +171,39 @@ def train(args: argparse.Namespace) -> None:
         f"throughput: {np.median(speeds[1:] or speeds):,.0f} sequences/s; training took "
         f"{sum(history.seconds):.3g} s (a first run compiles, later ones load what it kept)"
     )
-    if test.any():
-        say(f"{np.sum(test)} held-out sequences: {measures(model.evaluate(X[test], y[test]))}")
-        one = np.flatnonzero(test)[:1]
-        say(f"one prediction: {prediction(model, X[one])}; the truth is {y[one][0]}")
+    if data.test.any():
+        held_out = measures(model.evaluate(**data.part(data.test)))
+        say(f"{np.sum(data.test)} held-out sequences: {held_out}")
+        one = data.part(np.flatnonzero(data.test)[:1])
+        say(f"one prediction: {prediction(model, **one)}")
     if args.save:
         model.save(args.save)
         say(f"saved: {args.save}")
+
+
+def new_model(args: argparse.Namespace, data: Data) -> Model:
+    """An untrained model of the options' architecture, that fits the data."""
+    options: dict[str, Any] = {}
+    if args.nonlinearity is not None:
+        if args.cell != "rnn":
+            raise InputError(f"--nonlinearity is for --cell rnn, not for {args.cell}")
+        options["nonlinearity"] = args.nonlinearity
+    vocabulary = args.embedding is not None
+    return MODELS[args.cell](
+        int(data.X.max(initial=0)) + 1 if vocabulary else data.X.shape[2],
+        args.hidden,
+        data.outputs,
+        num_layers=args.layers,
+        bidirectional=args.bidirectional,
+        return_sequences=args.every_step,
+        embedding_size=args.embedding,
+        dropout=args.dropout,
+        loss=data.loss,
+        dtype=args.dtype,
+        seed=args.seed,
+        learning_rate=args.learning_rate,
+        **options,
+    )
 
 
 def measures(values: dict[str, float]) -> str:
@@ -178,15 +211,17 @@ def measures(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def prediction(model: SimpleRNN, X: np.ndarray) -> str:
-    """What `model` says of the one sequence in `X`, in words."""
-    said = str(np.round(model.predict(X)[0], 4))
-    if model.loss == "mse":
-        return said
-    probability = np.round(model.predict_proba(X)[0], 4)
-    if model.loss == "cross_entropy":
-        return f"class {said}, with probability {probability.max()!s}"
-    return f"class {said}, as the probability of 1 is {probability!s}"
+def prediction(model: Model, X: np.ndarray, y: np.ndarray, lengths: Any) -> str:
+    """What `model` says of the one sequence in `X`, or of its last step, in words."""
+    last = 0 if not model.return_sequences else (0, -1 if lengths is None else lengths[0] - 1)
+    said, truth = str(np.round(model.predict(X, lengths=lengths)[last], 4)), y[last]
+    if model.loss in CLASSIFIES:
+        probability = np.round(model.predict_proba(X, lengths=lengths)[last], 4)
+        if model.loss == "cross_entropy":
+            said = f"class {said}, with probability {probability.max()!s}"
+        else:
+            said = f"class {said}, as the probability of 1 is {probability!s}"
+    return f"{said}; the truth is {truth}"
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -199,21 +234,35 @@ def predict(args: argparse.Namespace) -> None:
         model = load(args.model)
     except OSError as error:
         raise InputError(f"{args.model}: {error.strerror or error}") from None
-    (X,) = read_arrays(args.data, "X")
-    said: dict[str, Any] = {"value" if model.loss == "mse" else "class": model.predict(X)}
-    if model.loss != "mse":
-        said["probability"] = model.predict_proba(X)
+    X, lengths = read_arrays(args.data, "X", optional="lengths")
+    given = {"X": X, "lengths": lengths}
+    if model.loss in CLASSIFIES:
+        said = {"class": model.predict(**given), "probability": model.predict_proba(**given)}
+    else:
+        said = {"value": model.predict(**given)}
+    if args.output and args.output.suffix == ".npz":
+        np.savez(args.output, **said)
+        return
+    if model.return_sequences:
+        said = by_step(said, X.shape[1], lengths)
     if args.output is None:
         write_csv(sys.stdout, said)
-    elif args.output.suffix == ".csv":
+    else:
         with open(args.output, "w", encoding="utf-8") as file:
             write_csv(file, said)
-    else:
-        np.savez(args.output, **said)
+
+
+def by_step(arrays: dict[str, np.ndarray], T: int, lengths: Any) -> dict[str, np.ndarray]:
+    """Arrays (N, T, ...) by step, (n, ...), after the numbers of the sequence and the step."""
+    N = len(next(iter(arrays.values())))
+    inside = np.arange(T) < (np.full(N, T) if lengths is None else lengths)[:, None]
+    sequence, step = np.nonzero(inside)
+    rows = {name: array[inside] for name, array in arrays.items()}
+    return {"sequence": sequence, "step": step, **rows}
 
 
 def write_csv(file: IO[str], arrays: dict[str, np.ndarray]) -> None:
-    """A line of names, then one line per sequence; an array of k columns is name_0 .. name_k-1."""
+    """A line of names, then one line per row; an array of k columns is name_0 .. name_k-1."""
     names: list[str] = []
     formats: list[str] = []
     for name, array in arrays.items():

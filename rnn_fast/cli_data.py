@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from argparse import Namespace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,15 +21,21 @@ class InputError(ValueError):
 class Data(NamedTuple):
     """Sequences, and what a network for them must be."""
 
-    X: np.ndarray  # (N, T, I)
-    y: np.ndarray  # (N,) or (N, O)
+    X: np.ndarray  # (N, T, I), or (N, T) indices
+    y: np.ndarray  # (N,) or (N, O); for an output after every step (N, T) or (N, T, O)
+    lengths: np.ndarray | None  # (N,)
     test: np.ndarray  # (N,) bool: which are held out
     loss: str
     outputs: int
 
+    def part(self, which: np.ndarray) -> dict[str, Any]:
+        """The sequences `which`, as arguments of a model."""
+        lengths = None if self.lengths is None else self.lengths[which]
+        return {"X": self.X[which], "y": self.y[which], "lengths": lengths}
 
-def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
-    """The arrays `names` of an .npz file; pickled objects are refused."""
+
+def read_arrays(path: Path, *names: str, optional: str) -> list[Any]:
+    """The arrays `names` of an .npz file, then `optional` or None; pickled objects are refused."""
     try:
         with open(path, "rb") as stream:
             if not zipfile.is_zipfile(stream):
@@ -41,7 +47,8 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
                     raise InputError(
                         f"{path}: no array {missing[0]}; it holds {', '.join(file) or 'nothing'}"
                     )
-                return [np.asarray(file[name]) for name in names]
+                found = [np.asarray(file[name]) for name in names]
+                return [*found, np.asarray(file[optional]) if optional in file else None]
     except InputError:
         raise
     except OSError as error:
@@ -53,7 +60,7 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
 
 
 def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
-    """The loss that labels or values `y` call for, unless given, and the outputs it needs."""
+    """The loss that labels or values `y`, (n,) or (n, O), call for, and the outputs it needs."""
     columns = int(np.prod(y.shape[1:]))
     whole = y.dtype.kind in "biu"
     if loss is None:
@@ -73,26 +80,48 @@ def generated(args: Namespace) -> Data:
     """The tutorial's experiment: standard-normal steps, labelled by the sign of their sum."""
     if args.test_fraction is not None:
         raise InputError("--test-fraction goes with --data; generated tests are fresh sequences")
+    if args.embedding is not None:
+        raise InputError("--embedding goes with --data; generated sequences hold no indices")
     N = args.samples or SAMPLES
     rng = np.random.default_rng(args.seed)
     X = rng.standard_normal((N + SAMPLES, args.length or LENGTH, 1))
-    y = (X.sum((1, 2)) > 0).astype(np.int64)
-    return Data(X, y, np.arange(len(X)) >= N, *infer(y, args.loss))
+    sums = X.sum(2).cumsum(1) if args.every_step else X.sum((1, 2))
+    y = (sums > 0).astype(np.int64)
+    return Data(X, y, None, np.arange(len(X)) >= N, *infer(y.ravel(), args.loss))
 
 
 def own(args: Namespace) -> Data:
     """The user's arrays, split at random into those to learn from and those to test on."""
     if args.samples or args.length:
         raise InputError("--samples and --length are for generated sequences, not for --data")
-    X, y = read_arrays(args.data, "X", "y")
-    if X.ndim != 3:
+    X, y, lengths = read_arrays(args.data, "X", "y", optional="lengths")
+    if args.embedding is None and X.ndim != 3:
         hint = "; one feature per step is X[:, :, None]" if X.ndim == 2 else ""
         raise InputError(f"{args.data}: X has shape {X.shape}, not (N, T, I){hint}")
+    if args.embedding is not None and (X.ndim != 2 or X.dtype.kind not in "iu"):
+        raise InputError(
+            f"{args.data}: X {X.shape} of {X.dtype} is not what --embedding needs: integers (N, T)"
+        )
     if y.ndim == 0 or len(X) != len(y):
         raise InputError(f"{args.data}: X {X.shape} and y {y.shape} are not of the same length")
+    if lengths is not None and lengths.shape != (len(X),):
+        raise InputError(f"{args.data}: lengths {lengths.shape} and X {X.shape} do not fit")
     share = TEST_FRACTION if args.test_fraction is None else args.test_fraction
     held = max(1, round(share * len(X))) if share else 0
     if held >= len(X):
         raise InputError(f"{args.data}: of {len(X)} sequences none is left to learn from")
     test = np.random.default_rng(args.seed).permutation(len(X)) < held
-    return Data(X, y, test, *infer(y, args.loss))
+    return Data(X, y, lengths, test, *infer(targets(args, X, y, lengths), args.loss))
+
+
+def targets(args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any) -> np.ndarray:
+    """All of `y` that counts, (n,) or (n, O)."""
+    if not args.every_step:
+        return y
+    if y.shape[:2] != X.shape[:2]:
+        raise InputError(
+            f"{args.data}: y has shape {y.shape}; --every-step needs {X.shape[:2]}, perhaps with O"
+        )
+    if lengths is None:
+        return y.reshape(-1, *y.shape[2:])
+    return y[np.arange(X.shape[1]) < lengths[:, None]]

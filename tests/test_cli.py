@@ -97,6 +97,50 @@ def test_options_reach_the_model(cli, tmp_path):
     assert model.dtype == np.float64 and model.loss == "mse" and model.learning_rate == 0.125
 
 
+def test_options_of_the_network(cli, tmp_path):
+    file = tmp_path / "model"
+    code, out, err = cli(
+        *("train", "--samples", 20, "--epochs", 1, "--hidden", 3, "--cell", "gru", "--layers", 2),
+        *("--bidirectional", "--dropout", 0.25, "--every-step", "--loss", "huber"),
+        *("--batch-size", 8, "--save", file),
+    )
+    assert code == 0, err
+    model = rnn_fast.load(file)
+    assert isinstance(model, rnn_fast.GRU) and model.loss == "huber" and model.dropout == 0.25
+    assert model.num_layers == 2 and model.bidirectional and model.return_sequences
+    assert re.search(r"one prediction: -?[\d.]+; the truth is [01]\n", out)
+
+
+def test_sequences_of_indices_and_lengths(cli, npz, tmp_path):
+    rng = np.random.default_rng(0)
+    X, lengths = rng.integers(0, 5, (40, 6)), rng.integers(1, 7, 40)
+    y, inside = (X + 1) % 5, np.arange(6) < lengths[:, None]
+    X[~inside] = -1  # what stands in the padding is nothing to anyone
+    y[~inside] = -1
+    data, file = npz(X=X, y=y, lengths=lengths), tmp_path / "model"
+    code, out, err = cli(
+        *("train", "--data", data, "--embedding", 3, "--every-step", "--cell", "lstm"),
+        *("--hidden", 6, "--batch-size", 8, "--bptt", 3, "--epochs", 80, "--save", file),
+        *("--momentum", 0.9, "--learning-rate", 0.1),
+    )
+    assert code == 0, err
+    assert "one prediction: class" in out
+    model = rnn_fast.load(file)
+    assert (model.input_size, model.embedding_size, model.output_size) == (5, 3, 5)
+    assert model.loss == "cross_entropy"
+    code, out, err = cli("predict", file, data)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "sequence,step,class," + ",".join(f"probability_{i}" for i in range(5))
+    table = np.loadtxt(lines[1:], delimiter=",", dtype=np.float32)
+    np.testing.assert_array_equal(table[:, :2].astype(int), np.argwhere(inside))
+    np.testing.assert_array_equal(table[:, 2], model.predict(X, lengths=lengths)[inside])
+    assert np.mean(table[:, 2] == y[inside]) == 1  # the next of five is easily learned
+    assert cli("predict", file, data, "--output", tmp_path / "out.npz") == (0, "", "")
+    with np.load(tmp_path / "out.npz") as out:
+        np.testing.assert_array_equal(out["class"], model.predict(X, lengths=lengths))
+
+
 @pytest.mark.parametrize(
     ("y", "arguments", "loss", "outputs"),
     [
@@ -260,6 +304,8 @@ def test_unfit_models(cli, npz, models, tmp_path):
         ("train", "--momentum", "1"),
         ("train", "--loss", "hinge"),
         ("train", "--seed", "-1"),
+        ("train", "--cell", "elman"),
+        ("train", "--dropout", "1"),
         ("predict", "model"),
     ],
 )
@@ -270,6 +316,13 @@ def test_wrong_usage(cli, arguments):
 
 def test_options_that_exclude_each_other(cli, npz):
     data = npz(X=sequences(40), y=SIGN)
+    refused(cli("train", "--cell", "gru", "--nonlinearity", "relu"), "--nonlinearity")
+    refused(cli("train", "--embedding", 3), "--embedding")
+    refused(cli("train", "--data", data, "--embedding", 3), "(40, 6, 1)", "--embedding")
+    refused(cli("train", "--data", data, "--every-step"), "(40,)", "--every-step")
+    short = npz(X=sequences(40), y=SIGN, lengths=np.ones(39, int))
+    refused(cli("train", "--data", short), "lengths (39,)")
+    refused(cli("train", "--bidirectional", "--bptt", 3, "--quiet"), "bptt")
     refused(cli("train", "--data", data, "--samples", 5), "--samples")
     refused(cli("train", "--test-fraction", 0.5), "--test-fraction")
 
