@@ -20,6 +20,7 @@ from .layout import (
     LaneJob,
     LaneLayout,
     Network,
+    bytes_per_step,
     offsets,
     round_up,
     unit_layout,
@@ -100,7 +101,7 @@ class LaneSpace:
     """
 
     def __init__(self, net: Network, T: int, batch: int, **options: bool):
-        self.net, self.tile = net, lane_tile(net, batch)
+        self.net, self.tile = net, lane_tile(net, T, batch)
         lanes = self.tile[1] * vector_lanes(net)
         row = CELLS[net.cell].grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
@@ -156,17 +157,19 @@ def runs_singly(net: Network, batch: int) -> bool:
     return runs_online(net) and (batch == 1 or few)
 
 
-#: (rows, vecs, relative cost of a number) of register tiles that leave room for operands.  One
-#: vector wide, a tile loads a number for each multiplication: 1.17 times slower, measured on AVX2.
-#: The first is favoured by 3 %, for each further one is compiled on its first use.  On AVX-512
-#: the shapes are those that compile without a spill; their cost is not measured.
+#: (rows, vecs, relative cost of a number) of register tiles that leave room for operands.
+#: Measured on Zen 3 with 16 registers, where a tile one vector wide loads a number for each
+#: multiplication, and on Zen 4 with 32, where it loads it inside of the multiplication.  The first
+#: is favoured, for each further one is compiled on its first use.
 TILES = {
     16: ((4, 2, 0.97), (5, 2, 0.98), (8, 1, 1.17), (10, 1, 1.17)),
-    32: ((8, 2, 0.97), (10, 2, 0.98), (16, 1, 1.17)),
+    32: ((16, 1, 0.96), (4, 4, 0.97), (5, 4, 0.99), (8, 2, 1.0)),
 }
+#: a block's states cost the more the less of them stays in cache: 1 % for so many bytes
+CROWDED = 1.5e6
 
 
-def lane_tile(net: Network, batch: int) -> tuple[int, int]:
+def lane_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
     """(rows, vecs) of the register tile for mini-batches: what wastes least on padding."""
     H = net.hidden_size
 
@@ -174,7 +177,8 @@ def lane_tile(net: Network, batch: int) -> tuple[int, int]:
         rows, vecs, relative = tile
         lanes = vecs * vector_lanes(net)
         height = round_up(net.gates * H, rows) + round_up(H, rows)
-        return height * round_up(batch, lanes) * relative
+        crowded = 1 + 0.01 * lanes * T * bytes_per_step(net) / CROWDED
+        return height * round_up(batch, lanes) * relative * crowded
 
     rows, vecs, _ = min(TILES[_jit.vector_registers()], key=cost)
     return rows, vecs

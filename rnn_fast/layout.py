@@ -338,6 +338,20 @@ def gradient_size(n_rows: int, n_columns: int, rows: int, lanes: int, vecs: int)
     return padded * (n_columns - rest) + padded * round_up(rest, vecs) * (lanes // vecs)
 
 
+def bytes_per_step(net: Network) -> int:
+    """Bytes of states and activations that one sample takes for one step, in training.
+
+    Each run keeps its input, a one and h, what its cell needs for the way back, and c; where a
+    layer hands on a gradient for every step, that is kept too.  A block of lanes takes this times
+    T and the lanes, and is the only one in memory: a batch of any size takes no more.
+    """
+    cell, H, D = CELLS[net.cell], net.hidden_size, net.directions
+    numbers = sum(net.run_input(run) + 1 + H for run in range(net.runs))
+    numbers += net.runs * H * (cell.rows * cell.kept + cell.states - 1)
+    numbers += D * H * (net.layers - 1 + net.sequences)
+    return numbers * net.dtype.itemsize
+
+
 class LaneLayout:
     """Sizes, buffers and tables of the samples-in-lanes driver.
 

@@ -9,7 +9,7 @@ from rnn_fast.layers.matrices import product
 from rnn_fast.layers.units import combine
 
 DTYPES = ["float32", "float64"]
-TILES = [(4, 2), (5, 2), (8, 1), (10, 1), (1, 1), (2, 4)]
+TILES = [(4, 2), (5, 2), (8, 1), (10, 1), (16, 1), (4, 4), (5, 4), (8, 2), (1, 1)]
 
 
 def lanes(dtype):
