@@ -103,19 +103,11 @@ class Ours:
     """
 
     def __init__(self, problem: Problem) -> None:
-        import rnn_fast
+        from peers.rnn_fast_rnn import model_of
 
         row = problem.row
         self.problem = problem
-        kind = {"rnn": rnn_fast.SimpleRNN, "gru": rnn_fast.GRU, "lstm": rnn_fast.LSTM}[row.cell]
-        self.model = kind(
-            row.I,
-            row.H,
-            num_layers=row.layers,
-            return_sequences=row.sequences,
-            dtype=row.dtype,
-            seed=0,
-        )
+        self.model = model_of(row)
         for name, value in problem.params.items():
             setattr(self.model, name, value)
         self.x = problem.x.reshape(-1, row.T, row.I)

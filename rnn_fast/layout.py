@@ -298,7 +298,7 @@ class LaneJob(NamedTuple):
     sizes: int  # of `LaneSizes`
     offsets: int  # of `LaneBuffers`
     work: int
-    ids: int  # (5, lanes) integers: see `samples.Block`, and room for tokens
+    ids: int  # (5, lanes) integers: see `samples.Block`
     x: int  # (rows, I) reals, or (rows,) integers with an embedding
     starts: int  # (N,) integers: the row where a sequence starts
     lengths: int  # (N,) integers

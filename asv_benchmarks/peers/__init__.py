@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # and not at run time: NumPy must find the limits below
     import numpy as np
 
+LIMITED = 1  # threads
 for _limit in ("PJRT_NPROC", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ[_limit] = "1"
+    os.environ[_limit] = str(LIMITED)
 
 Params = dict[str, "np.ndarray"]
 Runner = Callable[[], Mapping[str, Any]]

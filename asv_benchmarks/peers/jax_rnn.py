@@ -167,9 +167,12 @@ def runner(
     return run
 
 
-def unrollings(T: int) -> tuple[int, ...]:
-    """Return how many steps to unroll: none, four, ten, and all where that still compiles soon."""
-    return (1, 4, 10, T) if T <= 100 else (1, 4, 10)
+def unrollings(row: Row) -> tuple[int, ...]:
+    """Return how many steps to unroll: none, four, ten, and all where that still compiles soon.
+
+    All of 100 steps of an LSTM take XLA a quarter of an hour and 9 GB.
+    """
+    return (1, 4, 10, row.T if row.T * CELLS[row.cell].gates <= 200 else 25)
 
 
 def step_runners(
@@ -189,7 +192,7 @@ def step_runners(
             differentiate(partial(function, row, unroll=unroll)), params, data, y, learning_rate
         )
         for name, (differentiate, function, data) in layouts.items()
-        for unroll in unrollings(row.T)
+        for unroll in unrollings(row)
     }
 
 

@@ -8,6 +8,7 @@ from numba import int64, uint64
 
 from .._jit import kernel
 from ..simd import fill, gather_transpose, load, size, store, where_less, width
+from .matrices import clear
 
 
 class Data(NamedTuple):
@@ -26,8 +27,8 @@ class Data(NamedTuple):
 class Block(NamedTuple):
     """A block of samples, one a lane, and the window of steps that is run.
 
-    ``ids`` (4, lanes) holds each lane's sample, its first row, its steps in the window, and its
-    place in the batch.
+    ``ids`` (5, lanes) holds each lane's sample, its first row, its steps in the window, its place
+    in the batch, and room for what a step chooses.
     """
 
     ids: Any
@@ -35,13 +36,14 @@ class Block(NamedTuple):
     window: Any  # steps before it
     T: Any  # steps of the longest
     shortest: Any
+    longest: Any  # a lane with T steps
 
 
 @kernel
 def choose_samples(shape, buffers, ids, data, first, n, window, steps):
     """The `n` samples from place `first` of the order; lanes left over repeat the last."""
     _, lanes = size(shape)
-    longest, shortest = 0, steps
+    T, shortest, longest = 0, steps, 0
     for v in range(lanes):
         place = first + min(v, n - 1)
         sample = data.order[place]
@@ -51,18 +53,43 @@ def choose_samples(shape, buffers, ids, data, first, n, window, steps):
         ids[2 * lanes + v] = length
         ids[3 * lanes + v] = place
         buffers.lengths[v] = length
-        longest, shortest = max(longest, length), min(shortest, length)
-    return Block(ids, n, window, longest, shortest)
+        if length > T:
+            T, longest = length, v
+        shortest = min(shortest, length)
+    return Block(ids, n, window, T, shortest, longest)
 
 
 # -------------------------------------------------------------------------------------- input
 
 
 @kernel
-def load_inputs(shape, buffers, block, data, I, z, step):
-    """Rows of x into the first I rows of each z_t, as columns; zeros behind a sequence's end."""
-    _, lanes = size(shape)
+def choose_rows(block, lanes, q, L, I):
+    """Where each lane reads ``x[:, q : q + L]``: in its sequence or, beyond its end, the longest.
+
+    So no more is read than there is.  What stands behind an end has no effect: states are kept,
+    and gradients are zero.
+    """
+    starts, lengths, chosen = block.ids + lanes, block.ids + 2 * lanes, block.ids + 4 * lanes
+    for v in range(lanes):
+        chosen[v] = starts[v] if q + L <= lengths[v] * I else starts[block.longest]
+
+
+@kernel
+def load_ends(block, lanes, q, L, I, x, to):
+    """``x[:, q : q + L]`` of the lanes whose sequence ends in between, as far as it goes."""
     starts, lengths = block.ids + lanes, block.ids + 2 * lanes
+    for v in range(lanes):
+        left = lengths[v] * I - q
+        if 0 < left < L:
+            for k in range(left):
+                to[k * lanes + v] = x[starts[v] * I + (q + k)]
+
+
+@kernel
+def load_inputs(shape, buffers, block, data, I, z, step):
+    """Rows of x into the first I rows of each z_t, as columns."""
+    _, lanes = size(shape)
+    starts, chosen = block.ids + lanes, block.ids + 4 * lanes
     n, whole, x = block.T * I, block.shortest * I, data.x
     L = width(z)
     row, i = z, 0  # where x[:, q] goes: counted, for a division costs more than the row
@@ -70,14 +97,18 @@ def load_inputs(shape, buffers, block, data, I, z, step):
         here = min(L, n - q)
         direct = here == L and i + L <= I  # all of one step: its rows are neighbours
         to = row if direct else buffers.square
-        if q + L <= whole:
+        if here == L:
+            ended = q + L > whole
+            if ended:
+                choose_rows(block, lanes, q, L, I)
+            rows = chosen if ended else starts
             for v in range(0, lanes, L):
-                gather_transpose(x + q, starts + v, I, to + v, lanes)
+                gather_transpose(x + q, rows + v, I, to + v, lanes)
+            if ended:
+                load_ends(block, lanes, q, L, I, x, to)
         else:
-            for k in range(here):
-                for v in range(lanes):
-                    inside = q + k < lengths[v] * I
-                    to[k * lanes + v] = x[starts[v] * I + (q + k)] if inside else 0.0
+            clear(to, here * lanes)
+            load_ends(block, lanes, q, here + 1, I, x, to)
         for k in range(here):
             if not direct:
                 for v in range(0, lanes, L):
