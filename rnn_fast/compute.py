@@ -109,7 +109,7 @@ class LaneSpace:
         self.offsets, length = offsets(self.layout.buffers())
         self.sizes = np.array(self.layout.place(self.offsets), np.int64)
         self.work = aligned(length, net.dtype)
-        self.ids = np.zeros(5 * lanes, np.int64)
+        self.ids = np.zeros(6 * lanes, np.int64)
 
     def run(self, program: _jit.Program, **job: Any) -> None:
         """Run `program` on a `LaneJob` of arrays, numbers and None."""

@@ -196,7 +196,6 @@ class LaneBuffers(NamedTuple):
     losses: Any  # (lanes)
     hits: Any  # (lanes): 1 where the prediction is right
     lengths: Any  # (lanes)
-    square: Any  # (lanes, lanes): room to turn x around in
     panel: Any  # (chunk or read, lanes, lanes): columns of z, samples in rows
     da: Any  # (chunk, rows of da, lanes): loss gradient by a_t
     dh: Any  # (Hp, lanes): by h_t, on its way back
@@ -298,7 +297,7 @@ class LaneJob(NamedTuple):
     sizes: int  # of `LaneSizes`
     offsets: int  # of `LaneBuffers`
     work: int
-    ids: int  # (5, lanes) integers: see `samples.Block`
+    ids: int  # (6, lanes) integers: see `samples.Block`
     x: int  # (rows, I) reals, or (rows,) integers with an embedding
     starts: int  # (N,) integers: the row where a sequence starts
     lengths: int  # (N,) integers
@@ -427,7 +426,6 @@ class LaneLayout:
             losses=lanes,
             hits=lanes,
             lengths=lanes,
-            square=lanes * lanes,
             panel=max(self.chunk, self.read) * lanes * lanes,
             da=self.chunk * self.slot + spare,
             dh=Hp * lanes,

@@ -534,3 +534,39 @@ def test_balanced_classes_move_the_decision():
     plain.fit(X, y, epochs=3)
     balanced.fit(X, y, epochs=3, class_weight="balanced")
     assert balanced.predict(X).mean() > plain.predict(X).mean()
+
+
+# ------------------------------------------------------------------------------- what is learned
+
+
+def test_an_lstm_solves_the_adding_problem():
+    """Hochreiter and Schmidhuber (1997): the sum of two marked values of a hundred."""
+    rng, T = np.random.default_rng(0), 100
+    each = np.arange(34_000)
+    X = np.zeros((len(each), T, 2), "f4")
+    X[:, :, 0] = rng.uniform(0, 1, X.shape[:2])
+    X[each, rng.integers(0, T // 2, len(each)), 1] = 1
+    X[each, rng.integers(T // 2, T, len(each)), 1] = 1
+    y = (X[:, :, 0] * X[:, :, 1]).sum(1)
+    m = LSTM(2, 8, loss="mse", seed=0)
+    for _ in range(20):
+        m.fit(X[2000:], y[2000:], epochs=1, batch_size=32, learning_rate=0.3, momentum=0.9)
+        if m.evaluate(X[:2000], y[:2000])["loss"] < 1e-3:
+            return
+    pytest.fail("not solved in 20,000 updates")
+
+
+def test_a_word_model_touches_the_words_it_has_seen():
+    """Sentences of unequal length over a large vocabulary, each word told from those before."""
+    rng, V = np.random.default_rng(0), 3000
+    words = [rng.integers(0, 40, n) * 7 for n in rng.integers(3, 12, 60)]
+    X, y = [w[:-1] for w in words], [w[1:] for w in words]
+    m = GRU(V, 12, V, embedding_size=8, return_sequences=True, loss="cross_entropy", seed=0)
+    before = m.embedding.copy()
+    first = m.evaluate(X, y)["loss"]
+    assert first == pytest.approx(np.log(V), rel=0.05)
+    m.fit(X, y, epochs=30, batch_size=8, learning_rate=1.0)
+    assert m.evaluate(X, y)["loss"] < np.log(40) + 0.2  # that forty of the words occur is learned
+    seen = np.unique(np.concatenate(X))
+    changed = (m.embedding != before).any(axis=1)
+    np.testing.assert_array_equal(np.flatnonzero(changed), seen)

@@ -93,18 +93,18 @@ def test_dots_and_total(dtype, rows, vecs):
 def test_transpose_and_gather(dtype):
     L = lanes(dtype)
 
-    def program(a, order, lda, out, gathered):
+    def program(a, order, lda, rows, out, gathered):
         simd.transpose(a, lda, out, L)
-        simd.gather_transpose(a, order, lda, gathered, L)
+        simd.gather_transpose(a, order, lda, gathered, rows)
 
-    run = _jit.compiled(
-        program, dtype, a="reals", order="integers", lda="int", out="reals", gathered="reals"
-    )
+    arguments = {"order": "integers", "lda": "int", "rows": "integers", "out": "reals"}
+    run = _jit.compiled(program, dtype, a="reals", **arguments, gathered="reals")
     a, out, gathered = random(dtype, L, L), random(dtype, L, L), random(dtype, L, L)
-    order = guarded.copy(np.random.default_rng(0).permutation(L))
-    run(*address(a, order, L, out, gathered))
+    shuffle = np.random.default_rng(0).permutation
+    order, rows = guarded.copy(shuffle(L)), guarded.copy(shuffle(L) * L)
+    run(*address(a, order, L, rows, out, gathered))
     np.testing.assert_array_equal(out, a.T)
-    np.testing.assert_array_equal(gathered, a[order].T)
+    np.testing.assert_array_equal(gathered[rows // L], a[order].T)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -206,9 +206,9 @@ def forward(cell, shape, space, block, data, parameters, state, probability, see
                 copy(own.z + s * run.step, x, run.I * lanes)
         elif sizes.embedding:
             table = parameters + sizes.embedding_at
-            load_embedded(shape, block, data, table, run.I, own.z, run.step, block.ids + 4 * lanes)
+            load_embedded(shape, block, data, table, run.I, own.z, run.step)
         else:
-            load_inputs(shape, space.buffers, block, data, run.I, own.z, run.step)
+            load_inputs(shape, block, data, run.I, own.z, run.step)
         run_forward(cell, shape, space, r, block.T, block.shortest, not state.given)
 
 

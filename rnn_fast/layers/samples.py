@@ -27,8 +27,8 @@ class Data(NamedTuple):
 class Block(NamedTuple):
     """A block of samples, one a lane, and the window of steps that is run.
 
-    ``ids`` (5, lanes) holds each lane's sample, its first row, its steps in the window, its place
-    in the batch, and room for what a step chooses.
+    ``ids`` (6, lanes) holds each lane's sample, its first row, its steps in the window, its place
+    in the batch, and room for what a step chooses and for where it goes.
     """
 
     ids: Any
@@ -75,47 +75,44 @@ def choose_rows(block, lanes, q, L, I):
 
 
 @kernel
-def load_ends(block, lanes, q, L, I, x, to):
-    """``x[:, q : q + L]`` of the lanes whose sequence ends in between, as far as it goes."""
+def load_ends(block, lanes, q, n, I, x, z, rows):
+    """``x[:, q : q + n]`` of the lanes whose sequence ends there, as far as it goes."""
     starts, lengths = block.ids + lanes, block.ids + 2 * lanes
     for v in range(lanes):
         left = lengths[v] * I - q
-        if 0 < left < L:
+        if 0 < left <= n:
             for k in range(left):
-                to[k * lanes + v] = x[starts[v] * I + (q + k)]
+                z[rows[k] + v] = x[starts[v] * I + (q + k)]
 
 
 @kernel
-def load_inputs(shape, buffers, block, data, I, z, step):
+def load_inputs(shape, block, data, I, z, step):
     """Rows of x into the first I rows of each z_t, as columns."""
     _, lanes = size(shape)
-    starts, chosen = block.ids + lanes, block.ids + 4 * lanes
+    starts, chosen, rows = block.ids + lanes, block.ids + 4 * lanes, block.ids + 5 * lanes
     n, whole, x = block.T * I, block.shortest * I, data.x
     L = width(z)
-    row, i = z, 0  # where x[:, q] goes: counted, for a division costs more than the row
+    row, i = 0, 0  # where x[:, q] goes: counted, for a division costs more than the row
     for q in range(0, n, L):
         here = min(L, n - q)
-        direct = here == L and i + L <= I  # all of one step: its rows are neighbours
-        to = row if direct else buffers.square
+        for k in range(here):
+            rows[k] = row
+            row, i = row + lanes, i + 1
+            if i == I:
+                row, i = row + (step - I * lanes), 0
         if here == L:
             ended = q + L > whole
             if ended:
                 choose_rows(block, lanes, q, L, I)
-            rows = chosen if ended else starts
+            samples = chosen if ended else starts
             for v in range(0, lanes, L):
-                gather_transpose(x + q, rows + v, I, to + v, lanes)
+                gather_transpose(x + q, samples + v, I, z + v, rows)
             if ended:
-                load_ends(block, lanes, q, L, I, x, to)
+                load_ends(block, lanes, q, L, I, x, z, rows)
         else:
-            clear(to, here * lanes)
-            load_ends(block, lanes, q, here + 1, I, x, to)
-        for k in range(here):
-            if not direct:
-                for v in range(0, lanes, L):
-                    store(row + v, load(to + k * lanes + v))
-            row, i = row + lanes, i + 1
-            if i == I:
-                row, i = row + (step - I * lanes), 0
+            for k in range(here):
+                clear(z + rows[k], lanes)
+            load_ends(block, lanes, q, here, I, x, z, rows)
 
 
 @kernel
@@ -126,18 +123,21 @@ def token(block, data, lanes, v, t):
 
 
 @kernel
-def load_embedded(shape, block, data, embedding, E, z, step, chosen):
-    """Rows of the embedding (vocabulary, E) into z, as columns; `chosen` is room for lanes."""
+def load_embedded(shape, block, data, embedding, E, z, step):
+    """Rows of the embedding (vocabulary, E) into z, as columns."""
     _, lanes = size(shape)
+    chosen, rows = block.ids + 4 * lanes, block.ids + 5 * lanes
     L = width(z)
     whole = E - E % L
+    for k in range(L):
+        rows[k] = k * lanes
     for t in range(block.T):
         z_t = z + t * step
         for v in range(lanes):
             chosen[v] = token(block, data, lanes, v, t)
         for q in range(0, whole, L):
             for v in range(0, lanes, L):
-                gather_transpose(embedding + q, chosen + v, E, z_t + (q * lanes + v), lanes)
+                gather_transpose(embedding + q, chosen + v, E, z_t + (q * lanes + v), rows)
         for q in range(whole, E):
             for v in range(lanes):
                 z_t[q * lanes + v] = embedding[chosen[v] * E + q]

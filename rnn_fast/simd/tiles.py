@@ -208,19 +208,20 @@ def transpose(typing_context, source, lds, to, ldt):
 
 
 @intrinsic
-def gather_transpose(typing_context, source, order, lds, to, ldt):
-    """``to[c * ldt + r] = source[order[r] * lds + c]`` for a lanes x lanes square."""
+def gather_transpose(typing_context, source, order, lds, to, rows):
+    """``to[rows[c] + r] = source[order[r] * lds + c]`` for a lanes x lanes square."""
 
     def codegen(context, builder, signature, args):
-        source_, order_, lds_, to_, ldt_ = args
+        source_, order_, lds_, to_, rows_ = args
         vector_type = context.get_value_type(Vec(source.dtype))
-        rows = []
+        vectors = []
         for r in range(vector_type.count):
             index = builder.load(address(builder, order_, INT64(r)))
             start = address(builder, source_, builder.mul(index, lds_))
-            rows.append(load_vector(builder, start, vector_type))
-        for c, v in enumerate(_transposed(builder, rows)):
-            store_vector(builder, v, address(builder, to_, (ldt_, c)))
+            vectors.append(load_vector(builder, start, vector_type))
+        for c, v in enumerate(_transposed(builder, vectors)):
+            row = builder.load(address(builder, rows_, INT64(c)))
+            store_vector(builder, v, address(builder, to_, row))
         return context.get_dummy_value()
 
-    return types.void(source, order, types.intp, to, types.intp), codegen
+    return types.void(source, order, types.intp, to, rows), codegen
