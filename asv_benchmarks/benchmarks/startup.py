@@ -12,7 +12,7 @@ FIT = """
 import numpy as np, rnn_fast
 X = np.random.default_rng(0).standard_normal((64, 10, 1))
 y = (X.sum((1, 2)) > 0).astype(np.int64)
-rnn_fast.SimpleRNN(1, 32, seed=0).fit(X, y, epochs=1, batch_size={}, verbose=False)
+rnn_fast.{}(1, 32, seed=0).fit(X, y, epochs=1, batch_size={}, verbose=False)
 """
 
 EMPTY_CACHE = """
@@ -33,10 +33,10 @@ class Import:
 
 
 class FirstFit:
-    """Import and first `fit`, per-sample or in mini-batches: each has its own time loop."""
+    """Import and first `fit`, in mini-batches, or of an RNN per sample: a time loop of its own."""
 
-    params = (1, 32)
-    param_names = ("batch_size",)
+    params = ("SimpleRNN, 1", "SimpleRNN, 32", "GRU, 32", "LSTM, 32")
+    param_names = ("model, batch_size",)
     number, warmup_time = 1, 0.0
     timeout = 180
 
@@ -46,8 +46,8 @@ class Cold(FirstFit):
 
     repeat = 3
 
-    def timeraw_first_fit(self, batch_size: int) -> tuple[str, str]:
-        return FIT.format(batch_size), EMPTY_CACHE
+    def timeraw_first_fit(self, case: str) -> tuple[str, str]:
+        return FIT.format(*case.split(", ")), EMPTY_CACHE
 
 
 class Warm(FirstFit):
@@ -55,13 +55,13 @@ class Warm(FirstFit):
 
     repeat = 7
 
-    def setup(self, batch_size: int) -> None:
+    def setup(self, case: str) -> None:
         self.folder = tempfile.TemporaryDirectory()
         os.environ["RNN_FAST_CACHE_DIR"] = self.folder.name
-        subprocess.run([sys.executable, "-c", FIT.format(batch_size)], check=True)
+        subprocess.run([sys.executable, "-c", FIT.format(*case.split(", "))], check=True)
 
-    def teardown(self, batch_size: int) -> None:
+    def teardown(self, case: str) -> None:
         self.folder.cleanup()
 
-    def timeraw_first_fit(self, batch_size: int) -> str:
-        return FIT.format(batch_size)
+    def timeraw_first_fit(self, case: str) -> str:
+        return FIT.format(*case.split(", "))

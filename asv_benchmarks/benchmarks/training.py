@@ -1,11 +1,11 @@
-"""Training once everything is compiled: the tutorial's workload and a grid of mini-batches."""
+"""Training once everything is compiled: the tutorial, the field's sizes, a grid of mini-batches."""
 
 from time import perf_counter
 from typing import ClassVar
 
 import numpy as np
 
-from rnn_fast import SimpleRNN
+from rnn_fast import GRU, LSTM, SimpleRNN
 
 
 def data(samples: int, steps: int, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +31,68 @@ class Tutorial:
 
     def time_fit(self, dtype: str) -> None:
         self.model.fit(self.X, self.y, epochs=10, batch_size=1, verbose=False)
+
+
+class Field:
+    """One epoch of four steps, at the sizes that people train."""
+
+    sizes: ClassVar = {
+        "cognitive": (GRU, 100, 150, 3, 2, {}),
+        "hydrology": (LSTM, 256, 365, 5, 10, {}),
+        "audio": (LSTM, 50, 1000, 1, 16, {"return_sequences": True}),
+        "neuro": (SimpleRNN, 50, 200, 2, 50, {"return_sequences": True}),
+        "control": (GRU, 32, 64, 32, 64, {}),
+        "finance": (LSTM, 800, 20, 20, 64, {"num_layers": 2}),
+        "wide RNN": (SimpleRNN, 256, 100, 8, 128, {}),
+        "wide LSTM": (LSTM, 128, 100, 32, 256, {}),
+    }
+    params = tuple(sizes)
+    param_names = ("size",)
+    number, warmup_time = 1, 0.0
+    repeat = (5, 50, 3.0)
+    timeout = 120
+    steps = 4
+
+    def setup(self, size: str) -> None:
+        model, B, T, I, H, options = self.sizes[size]
+        self.X, y = data(self.steps * B, T, I)
+        if options.get("return_sequences"):
+            y = (self.X.sum(2).cumsum(1) > 0).astype(np.int64)
+        self.X, self.y = self.X.astype(np.float32), y
+        self.model = model(I, H, seed=0, **options)
+        self.epoch(B)
+
+    def epoch(self, B: int) -> None:
+        self.model.fit(self.X, self.y, epochs=1, batch_size=B, shuffle=False, verbose=False)
+
+    def time_four_steps(self, size: str) -> None:
+        self.epoch(self.sizes[size][1])
+
+
+class Ragged:
+    """A half-full batch, its lengths uniform from 1 to T, against the same batch padded."""
+
+    params = (32, 64, 256)
+    param_names = ("B",)
+    unit = "times as long"
+
+    def setup(self, B: int) -> None:
+        self.X, self.y = data(4 * B, 100, 8)
+        self.X = self.X.astype(np.float32)
+        self.lengths = np.random.default_rng(0).integers(1, 101, 4 * B)
+        self.model = LSTM(8, 64, seed=0)
+        self.ratio(B)
+
+    def ratio(self, B: int) -> float:
+        seconds = []
+        for lengths in (None, self.lengths):
+            start = perf_counter()
+            self.model.fit(self.X, self.y, lengths=lengths, epochs=5, batch_size=B, verbose=False)
+            seconds.append(perf_counter() - start)
+        return seconds[1] / seconds[0]
+
+    def track_cost(self, B: int) -> float:
+        return float(np.median([self.ratio(B) for _ in range(7)]))
 
 
 class MiniBatch:
