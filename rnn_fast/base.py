@@ -274,7 +274,8 @@ class Model:
             The same by class, of cross_entropy and of bce with one output; "balanced" weighs each
             class by the reciprocal of its frequency.
         initial_state : array (num_layers * directions, N, H), for the LSTM a pair, optional
-            State of each sequence before its first step; zero without.
+            State of each sequence before its first step; zero without.  Not for models that learn
+            it.
         bptt : int, optional
             Truncated back-propagation: run windows of so many steps, with an update after each;
             the state goes on from one to the next, gradients do not.  Memory is that of a window.
@@ -306,7 +307,7 @@ class Model:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
         given, targets = self._data(X, y, check_finite, lengths, **weights)
-        state = data.initial_state(initial_state, len(given), self._net)
+        state = data.initial_state(initial_state, len(given), self._net, trains=True)
         validate = None
         if validation_data is not None:
             X, y, lengths = _parts(validation_data)
@@ -342,7 +343,7 @@ class Model:
         Parameters
         ----------
         X, lengths, initial_state, check_finite
-            As in `fit`.
+            As in `fit`; an `initial_state` takes the place of a learned one.
         return_state : bool
             Whether to return (logits, state): the state of each sequence after its last step, to
             go on from.  In chunks the results have the same bits as in one go.
@@ -464,7 +465,7 @@ class Model:
         net = self._net
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
         given, targets = self._data(X, y, check_finite, lengths, **weights)
-        state = data.initial_state(initial_state, len(given), net)
+        state = data.initial_state(initial_state, len(given), net, trains=True)
         if input_gradients and net.embedding:
             raise ValueError("input_gradients: indices have none; see that of the embedding")
         dstate = None if state is None else np.zeros_like(state)

@@ -191,18 +191,24 @@ def addresses(*arguments: Any) -> tuple[Any, ...]:
     )
 
 
+#: predictions of longer sequences are made in windows of so many steps, which bounds the memory
+STEPS = 1024
+
+
 class _Spaces(threading.local):
-    """The work memory last used in a thread, kept for the next epoch."""
+    """The work memory last used in a thread to train and to predict, kept for the next epoch."""
 
     def __init__(self) -> None:
-        self.last: tuple[Any, Any] = (None, None)
+        self.kept: dict[bool, tuple[Any, Any]] = {}
 
-    def get(self, kind: type, *key: Any, **options: bool) -> Any:
+    def get(self, kind: type, *key: Any, forward_only: bool = False, **options: bool) -> Any:
         whole = (kind, *key, *options.items())
-        if self.last[0] != whole:
-            self.last = (None, None)  # free before the next is made
-            self.last = whole, kind(*key, **options)
-        return self.last[1]
+        if forward_only:
+            options["forward_only"] = True
+        if self.kept.get(forward_only, (None,))[0] != whole:
+            self.kept.pop(forward_only, None)  # free before the next is made
+            self.kept[forward_only] = whole, kind(*key, **options)
+        return self.kept[forward_only][1]
 
 
 _spaces = _Spaces()
@@ -381,19 +387,27 @@ def logits(
     final : (N, states, runs, H) array or None
         Written: the states after the last step, of reverse runs after step 0.
     """
-    n = len(data.starts)
+    n, longest = len(data.starts), int(data.lengths.max())
     out = np.zeros((len(data.x) if net.sequences else n, net.output_size), net.dtype)
-    space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n)
-    space.run(
-        PREDICTIONS,
-        **data._asdict(),
-        order=by_length(np.arange(n), data.lengths, n),
-        n=n,
-        parameters=parameters,
-        state=state,
-        out=out,
-        final=final,
-    )
+    window = longest
+    if net.directions == 1 and longest > STEPS:
+        window = STEPS
+        if final is None:
+            final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
+    space = _spaces.get(LaneSpace, net, window, n, forward_only=True)
+    for first in range(0, longest, window):
+        going = np.flatnonzero(data.lengths > first)
+        lengths = np.minimum(data.lengths - first, window)
+        space.run(
+            PREDICTIONS,
+            **data._replace(starts=data.starts + first, lengths=lengths)._asdict(),
+            order=by_length(going, lengths, n),
+            n=len(going),
+            parameters=parameters,
+            state=final if first else state,
+            out=out,  # of a sequence that goes on: overwritten when it has ended
+            final=final,
+        )
     return out
 
 

@@ -330,18 +330,18 @@ def _class_weight(
 # -------------------------------------------------------------------------------------- state
 
 
-def initial_state(value: Any, N: int, net: Network) -> np.ndarray | None:
+def initial_state(value: Any, N: int, net: Network, trains: bool = False) -> np.ndarray | None:
     """PyTorch's form, (runs, N, H) or for the LSTM a pair of them, as (N, states, runs, H).
 
     Raises
     ------
     TypeError, ValueError
-        What does not fit; also if the model has learned a state of its own.
+        What does not fit; also, where the model `trains`, if it learns a state of its own.
     """
     if value is None:
         return None
-    if net.learned_state:
-        raise ValueError("initial_state cannot be given to a model with learn_initial_state=True")
+    if trains and net.learned_state:
+        raise ValueError("initial_state: a model with learn_initial_state=True trains from its own")
     shape = (net.runs, N, net.hidden_size)
     parts = [value]
     if net.states == 2:

@@ -367,6 +367,8 @@ class LaneLayout:
         Steps of the backward pass between weight gradients.
     dropout, input_gradients : bool
         Whether there must be room for masks, for the gradient by the input.
+    forward_only : bool
+        Whether there is no way back, for which to keep anything.
     """
 
     def __init__(
@@ -379,8 +381,10 @@ class LaneLayout:
         *,
         dropout: bool = False,
         input_gradients: bool = False,
+        forward_only: bool = False,
     ):
         self.net, self.T, self.lanes, self.chunk = net, T, lanes, chunk
+        self.kept = CELLS[net.cell].kept and not forward_only
         self.rows, self.vecs = tile
         self.dropout = dropout
         self.at = parameter_offsets(net)
@@ -444,7 +448,7 @@ class LaneLayout:
             G = net.gates * H
             sizes += RunBuffers(
                 z=(T + 1) * (I + 1 + H) * lanes + spare,
-                a=(T if cell.kept else 1) * cell.rows * H * lanes + spare,
+                a=(T if self.kept else 1) * cell.rows * H * lanes + spare,
                 c=(T + 1) * H * lanes if two else 0,
                 mask=T * DH * lanes if masked else 0,
                 beside=3 * H * lanes if cell.beside == 3 else 0,
@@ -517,7 +521,7 @@ class LaneLayout:
             I=I,
             reverse=run % net.directions,
             step=S * lanes,
-            keep=cell.rows * h if cell.kept else 0,
+            keep=cell.rows * h if self.kept else 0,
             product=product,
             n_products=n_products,
             n_late=late,

@@ -149,7 +149,7 @@ def predictions(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
         pack_weights(shape, sizes, work, parameters)
         stride = sizes.states * sizes.layers * sizes.directions * sizes.H
         state = driver.State(job.state != 0, pointer(job.state, real), ids, stride)
-        if sizes.learned_state:
+        if sizes.learned_state and job.state == 0:
             state = driver.State(True, parameters + sizes.state_at, ids, int64(0))
         for first in range(0, job.n, lanes):
             here = min(lanes, job.n - first)

@@ -234,5 +234,5 @@ def test_wrong_states():
         TypeError, "initial_state of an LSTM must be a pair", call, np.zeros((2, 5, 4)), 5, lstm
     )
     learned = net._replace(learned_state=True)
-    refused(ValueError, "initial_state cannot be given", call, np.zeros((2, 5, 4)), 5, learned)
+    refused(ValueError, "initial_state: a model with", call, np.zeros((2, 5, 4)), 5, learned, True)
     assert call(None, 5, learned) is None

@@ -11,7 +11,7 @@ import pytest
 import reference
 
 import rnn_fast
-from rnn_fast import GRU, LSTM, SimpleRNN
+from rnn_fast import GRU, LSTM, SimpleRNN, compute
 
 RNG = np.random.default_rng(0)
 CASES = [("bce", 1), ("bce", 3), ("cross_entropy", 2), ("cross_entropy", 5), ("mse", 1), ("mse", 3)]
@@ -405,6 +405,21 @@ def test_gradients_by_input_and_initial_state(kind):
 
 @pytest.mark.parametrize("sequences", [True, False])
 @every_kind
+def test_long_sequences_are_predicted_in_windows_of_the_same_bits(kind, sequences, monkeypatch):
+    m = some(kind, return_sequences=sequences, learn_initial_state=True, num_layers=2, dtype="f4")
+    X, lengths = RNG.standard_normal((4, 30, 3)), np.array([30, 7, 1, 22])
+    whole, end = m.predict(X, lengths=lengths, return_state=True)
+    monkeypatch.setattr(compute, "STEPS", 7)
+    for options in ({}, {"return_state": True}):
+        out = m.predict(X, lengths=lengths, **options)
+        if options:
+            out, state = out
+            np.testing.assert_array_equal(np.array(state), np.array(end))
+        np.testing.assert_array_equal(out, whole)
+
+
+@pytest.mark.parametrize("sequences", [True, False])
+@every_kind
 def test_a_stream_in_chunks_has_the_bits_of_the_whole(kind, sequences):
     m = some(kind, return_sequences=sequences, dtype="f4")
     X = RNG.standard_normal((4, 30, 3))
@@ -486,8 +501,11 @@ def test_what_excludes_what():
     with pytest.raises(ValueError, match="^input_gradients: indices have none"):
         m.loss_and_gradients(np.zeros((4, 5), int), (y > 0), input_gradients=True)
     learned = some("lstm", learn_initial_state=True)
-    with pytest.raises(ValueError, match="^initial_state cannot be given"):
-        learned.predict(X, initial_state=np.zeros((2, 1, 4, 5)))
+    state = (np.zeros((1, 4, 5)), np.ones((1, 4, 5)))
+    for call in (learned.fit, learned.loss_and_gradients):
+        with pytest.raises(ValueError, match="^initial_state: a model with learn_initial_state"):
+            call(X, y, initial_state=state)
+    assert (learned.predict(X, initial_state=state) != learned.predict(X)).any()
 
 
 @pytest.mark.parametrize("embedding", [None, 4])
