@@ -99,7 +99,7 @@ class Case:
     def named(self, flat):
         return {k: v.astype(float) for k, v in params.views(flat, self.net).items()}
 
-    def expected(self, flat=None, samples=None, **options):
+    def expected(self, flat=None, samples=None, oracle=reference.run, **options):
         """What the oracle says of some samples."""
         chosen = range(len(self)) if samples is None else samples
         net, (y, w) = self.net, self.targets
@@ -109,7 +109,7 @@ class Case:
         pick = lambda values: None if values is None else [values[i] for i in chosen]  # noqa: E731
         state = None if self.state is None else self.state[list(chosen)].astype(float)
         flat = self.named(self.flat if flat is None else flat)
-        return reference.run(net, flat, pick(x), pick(y), pick(w), state, **options)
+        return oracle(net, flat, pick(x), pick(y), pick(w), state, **options)
 
     def gradients(self):
         """(loss, flat gradients, by the state, by the input) of the compiled program."""
@@ -154,9 +154,9 @@ def assert_close(name, got, wanted, scale, tolerance, net):
     assert error <= tolerance, f"{name}: {error:.1e} of {scale:.1e}, {net}"
 
 
-def assert_as_oracle(case, tolerance):
+def assert_as_oracle(case, tolerance, **options):
     loss, flat, dstate, dx = case.gradients()
-    wanted = case.expected()
+    wanted = case.expected(**options)
     assert loss == pytest.approx(wanted.loss, rel=tolerance)
     case.check(flat, wanted.gradients, tolerance)
     if dstate is not None:
@@ -171,6 +171,15 @@ def assert_as_oracle(case, tolerance):
 def test_gradients_equal_the_oracle_on_300_configurations(cell):
     for seed in range(50):
         assert_as_oracle(Case(seed, cell), 1e-12)
+
+
+@pytest.mark.parametrize("cell", ["tanh", "relu", "gru", "lstm"])
+def test_gradients_equal_pytorch_on_300_configurations(cell):
+    pytest.importorskip("torch")
+    import reference_torch
+
+    for seed in range(1000, 1075):
+        assert_as_oracle(Case(seed, cell), 1e-12, oracle=reference_torch.run)
 
 
 @EVERY_CELL
