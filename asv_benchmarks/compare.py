@@ -244,6 +244,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="how many (default: 7)")
     parser.add_argument("--core", type=int, help="pin to this core (default: the last allowed)")
     parser.add_argument("--only-peers", action="store_true", help="leave rnn_fast out")
+    parser.add_argument("--without-peers", action="store_true", help="leave the others out")
     parser.add_argument(
         "--cpu-time",
         action="store_true",
@@ -277,7 +278,8 @@ def main() -> int:
         core = max(os.sched_getaffinity(0)) if options.core is None else options.core
         os.sched_setaffinity(0, {core})
     clock = process_time if options.cpu_time else perf_counter
-    peers, figures = import_peers(), {"versions": versions(), "rows": {}}
+    peers = {} if options.without_peers else import_peers()
+    figures: dict[str, Any] = {"versions": versions(), "rows": {}}
     print(*(f"{name} {number}" for name, number in figures["versions"].items()), sep=", ")
     for name in options.rows:
         row = ROWS[name]
