@@ -17,7 +17,7 @@ from peers import LIMITED  # before NumPy: the package sets the limits of thread
 
 import numpy as np  # isort: skip
 import torch  # isort: skip
-from rnn_fast import LSTM  # isort: skip
+from rnn_fast import LSTM, SGD  # isort: skip
 
 BATCH, BATCHES, MOMENTUM, LEARNING_RATE = 32, 1000, 0.9, 0.3
 SOLVED, LONGEST = 1e-3, 40  # mean squared error; epochs
@@ -37,7 +37,8 @@ def ours(
     model: LSTM, x: np.ndarray, y: np.ndarray, test: tuple[np.ndarray, np.ndarray]
 ) -> tuple[int, float, float]:
     """Return the epochs until it is solved, the seconds of training, and the error."""
-    fit = {"batch_size": BATCH, "momentum": MOMENTUM, "shuffle": False, "verbose": False}
+    optimizer = SGD(momentum=MOMENTUM)
+    fit = {"batch_size": BATCH, "optimizer": optimizer, "shuffle": False, "verbose": False}
     seconds, error, epoch = 0.0, np.inf, 0
     while error >= SOLVED and epoch < LONGEST:
         epoch += 1

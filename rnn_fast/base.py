@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from . import checks, compute, data, fitting, interop, io, params, scores, settings
+from . import (
+    checks,
+    compute,
+    data,
+    fitting,
+    interop,
+    io,
+    optimizers,
+    params,
+    scores,
+    settings,
+)
 from .history import History
 from .online import Online
 
@@ -227,8 +238,9 @@ class Model:
         epochs: int = 10,
         batch_size: int | None = 32,
         learning_rate: float | None = None,
-        optimizer: str = "sgd",
-        momentum: float = 0.0,
+        optimizer: str | optimizers.Optimizer = "sgd",
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
         shuffle: bool = True,
         lengths: Any = None,
         mask: Any = None,
@@ -256,10 +268,12 @@ class Model:
             Sequences per update, the last batch may be short; None for all N.
         learning_rate : float or None
             Step size; None for the model's.
-        optimizer : {"sgd"}
-            ``v = momentum v + gradient; p = p - learning_rate v``.
-        momentum : float
-            In [0, 1).  Every `fit` starts from v = 0.
+        optimizer : {"sgd", "rmsprop", "adam", "adamw", "adagrad"} or object
+            A name, for its defaults, or an object such as ``SGD(momentum=0.9)``; see
+            `rnn_fast.optimizers`.  Its state starts at zero with every `fit`.
+        clip_norm, clip_value : float, optional
+            Limit of the norm of the gradient of all parameters, as in PyTorch, and of each number
+            in it, which is applied first.
         shuffle : bool
             Whether each epoch takes the sequences in an order of its own, drawn from the model's
             generator, which goes on from one `fit` to the next.
@@ -302,7 +316,8 @@ class Model:
             Comes at the end of an epoch; the model is as that epoch left it.
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
-        plan = fitting.plan(epochs, batch_size, rate, optimizer, momentum, shuffle, bptt, verbose)
+        clips = (clip_norm, clip_value)
+        plan = fitting.plan(epochs, batch_size, rate, optimizer, *clips, shuffle, bptt, verbose)
         if plan.bptt and self.bidirectional:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}

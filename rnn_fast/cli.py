@@ -21,6 +21,7 @@ from .base import Model
 from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, Data, InputError, generated, own, read_arrays
 from .layout import LOSSES
 from .models import MODELS
+from .optimizers import BY_NAME, SGD, Optimizer
 from .scores import CLASSIFIES
 
 # ------------------------------------------------------------------------------------ arguments
@@ -95,7 +96,9 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--epochs", count, "N", "passes over the data", 10)
     option("--batch-size", count, "B", "sequences per update", 1)
     option("--learning-rate", number(float, 0), "LR", "step size", 0.01)
-    option("--momentum", number(float, 0, 1), "M", "share of the last step in the next", 0.0)
+    option("--optimizer", tuple(BY_NAME), "NAME", "sgd, rmsprop, adam, adamw or adagrad", "sgd")
+    option("--momentum", number(float, 0, 1), "M", "of sgd: share of the last step in the next")
+    option("--clip-norm", number(float, 0), "C", "limit of the norm of a gradient")
     option("--dropout", number(float, 0, 1), "P", "of what goes from layer to layer", 0.0)
     option("--bptt", count, "K", "update after every K steps, truncating the gradient there")
     option("--seed", number(int, 0), "S", "for weights, order, split and generated data", 0)
@@ -157,7 +160,8 @@ def train(args: argparse.Namespace) -> None:
             **data.part(~data.test),
             epochs=args.epochs,
             batch_size=args.batch_size,
-            momentum=args.momentum,
+            optimizer=optimizer(args),
+            clip_norm=args.clip_norm,
             bptt=args.bptt,
             verbose=0 if args.quiet else 2,
         )
@@ -204,6 +208,15 @@ def new_model(args: argparse.Namespace, data: Data) -> Model:
         learning_rate=args.learning_rate,
         **options,
     )
+
+
+def optimizer(args: argparse.Namespace) -> Optimizer:
+    """What the options ask for."""
+    if args.momentum is None:
+        return BY_NAME[args.optimizer]()
+    if args.optimizer != "sgd":
+        raise InputError(f"--momentum is for --optimizer sgd, not for {args.optimizer}")
+    return SGD(momentum=args.momentum)
 
 
 def measures(values: dict[str, float]) -> str:

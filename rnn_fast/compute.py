@@ -16,7 +16,10 @@ from . import _jit
 from .layout import (
     CELLS,
     LOSSES,
+    OPTIMIZERS,
+    STATE_ROWS,
     TASKS,
+    Knobs,
     LaneJob,
     LaneLayout,
     Network,
@@ -42,9 +45,11 @@ UNIT_EPOCH = _jit.Program(
     batch="int",
     loss="int",
     parameters="reals",
-    velocity="reals",
-    learning_rate="double",
-    momentum="double",
+    moments="reals",
+    length="int",
+    schedule="doubles",
+    knobs="doubles",
+    spare="reals",
     result="doubles",
 )
 ONLINE_STEP = _jit.Program("rnn_fast.train", "online_step", block="integers")
@@ -73,6 +78,30 @@ def padded(x: np.ndarray) -> Sequences:
         np.arange(0, N * T, T, dtype=np.int64),
         np.full(N, T, np.int64),
     )
+
+
+class Descent:
+    """An optimizer at work on n parameters: what it is told, and its state.
+
+    Attributes
+    ----------
+    name : str
+        Key in `layout.OPTIMIZERS`.
+    knobs : (len(Knobs),) float64 array
+    moments : (rows * n,) array
+        Rows are as long as the parameters.
+    """
+
+    def __init__(self, name: str, knobs: Knobs, n: int, dtype: np.dtype):
+        self.name, self.knobs = name, np.array(knobs, np.float64)
+        self.moments = aligned(OPTIMIZERS[name] * n, dtype)
+        self.spare = aligned((2 + STATE_ROWS) * 64, dtype)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a gradient of zero leaves a parameter as it is."""
+        knobs = Knobs(*self.knobs.tolist())
+        return self.name == "sgd" and not (knobs.momentum or knobs.weight_decay)
 
 
 class Epoch(NamedTuple):
@@ -111,18 +140,21 @@ class LaneSpace:
         self.work = aligned(length, net.dtype)
         self.ids = np.zeros(6 * lanes, np.int64)
 
-    def run(self, program: _jit.Program, **job: Any) -> None:
-        """Run `program` on a `LaneJob` of arrays, numbers and None."""
+    def run(self, program: _jit.Program, *key: str, **job: Any) -> None:
+        """Run `program`, further specialised by `key`, on a `LaneJob` of arrays, numbers, None."""
         own = {name: getattr(self, name) for name in ("sizes", "offsets", "work", "ids")}
         fields: dict[str, Any] = {**dict.fromkeys(LaneJob._fields), **own, **job}
         block = np.array(addresses(*LaneJob(**fields)), np.int64)
-        program(self.net.dtype.name, self.net.cell, *self.tile)(block.ctypes.data)
+        program(self.net.dtype.name, self.net.cell, *self.tile, *key)(block.ctypes.data)
 
 
 class UnitSpace:
-    """Work memory of the units-in-lanes driver, for sequences of T steps."""
+    """Work memory of the units-in-lanes driver, for sequences of T steps.
 
-    def __init__(self, net: Network, T: int):
+    `rows` are those of the optimizer's state.
+    """
+
+    def __init__(self, net: Network, T: int, rows: int = 0):
         lanes = vector_lanes(net)
         vecs = 1
         while vecs < 4 and vecs * lanes < net.hidden_size:
@@ -130,7 +162,7 @@ class UnitSpace:
         self.net = net
         self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
         I, H, O = net.input_size, net.hidden_size, net.output_size
-        sizes, buffers = unit_layout(T, I, H, O, net.target_size, vecs, lanes)
+        sizes, buffers = unit_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
         self.sizes = np.array(sizes, np.int64)
         self.offsets, length = offsets(list(buffers))
         self.work = aligned(length, net.dtype)
@@ -235,9 +267,8 @@ def train_epoch(
     order: np.ndarray,
     batch_size: int,
     parameters: np.ndarray,
-    velocity: np.ndarray,
-    learning_rate: float,
-    momentum: float,
+    descent: Descent,
+    schedule: np.ndarray,
     *,
     bptt: int = 0,
     dropout: float = 0.0,
@@ -254,9 +285,12 @@ def train_epoch(
     order : (n,) int64 array
         Samples to visit, in this order.
     batch_size : int
-    parameters, velocity : (n_parameters,) arrays
+    parameters : (n_parameters,) array
         Updated in place.
-    learning_rate, momentum : float
+    descent : Descent
+        Its state is updated.
+    schedule : (batches,) float64 array
+        Learning rate of each batch.
     bptt : int
         Truncated back-propagation in windows of so many steps, with an update after each; 0 for
         whole sequences.
@@ -276,13 +310,14 @@ def train_epoch(
     batch_size = min(batch_size, len(order))
     equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
     if equal and targets.weights is None and state is None and not 0 < bptt < longest:
-        space = _spaces.get(UnitSpace, net, longest)
+        space = _spaces.get(UnitSpace, net, longest, OPTIMIZERS[descent.name])
         x = data.x if len(data.x) == len(data.starts) * longest else None
         if x is not None:
             arguments = (data.x, targets.y, order, len(order), batch_size, LOSSES.index(net.loss))
-            UNIT_EPOCH(net.dtype.name, net.cell, *space.tile)(
+            UNIT_EPOCH(net.dtype.name, net.cell, *space.tile, descent.name)(
                 *addresses(space.sizes, space.offsets, space.work, *arguments),
-                *addresses(parameters, velocity, learning_rate, momentum, result),
+                *addresses(parameters, descent.moments, len(parameters), schedule),
+                *addresses(descent.knobs, descent.spare, result),
             )
             return _epoch(result)
     T = min(bptt or longest, longest)
@@ -290,17 +325,22 @@ def train_epoch(
     space = _spaces.get(LaneSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
     space.run(
         LANE_EPOCH,
+        descent.name,
         **_job(net, data, targets),
         order=by_length(order, data.lengths, batch_size),
         n=len(order),
         batch=batch_size,
         parameters=parameters,
         gradients=np.zeros_like(parameters),
-        velocity=velocity,
+        moments=descent.moments,
+        knobs=descent.knobs,
+        schedule=schedule,
+        spare=descent.spare,
         update=len(parameters),
+        sparse=int(descent.sparse),
         state=state,
         carry=np.zeros(shape, net.dtype) if T < longest else None,
-        rates=np.array([learning_rate, momentum, dropout]),
+        dropout=np.array([dropout]),
         seed=seed,
         result=result,
     )
@@ -350,6 +390,7 @@ def loss_and_gradients(
     space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
     space.run(
         LANE_EPOCH,
+        "sgd",
         **_job(net, data, targets),
         order=by_length(np.arange(n), data.lengths, n),
         n=n,
@@ -360,7 +401,8 @@ def loss_and_gradients(
         state=state,
         dstate=dstate,
         dx=dx,
-        rates=np.zeros(3),
+        dropout=np.zeros(1),
+        knobs=np.array(Knobs()),
         seed=0,
         result=result,
     )

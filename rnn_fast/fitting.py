@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checks, compute, params, settings
+from . import checks, compute, optimizers, settings
 from .errors import DivergedError
 from .history import History, progress
 from .scores import CLASSIFIES
-
-OPTIMIZERS = ("sgd",)
 
 
 class Plan(NamedTuple):
@@ -23,7 +21,9 @@ class Plan(NamedTuple):
     epochs: int
     batch_size: int | None  # None for all
     learning_rate: float
-    momentum: float
+    optimizer: optimizers.Optimizer
+    clip_norm: float  # 0 for no limit
+    clip_value: float
     shuffle: bool
     bptt: int  # 0 for whole sequences
     verbose: bool | int | None
@@ -34,20 +34,22 @@ def plan(
     batch_size: Any,
     learning_rate: Any,
     optimizer: Any,
-    momentum: Any,
+    clip_norm: Any,
+    clip_value: Any,
     shuffle: Any,
     bptt: Any,
     verbose: Any,
 ) -> Plan:
     """Check the arguments of `Model.fit`; raise TypeError or ValueError."""
-    settings.choice("optimizer", optimizer, OPTIMIZERS)
     if verbose not in (None, 0, 1, 2):
         raise ValueError(f"verbose must be None, False, True or 2; got {verbose!r}")
     return Plan(
         epochs=settings.whole("epochs", epochs, least=0),
         batch_size=None if batch_size is None else settings.whole("batch_size", batch_size),
         learning_rate=settings.rate("learning_rate", learning_rate),
-        momentum=settings.rate("momentum", momentum, below=1),
+        optimizer=optimizers.chosen(optimizer),
+        clip_norm=0.0 if clip_norm is None else settings.above_zero("clip_norm", clip_norm),
+        clip_value=0.0 if clip_value is None else settings.above_zero("clip_value", clip_value),
         shuffle=bool(shuffle),
         bptt=0 if bptt is None else settings.whole("bptt", bptt),
         verbose=verbose,
@@ -65,7 +67,7 @@ def train(
     dropout: float = 0.0,
     state: np.ndarray | None = None,
 ) -> History:
-    """Train in place, from a velocity of zero.
+    """Train in place, with an optimizer whose state starts at zero.
 
     Parameters
     ----------
@@ -91,9 +93,11 @@ def train(
     DivergedError
         The loss or a parameter is no longer finite.
     """
-    velocity = params.aligned(parameters.size, net.dtype)
     n = len(data.starts)
     batch_size = min(plan.batch_size or n, n)
+    knobs = optimizers.knobs(plan.optimizer, plan.clip_norm, plan.clip_value)
+    descent = compute.Descent(plan.optimizer.name, knobs, parameters.size, net.dtype)
+    schedule = np.full(-(-n // batch_size), plan.learning_rate)
     history = History.begin(classifies=net.loss in CLASSIFIES, validates=validate is not None)
     with progress(plan.epochs, plan.verbose) as show:
         for _ in range(plan.epochs):
@@ -108,9 +112,8 @@ def train(
                     order.astype(np.int64, copy=False),
                     batch_size,
                     parameters,
-                    velocity,
-                    plan.learning_rate,
-                    plan.momentum,
+                    descent,
+                    schedule,
                     bptt=plan.bptt,
                     dropout=dropout,
                     seed=seed,

@@ -22,6 +22,25 @@ import numpy as np
 
 ALIGN = 16  #: elements, 64 bytes of float32
 LOSSES = ("bce", "cross_entropy", "mse", "huber", "mae")
+OPTIMIZERS = {"sgd": 1, "rmsprop": 3, "adam": 2, "adamw": 2, "adagrad": 1}  #: rows of state
+STATE_ROWS = max(OPTIMIZERS.values())
+
+
+class Knobs(NamedTuple):
+    """Numbers of an optimizer: what it is told, see `optimizers`, and the scalars of its state."""
+
+    momentum: float = 0.0
+    decay: float = 0.0
+    epsilon: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: float = 0.0
+    centered: float = 0.0
+    rate_decay: float = 0.0
+    clip_norm: float = 0.0  # 0: no limit
+    clip_value: float = 0.0
+    updates: float = 0.0  # so far
+    power1: float = 1.0  # momentum**updates
+    power2: float = 1.0  # decay**updates
 
 
 class Cell(NamedTuple):
@@ -309,15 +328,19 @@ class LaneJob(NamedTuple):
     loss: int  # index in `LOSSES`
     parameters: int
     gradients: int  # of the last batch, written
-    velocity: int
-    update: int  # 0: only gradients
+    moments: int  # (rows, n_parameters): state of the optimizer
+    knobs: int  # of `Knobs`, doubles
+    schedule: int  # doubles: learning rate of each batch
+    spare: int  # room for a register each of parameters, gradients, and the optimizer's state
+    update: int  # 0: only gradients; else n_parameters
+    sparse: int  # 1: only the rows in use of an embedding are updated
     state: int  # (N, states, runs, H): initial states, or 0
     carry: int  # (batch, states, runs, H): states between windows of truncated BPTT, or 0
     dstate: int  # as state, written, or 0
     dx: int  # (rows, I or E), written, or 0
     out: int  # predictions: (N or rows, O) logits, written
     final: int  # predictions: as state, written, or 0
-    rates: int  # 3 doubles: learning rate, momentum, probability of dropout
+    dropout: int  # a double: its probability
     seed: int  # of dropout
     result: int  # 3 doubles, added to: weighted loss, weighted hits, weights
 
@@ -716,7 +739,7 @@ class UnitBuffers(NamedTuple):
     hits: Any  # (lanes)
     w: Any  # Whh (Hp, Hp), V (O, lv), [Wxh | bh] transposed (I + 1, Hp), then Whh transposed
     dw: Any  # gradients, as w without the copy
-    velocity: Any  # the same
+    moments: Any  # state of the optimizer, rows as dw
 
 
 class OnlineBlock(NamedTuple):
@@ -747,8 +770,12 @@ def unit_layout(
     Y: int,
     vecs: int,
     lanes: int,
+    rows: int,
 ) -> tuple[UnitSizes, UnitBuffers]:
-    """Sizes, and the elements of each buffer, for tiles `vecs` vectors of `lanes` units wide."""
+    """Sizes, and the elements of each buffer, for tiles `vecs` vectors of `lanes` units wide.
+
+    `rows` are those of the optimizer's state.
+    """
     lead, Hp = round_up(I + 1, lanes), round_up(H, max(8, vecs * lanes))
     ld, lv = lead + Hp, lanes + Hp
     wx = Hp * Hp + O * lv
@@ -763,7 +790,7 @@ def unit_layout(
         hits=lanes,
         w=parameters + Hp * Hp,
         dw=parameters,
-        velocity=parameters,
+        moments=rows * parameters,
     )
     return UnitSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, lv, wx, parameters), buffers
 

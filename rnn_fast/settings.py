@@ -60,6 +60,21 @@ def rate(name: str, value: Any, below: float = math.inf) -> float:
     return number
 
 
+def above_zero(name: str, value: Any) -> float:
+    """`value` as a finite float above 0.
+
+    Raises
+    ------
+    TypeError
+        Not a real number.
+    ValueError
+        Out of range, NaN included.
+    """
+    if rate(name, value) == 0:
+        raise ValueError(f"{name} must be above 0; got {value!r}")
+    return float(value)
+
+
 def finite(name: str, value: Any) -> float:
     """`value` as a finite float.
 

@@ -30,10 +30,19 @@ from .layers.units import (
     unpad,
     within,
 )
-from .layout import TASKS, LaneBuffers, LaneJob, LaneSizes, OnlineBlock, UnitBuffers, UnitSizes
+from .layout import (
+    OPTIMIZERS,
+    TASKS,
+    LaneBuffers,
+    LaneJob,
+    LaneSizes,
+    OnlineBlock,
+    UnitBuffers,
+    UnitSizes,
+)
 from .losses import outputs
-from .optimizers import sgd
-from .simd import Shape, load_buffers, load_sizes, pointer, size
+from .simd import Shape, load_buffers, load_record, pointer, size
+from .updates import MARKERS, clip, descend, descend_plainly
 
 PREPARE, FORWARD, BACKWARD = range(len(TASKS))
 FINITE = OnlineBlock._fields.index("finite")
@@ -58,9 +67,9 @@ def lane_data(real):
     return data
 
 
-def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
+def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name: str) -> Callable:
     """Training in mini-batches, samples in lanes."""
-    cell, shape = CELLS[cell_name], Shape(dtype, rows, vecs)
+    cell, shape, optimizer = CELLS[cell_name], Shape(dtype, rows, vecs), MARKERS[optimizer_name]
     real, data_of = shape.dtype, lane_data(shape.dtype)
 
     def program(job):
@@ -70,14 +79,16 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
         own, and states go from one to the next: truncated back-propagation.  A loss that is not
         finite ends the epoch before its update.
         """
-        job = load_sizes(LaneJob, job)
-        sizes = load_sizes(LaneSizes, pointer(job.sizes, int64))
+        job = load_record(LaneJob, job)
+        sizes = load_record(LaneSizes, pointer(job.sizes, int64))
         work = pointer(job.work, real)
         buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
         space = driver.Space(sizes, buffers, work)
         parameters, gradients = pointer(job.parameters, real), pointer(job.gradients, real)
-        velocity, order = pointer(job.velocity, real), pointer(job.order, int64)
-        rates, result = pointer(job.rates, float64), pointer(job.result, float64)
+        moments, order = pointer(job.moments, real), pointer(job.order, int64)
+        schedule, record = pointer(job.schedule, float64), pointer(job.knobs, float64)
+        result, spare = pointer(job.result, float64), pointer(job.spare, real)
+        probability = pointer(job.dropout, float64)[0]
         ids, carry = pointer(job.ids, int64), pointer(job.carry, real)
         _, lanes = size(shape)
         outputs = (carry, pointer(job.dstate, real), pointer(job.dx, real), result)
@@ -102,7 +113,7 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
                     window,
                     job.loss,
                     job.seed + update,
-                    rates[2],
+                    probability,
                     job.carry != 0,
                     to_state,
                     job.dx != 0 or sizes.embedding != 0,
@@ -114,13 +125,16 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
                 if not math.isfinite(result[0]):
                     return
                 if job.update and weight > 0.0:
-                    n, momentum = job.update, rates[1]
-                    if sizes.embedding and momentum == 0.0:
-                        n = sizes.embedding_at
-                    sgd(parameters, gradients, velocity, n, rates[0], momentum)
+                    n = job.update
+                    clip(gradients, n, record)
+                    dense = sizes.embedding_at if job.sparse else n
+                    rate = schedule[b]
+                    descend(
+                        optimizer, parameters, gradients, moments, dense, n, rate, record, spare
+                    )
                     if sizes.embedding:
                         update_embedding(
-                            sizes, data, here, window, parameters, gradients, rates[0], momentum
+                            sizes, data, here, window, parameters, gradients, rate, job.sparse
                         )
                 update += 1
                 window += sizes.T
@@ -137,8 +151,8 @@ def predictions(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
 
     def program(job):
         """``out`` = the logits of the samples of the `LaneJob`, ``final`` = their last states."""
-        job = load_sizes(LaneJob, job)
-        sizes = load_sizes(LaneSizes, pointer(job.sizes, int64))
+        job = load_record(LaneJob, job)
+        sizes = load_record(LaneSizes, pointer(job.sizes, int64))
         work = pointer(job.work, real)
         buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
         space = driver.Space(sizes, buffers, work)
@@ -173,9 +187,12 @@ def unit_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Shap
     )
 
 
-def unit_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
+def unit_epoch(
+    dtype: str, cell_name: str, partial: int, vecs: int, optimizer_name: str
+) -> Callable:
     """Training on one sample at a time, or on very few, units in lanes."""
     cell, (sums, row, tile, one) = CELLS[cell_name], unit_shapes(dtype, partial, vecs)
+    optimizer, n_rows = MARKERS[optimizer_name], OPTIMIZERS[optimizer_name]
 
     def program(
         sizes,
@@ -188,17 +205,21 @@ def unit_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
         batch,
         loss,
         parameters,
-        velocity,
-        learning_rate,
-        momentum,
+        moments,
+        length,
+        schedule,
+        record,
+        spare,
         result,
     ):
         """As `lane_epoch`."""
-        sizes = load_sizes(UnitSizes, sizes)
+        sizes = load_record(UnitSizes, sizes)
         buffers = load_buffers(UnitBuffers, work, offsets)
-        prepare_units(sizes, buffers)
+        padded = sizes.parameters
+        prepare_units(sizes, buffers, n_rows)
         pad(sizes, parameters, buffers.w)
-        pad(sizes, velocity, buffers.velocity)
+        for k in range(n_rows):
+            pad(sizes, moments + k * length, buffers.moments + k * padded)
         for b in range((n + batch - 1) // batch):
             here = min(batch, n - b * batch)
             turn_weights(sizes, buffers.w)
@@ -214,9 +235,12 @@ def unit_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
                 unit_gradients(sums, row, tile, sizes, buffers, i == 0)
             if not math.isfinite(result[0]):
                 break
-            sgd(buffers.w, buffers.dw, buffers.velocity, sizes.parameters, learning_rate, momentum)
+            w, dw, rate = buffers.w, buffers.dw, schedule[b]
+            clip(dw, padded, record)
+            descend(optimizer, w, dw, buffers.moments, padded, padded, rate, record, spare)
         unpad(sizes, buffers.w, parameters)
-        unpad(sizes, buffers.velocity, velocity)
+        for k in range(n_rows):
+            unpad(sizes, buffers.moments + k * padded, moments + k * length)
 
     return program
 
@@ -233,13 +257,13 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
         Backward: the exact gradient of its loss, and a step of descent.  One argument, since
         converting twelve costs as much as the arithmetic.
         """
-        step = load_sizes(OnlineBlock, block)
-        sizes = load_sizes(UnitSizes, pointer(step.sizes, int64))
+        step = load_record(OnlineBlock, block)
+        sizes = load_record(UnitSizes, pointer(step.sizes, int64))
         offsets = pointer(step.offsets, int64)
         buffers = load_buffers(UnitBuffers, pointer(step.work, real), offsets)
         parameters = pointer(step.parameters, real)
         if step.task == PREPARE:
-            prepare_units(sizes, buffers)
+            prepare_units(sizes, buffers, 0)
         elif step.task == FORWARD:
             x, out = pointer(step.x, float64), pointer(step.outputs, float64)
             block[FINITE] = within(x, sizes.T * sizes.I, largest)
@@ -259,6 +283,6 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
             unit_gradients(sums, row, tile, sizes, buffers, True)
             unpad(sizes, buffers.dw, gradients)
             n = sizes.H * sizes.S + sizes.O * (1 + sizes.H)
-            sgd(parameters, gradients, gradients, n, learning_rate, 0.0)
+            descend_plainly(parameters, gradients, n, learning_rate)
 
     return program

@@ -126,9 +126,12 @@ class Case:
 
     def train(self, order, batch_size, rate, momentum, **options):
         """An epoch from zero velocity; (what it reports, velocity)."""
-        velocity = guarded.array(self.flat.size, self.net.dtype)
+        knobs = layout.Knobs(momentum=momentum)
+        descent = compute.Descent("sgd", knobs, self.flat.size, self.net.dtype)
+        velocity = descent.moments = guarded.array(self.flat.size, self.net.dtype)
         options = {"state": self.state, **options}
-        step = (order, batch_size, self.flat, velocity, rate, momentum)
+        schedule = np.full(-(-len(order) // batch_size), rate)
+        step = (order, batch_size, self.flat, descent, schedule)
         return compute.train_epoch(self.net, self.data, self.targets, *step, **options), velocity
 
     def check(self, gradients, wanted, tolerance):

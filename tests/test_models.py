@@ -11,7 +11,7 @@ import pytest
 import reference
 
 import rnn_fast
-from rnn_fast import GRU, LSTM, SimpleRNN, compute
+from rnn_fast import GRU, LSTM, SGD, SimpleRNN, compute
 
 RNG = np.random.default_rng(0)
 CASES = [("bce", 1), ("bce", 3), ("cross_entropy", 2), ("cross_entropy", 5), ("mse", 1), ("mse", 3)]
@@ -294,7 +294,7 @@ def test_it_learns(loss, O):
     }[loss]
     m = SimpleRNN(3, 16, O, loss=loss, seed=0)
     before = m.evaluate(X, y)["loss"]
-    h = m.fit(X, y, epochs=20, batch_size=10, learning_rate=0.1, momentum=0.5)
+    h = m.fit(X, y, epochs=20, batch_size=10, learning_rate=0.1, optimizer=SGD(momentum=0.5))
     assert m.evaluate(X, y)["loss"] < 0.6 * before
     assert h.loss[-1] < h.loss[0]
 
@@ -568,7 +568,14 @@ def test_an_lstm_solves_the_adding_problem():
     y = (X[:, :, 0] * X[:, :, 1]).sum(1)
     m = LSTM(2, 8, loss="mse", seed=0)
     for _ in range(20):
-        m.fit(X[2000:], y[2000:], epochs=1, batch_size=32, learning_rate=0.3, momentum=0.9)
+        m.fit(
+            X[2000:],
+            y[2000:],
+            epochs=1,
+            batch_size=32,
+            learning_rate=0.3,
+            optimizer=SGD(momentum=0.9),
+        )
         if m.evaluate(X[:2000], y[:2000])["loss"] < 1e-3:
             return
     pytest.fail("not solved in 20,000 updates")

@@ -20,7 +20,7 @@ from .. import cells
 from .._jit import kernel
 from ..layout import RunBuffers, RunSizes
 from ..losses import loss_and_gradient
-from ..simd import load_buffers, load_sizes, pointer, size
+from ..simd import load_buffers, load_record, pointer, size
 from .matrices import (
     clear,
     multiply,
@@ -71,7 +71,7 @@ class State(NamedTuple):
 @kernel
 def run_sizes(space, run):
     """`RunSizes` of a run."""
-    return load_sizes(RunSizes, pointer(space.sizes.runs, int64) + run * N_RUN_SIZES)
+    return load_record(RunSizes, pointer(space.sizes.runs, int64) + run * N_RUN_SIZES)
 
 
 @kernel

@@ -15,7 +15,7 @@ from ..simd import (
     dots,
     fill,
     load,
-    load_sizes,
+    load_record,
     load_tile,
     pointer,
     rank1,
@@ -71,7 +71,7 @@ def run_products(shape, work, table, first, n, z, a, zero):
     """
     table = pointer(table, int64)
     for i in range(first, first + n):
-        p = load_sizes(Product, table + i * PRODUCT)
+        p = load_record(Product, table + i * PRODUCT)
         b = (a if p.kept else z) + p.at
         K = p.K_first if zero else p.K
         multiply(shape, work + p.packed, p.height, p.R, K, b, a + p.to, p.add)
@@ -97,11 +97,11 @@ def pack_weights(shape, sizes, work, parameters):
     _, lanes = size(shape)
     table = pointer(sizes.packs, int64)
     for i in range(sizes.n_packs):
-        p = load_sizes(Pack, table + i * PACK)
+        p = load_record(Pack, table + i * PACK)
         pack(shape, p, parameters + p.source, work + p.out)
     table = pointer(sizes.spreads, int64)
     for i in range(sizes.n_spreads):
-        line = load_sizes(Line, table + i * LINE)
+        line = load_record(Line, table + i * LINE)
         for k in range(line.n):
             for v in range(0, lanes, width(work)):
                 at = work + line.work + (k * lanes + v)
@@ -116,7 +116,7 @@ def run_gradients(shape, work, table, first, n, da, slot, z, step, a, keep, step
     """The weight gradients number `first` to ``first + n`` of the table, over `steps` steps."""
     table = pointer(table, int64)
     for i in range(first, first + n):
-        g = load_sizes(RankK, table + i * RANK_K)
+        g = load_record(RankK, table + i * RANK_K)
         b, b_step = (a, keep) if g.kept else (z, step)
         weight_gradients(
             shape, work + g.grads, g.R, g.C, da + g.at, slot, b + g.col, b_step, steps, panel
@@ -203,11 +203,11 @@ def unpack_gradients(shape, sizes, work, gradients):
     _, lanes = size(shape)
     table = pointer(sizes.unpacks, int64)
     for i in range(sizes.n_unpacks):
-        part = load_sizes(Unpack, table + i * UNPACK)
+        part = load_record(Unpack, table + i * UNPACK)
         unpack(shape, work + part.grads, part, gradients + part.out)
     table = pointer(sizes.sums, int64)
     for i in range(sizes.n_sums):
-        line = load_sizes(Line, table + i * LINE)
+        line = load_record(Line, table + i * LINE)
         for k in range(line.n):
             at = work + line.work + k * lanes
             acc = load(at)

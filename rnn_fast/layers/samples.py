@@ -156,8 +156,8 @@ def add_embedding_gradient(shape, block, data, dx, dx_step, E, gradient):
 
 
 @kernel
-def update_embedding(sizes, data, n, window, parameters, gradients, learning_rate, momentum):
-    """A step of descent on the rows of the tokens seen, unless a momentum has moved all rows.
+def update_embedding(sizes, data, n, window, parameters, gradients, rate, alone):
+    """A step of descent on the rows of the tokens seen, if they `alone` are updated.
 
     A row's gradient is cleared behind it, so that a token seen twice counts once, and the next
     batch starts from zeros.
@@ -170,8 +170,8 @@ def update_embedding(sizes, data, n, window, parameters, gradients, learning_rat
         for t in range(length):
             row = sizes.embedding_at + tokens[t] * E
             for q in range(row, row + E):
-                if momentum == 0.0:
-                    parameters[q] -= learning_rate * gradients[q]
+                if alone:
+                    parameters[q] -= rate * gradients[q]
                 gradients[q] = 0.0
 
 

@@ -92,7 +92,7 @@ def turn_weights(sizes, w):
 
 
 @kernel
-def prepare_units(sizes, buffers):
+def prepare_units(sizes, buffers, rows):
     """Set what no other kernel writes: ones, h_0 = 0, padding."""
     clear(buffers.z, (sizes.T + 1) * sizes.ld)
     for t in range(sizes.T + 1):
@@ -103,7 +103,7 @@ def prepare_units(sizes, buffers):
     clear(buffers.logits, sizes.O * L)
     clear(buffers.w, sizes.parameters)
     clear(buffers.dw, sizes.parameters)
-    clear(buffers.velocity, sizes.parameters)
+    clear(buffers.moments, rows * sizes.parameters)
 
 
 # ------------------------------------------------------------------------------ time, both ways

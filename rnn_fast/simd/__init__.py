@@ -21,12 +21,13 @@ from .elementwise import (
     fma,
     polynomial,
     pow2,
+    root,
     unscale,
     where_less,
     where_negative,
     with_sign,
 )
-from .memory import fill, first, load, load_buffers, load_sizes, pointer, store, total, width
+from .memory import fill, first, load, load_buffers, load_record, pointer, store, total, width
 from .tiles import (
     dots,
     gather_transpose,
@@ -59,7 +60,7 @@ __all__ = [
     "lanes",
     "load",
     "load_buffers",
-    "load_sizes",
+    "load_record",
     "load_tile",
     "marker",
     "marker_type",
@@ -68,6 +69,7 @@ __all__ = [
     "pow2",
     "rank1",
     "rank_lanes",
+    "root",
     "size",
     "spread",
     "store",

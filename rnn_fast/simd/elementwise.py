@@ -145,6 +145,8 @@ exponent = elementwise(_exponent, "exponent")
 unscale = elementwise(_scale_exponent, "unscale")
 #: where the sign bit of s is set, x, else y: no comparison, which takes a multiplier's place
 where_negative = elementwise(_where_negative, "where_negative")
+#: square root
+root = elementwise(lambda b, x: call_llvm(b, "sqrt", x), "root")
 absolute = elementwise(lambda b, x: call_llvm(b, "fabs", x), "absolute")
 #: x >= 0 with the sign of s
 with_sign = elementwise(_with_sign, "with_sign")

@@ -46,10 +46,10 @@ def pointer(typing_context, address, dtype):
 
 
 @intrinsic
-def load_sizes(typing_context, name, p):
-    """The NamedTuple class `name` of integers, read from `p` on."""
+def load_record(typing_context, name, p):
+    """The NamedTuple class `name` of what `p` points to, read from there on."""
     n = len(name.instance_class._fields)
-    result = types.NamedUniTuple(types.int64, n, name.instance_class)
+    result = types.NamedUniTuple(p.dtype, n, name.instance_class)
 
     def codegen(context, builder, signature, args):
         values = [builder.load(advance(builder, args[1], INT64(i))) for i in range(n)]

@@ -1,0 +1,181 @@
+"""Optimizers: PyTorch's of that name, step by step, and how they are chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from guarded import copy as guarded_copy
+
+from rnn_fast import GRU, LSTM, SGD, Adagrad, Adam, AdamW, RMSprop, SimpleRNN, _jit, layout
+from rnn_fast import optimizers as module
+
+RATE = 0.005
+#: ours, and PyTorch's class and arguments
+PAIRS = {
+    "sgd": (SGD(), "SGD", {}),
+    "sgd decay": (SGD(weight_decay=0.1), "SGD", {"weight_decay": 0.1}),
+    "momentum": (SGD(momentum=0.9), "SGD", {"momentum": 0.9}),
+    "nesterov": (
+        SGD(momentum=0.9, nesterov=True, weight_decay=0.1),
+        "SGD",
+        {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    ),
+    "rmsprop": (RMSprop(), "RMSprop", {}),
+    "rmsprop all": (
+        RMSprop(decay=0.9, epsilon=1e-4, momentum=0.5, centered=True, weight_decay=0.1),
+        "RMSprop",
+        {"alpha": 0.9, "eps": 1e-4, "momentum": 0.5, "centered": True, "weight_decay": 0.1},
+    ),
+    "adam": (Adam(), "Adam", {}),
+    "adam all": (
+        Adam(momentum=0.7, decay=0.99, epsilon=1e-3, weight_decay=0.1),
+        "Adam",
+        {"betas": (0.7, 0.99), "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    "adamw": (AdamW(), "AdamW", {}),
+    "adagrad": (Adagrad(), "Adagrad", {}),
+    "adagrad all": (
+        Adagrad(rate_decay=0.1, epsilon=1e-3, weight_decay=0.1),
+        "Adagrad",
+        {"lr_decay": 0.1, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+}
+every_pair = pytest.mark.parametrize("pair", PAIRS)
+
+
+def theirs(torch, pair, parameters):
+    _, name, options = PAIRS[pair]
+    return getattr(torch.optim, name)(parameters, lr=RATE, **options)
+
+
+def descending(name, dtype):
+    """A compiled program of one update."""
+    from rnn_fast import updates
+
+    marker = updates.MARKERS[name]
+
+    def program(p, g, m, n, rate, record, spare):
+        updates.descend(marker, p, g, m, n, n, rate, record, spare)
+
+    reals = {key: "reals" for key in ("p", "g", "m")}
+    rest = {"n": "int", "rate": "double", "record": "doubles", "spare": "reals"}
+    return _jit.compiled(program, dtype, **reals, **rest)
+
+
+@every_pair
+def test_a_hundred_steps_equal_pytorchs(pair):
+    torch = pytest.importorskip("torch")
+    ours = PAIRS[pair][0]
+    run = descending(ours.name, "float64")
+    for n in (1, 8, 37):
+        rng = np.random.default_rng(n)
+        p = guarded_copy(rng.standard_normal(n))
+        tensor = torch.tensor(p.copy(), requires_grad=True)
+        optimizer = theirs(torch, pair, [tensor])
+        m = guarded_copy(np.zeros(n * layout.OPTIMIZERS[ours.name]))
+        record, spare = np.array(module.knobs(ours)), guarded_copy(np.zeros(64))
+        for _ in range(100):
+            g = guarded_copy(rng.standard_normal(n) * 10 ** rng.uniform(-3, 1))
+            arrays = [a.ctypes.data for a in (p, g, m)]
+            run(*arrays, n, RATE, record.ctypes.data, spare.ctypes.data)
+            tensor.grad = torch.tensor(g)
+            optimizer.step()
+        np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+def in_torch(torch, model, X, y, pair, batch, epochs, before=lambda parameters: None):
+    """Parameters of PyTorch's copy of `model`, trained as `fit` does without shuffling."""
+    net = model.to_torch()
+    if "GRU" not in type(model).__name__:  # its second bias is partly ours
+        for name, parameter in net.rnn.named_parameters():
+            parameter.requires_grad_("bias_hh" not in name)
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    optimizer, loss = theirs(torch, pair, parameters), torch.nn.MSELoss()
+    for _ in range(epochs):
+        for start in range(0, len(X), batch):
+            xb, yb = (torch.tensor(v[start : start + batch]) for v in (X, y))
+            optimizer.zero_grad()
+            loss(net(xb)[:, 0], yb).backward()
+            before(parameters)
+            optimizer.step()
+    return net
+
+
+@pytest.mark.parametrize("batch", [1, 9])
+@pytest.mark.parametrize("pair", ["nesterov", "rmsprop all", "adam all", "adamw", "adagrad all"])
+def test_fit_equals_pytorch(pair, batch):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 4, 3)), rng.standard_normal(20)
+    model = SimpleRNN(3, 5, loss="mse", dtype="f8", seed=0)
+    net = in_torch(torch, model, X, y, pair, batch, 5)
+    settings = {"epochs": 5, "batch_size": batch, "shuffle": False, "learning_rate": RATE}
+    model.fit(X, y, optimizer=PAIRS[pair][0], **settings)
+    for name, parameter in (("Whh", net.rnn.weight_hh_l0), ("Why", net.head.weight)):
+        wanted = parameter.detach().numpy()
+        np.testing.assert_allclose(getattr(model, name), wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("clip", ["norm", "value"])
+def test_clipping_equals_pytorchs(clip):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 4, 3)), 5 * rng.standard_normal(20)
+    model = LSTM(3, 5, loss="mse", dtype="f8", seed=0)
+    limit = {"norm": 1.5, "value": 0.2}[clip]
+    function = getattr(
+        torch.nn.utils, {"norm": "clip_grad_norm_", "value": "clip_grad_value_"}[clip]
+    )
+    net = in_torch(torch, model, X, y, "sgd", 7, 5, lambda p: function(p, limit))
+    settings = {"epochs": 5, "batch_size": 7, "shuffle": False, "learning_rate": RATE}
+    free = LSTM(3, 5, loss="mse", dtype="f8", seed=0)
+    free.fit(X, y, **settings)
+    model.fit(X, y, **{f"clip_{clip}": limit}, **settings)
+    wanted = net.rnn.weight_hh_l0.detach().numpy()
+    np.testing.assert_allclose(model.Whh, wanted, rtol=0, atol=1e-12)
+    assert np.abs(free.Whh - wanted).max() > 1e-4
+
+
+def test_an_embedding_under_every_optimizer():
+    """Rows out of use move where the optimizer says so; gradients do not pile up."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 6, (20, 4)), rng.standard_normal(20)
+    for pair in ("sgd", "sgd decay", "momentum", "adam"):
+        model = SimpleRNN(9, 5, embedding_size=3, loss="mse", dtype="f8", seed=0)
+        net = in_torch(torch, model, X, y, pair, 7, 4)
+        settings = {"epochs": 4, "batch_size": 7, "shuffle": False, "learning_rate": RATE}
+        model.fit(X, y, optimizer=PAIRS[pair][0], **settings)
+        wanted = net.embedding.weight.detach().numpy()
+        np.testing.assert_allclose(model.embedding, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(module.BY_NAME))
+def test_every_optimizer_learns(name):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 6, 2))
+    y = np.tanh(X.sum((1, 2)))
+    model = GRU(2, 8, loss="mse", seed=0)
+    before = model.evaluate(X, y)["loss"]
+    model.fit(X, y, epochs=20, batch_size=10, optimizer=name, learning_rate=0.02)
+    assert model.evaluate(X, y)["loss"] < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: SGD(momentum=1), ValueError, r"momentum must be in \[0, 1\)"),
+        (lambda: SGD(nesterov=True), ValueError, "nesterov=True needs a momentum"),
+        (lambda: Adam(decay=-1), ValueError, "decay must be in"),
+        (lambda: Adam(epsilon=0), ValueError, "epsilon must be above 0"),
+        (lambda: AdamW(weight_decay="1"), TypeError, "weight_decay must be a real number"),
+        (lambda: RMSprop(centered=1), TypeError, "centered must be True or False"),
+        (lambda: Adagrad(rate_decay=np.nan), ValueError, "rate_decay must be finite"),
+        (lambda: module.chosen("lion"), ValueError, "optimizer must be one of 'sgd', 'rmsprop'"),
+        (lambda: module.chosen(SGD), TypeError, "optimizer must be a name or an object"),
+        (lambda: module.chosen(None), TypeError, "optimizer must be a name or an object"),
+    ],
+)
+def test_what_is_refused(make, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        make()
