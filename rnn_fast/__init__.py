@@ -4,6 +4,7 @@ from .errors import DivergedError, ModelFileError
 from .history import History
 from .models import GRU, LSTM, SimpleRNN, from_torch, load
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from .schedules import Cosine, Exponential, ReduceOnPlateau, Step, WarmUp
 
 __version__ = "0.1.0"
 __all__ = [
@@ -13,11 +14,16 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Cosine",
     "DivergedError",
+    "Exponential",
     "History",
     "ModelFileError",
     "RMSprop",
+    "ReduceOnPlateau",
     "SimpleRNN",
+    "Step",
+    "WarmUp",
     "__version__",
     "from_torch",
     "load",

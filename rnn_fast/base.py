@@ -238,6 +238,7 @@ class Model:
         epochs: int = 10,
         batch_size: int | None = 32,
         learning_rate: float | None = None,
+        schedule: Any = None,
         optimizer: str | optimizers.Optimizer = "sgd",
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -268,6 +269,9 @@ class Model:
             Sequences per update, the last batch may be short; None for all N.
         learning_rate : float or None
             Step size; None for the model's.
+        schedule : {"constant", "step", "exponential", "cosine", "plateau", "warmup"} or object
+            How the step size changes: a name, or an object such as ``WarmUp(2, then="cosine")``;
+            see `rnn_fast.schedules`.  Constant without.
         optimizer : {"sgd", "rmsprop", "adam", "adamw", "adagrad"} or object
             A name, for its defaults, or an object such as ``SGD(momentum=0.9)``; see
             `rnn_fast.optimizers`.  Its state starts at zero with every `fit`.
@@ -316,8 +320,8 @@ class Model:
             Comes at the end of an epoch; the model is as that epoch left it.
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
-        clips = (clip_norm, clip_value)
-        plan = fitting.plan(epochs, batch_size, rate, optimizer, *clips, shuffle, bptt, verbose)
+        descent = (rate, schedule, optimizer, clip_norm, clip_value)
+        plan = fitting.plan(epochs, batch_size, *descent, shuffle, bptt, verbose)
         if plan.bptt and self.bidirectional:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}

@@ -22,6 +22,7 @@ from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, Data, InputError, generate
 from .layout import LOSSES
 from .models import MODELS
 from .optimizers import BY_NAME, SGD, Optimizer
+from .schedules import BY_NAME as SCHEDULES
 from .scores import CLASSIFIES
 
 # ------------------------------------------------------------------------------------ arguments
@@ -96,6 +97,7 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--epochs", count, "N", "passes over the data", 10)
     option("--batch-size", count, "B", "sequences per update", 1)
     option("--learning-rate", number(float, 0), "LR", "step size", 0.01)
+    option("--schedule", tuple(SCHEDULES), "NAME", "of the step size: " + ", ".join(SCHEDULES))
     option("--optimizer", tuple(BY_NAME), "NAME", "sgd, rmsprop, adam, adamw or adagrad", "sgd")
     option("--momentum", number(float, 0, 1), "M", "of sgd: share of the last step in the next")
     option("--clip-norm", number(float, 0), "C", "limit of the norm of a gradient")
@@ -160,6 +162,7 @@ def train(args: argparse.Namespace) -> None:
             **data.part(~data.test),
             epochs=args.epochs,
             batch_size=args.batch_size,
+            schedule=args.schedule,
             optimizer=optimizer(args),
             clip_norm=args.clip_norm,
             bptt=args.bptt,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checks, compute, optimizers, settings
+from . import checks, compute, optimizers, schedules, settings
 from .errors import DivergedError
 from .history import History, progress
 from .scores import CLASSIFIES
@@ -21,6 +21,7 @@ class Plan(NamedTuple):
     epochs: int
     batch_size: int | None  # None for all
     learning_rate: float
+    schedule: Any  # one of `schedules`
     optimizer: optimizers.Optimizer
     clip_norm: float  # 0 for no limit
     clip_value: float
@@ -33,6 +34,7 @@ def plan(
     epochs: Any,
     batch_size: Any,
     learning_rate: Any,
+    schedule: Any,
     optimizer: Any,
     clip_norm: Any,
     clip_value: Any,
@@ -47,6 +49,7 @@ def plan(
         epochs=settings.whole("epochs", epochs, least=0),
         batch_size=None if batch_size is None else settings.whole("batch_size", batch_size),
         learning_rate=settings.rate("learning_rate", learning_rate),
+        schedule=schedules.chosen(schedule),
         optimizer=optimizers.chosen(optimizer),
         clip_norm=0.0 if clip_norm is None else settings.above_zero("clip_norm", clip_norm),
         clip_value=0.0 if clip_value is None else settings.above_zero("clip_value", clip_value),
@@ -97,12 +100,15 @@ def train(
     batch_size = min(plan.batch_size or n, n)
     knobs = optimizers.knobs(plan.optimizer, plan.clip_norm, plan.clip_value)
     descent = compute.Descent(plan.optimizer.name, knobs, parameters.size, net.dtype)
-    schedule = np.full(-(-n // batch_size), plan.learning_rate)
+    batches = -(-n // batch_size)
+    progressed, plateau = np.arange(batches) / batches, schedules.Plateau(plan.schedule)
     history = History.begin(classifies=net.loss in CLASSIFIES, validates=validate is not None)
     with progress(plan.epochs, plan.verbose) as show:
-        for _ in range(plan.epochs):
+        for past in range(plan.epochs):
             order = generator.permutation(n) if plan.shuffle else np.arange(n)
             seed = int(generator.integers(2**62)) if dropout else 0
+            factors = plan.schedule.factors(past + progressed, plan.epochs) * plateau.factor
+            rates = plan.learning_rate * factors
             start = perf_counter()
             with _finite_or_restored(parameters):
                 epoch = compute.train_epoch(
@@ -113,7 +119,7 @@ def train(
                     batch_size,
                     parameters,
                     descent,
-                    schedule,
+                    rates,
                     bptt=plan.bptt,
                     dropout=dropout,
                     seed=seed,
@@ -123,9 +129,11 @@ def train(
                     raise _diverged(plan, history)
             seconds = perf_counter() - start
             measures = validate() if validate else {}
+            plateau.see(measures.get("loss", epoch.loss))
             history.append(
                 loss=float(epoch.loss),
                 accuracy=epoch.correct,
+                learning_rate=float(rates[-1]),
                 seconds=seconds,
                 sequences_per_second=n / seconds,
                 **{f"val_{name}": value for name, value in measures.items()},

@@ -19,9 +19,11 @@ class History:
     loss : list of float
         Mean loss of the epoch's samples, each seen before the update that it brought about.
     accuracy : list of float or None
-        Share of them that were classified right; None for mean squared error.
+        Share of them that were classified right; None for a regression.
     val_loss, val_accuracy : list of float or None
         The same of the validation data after the epoch; None without them.
+    learning_rate : list of float
+        Step size of the epoch's last update.
     seconds : list of float
         Wall time of training, without validation.  The first epoch of a process includes loading
         the compiled code, or compiling it.
@@ -33,6 +35,7 @@ class History:
     accuracy: list[float] | None = None
     val_loss: list[float] | None = None
     val_accuracy: list[float] | None = None
+    learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     sequences_per_second: list[float] = field(default_factory=list)
 

@@ -19,7 +19,7 @@ FLOORS = (
     {"cells", "losses", "updates"},
     {"layers"},
     {"train"},
-    {"compute", "settings", "checks", "params", "optimizers", "history", "errors"},
+    {"compute", "settings", "checks", "params", "optimizers", "schedules", "history", "errors"},
     {"data", "scores", "io", "interop"},
     {"fitting", "online"},
     {"base"},
