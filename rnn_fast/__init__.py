@@ -5,6 +5,7 @@ from .history import History
 from .models import GRU, LSTM, SimpleRNN, from_torch, load
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .schedules import Cosine, Exponential, ReduceOnPlateau, Step, WarmUp
+from .stopping import EarlyStopping
 
 __version__ = "0.1.0"
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AdamW",
     "Cosine",
     "DivergedError",
+    "EarlyStopping",
     "Exponential",
     "History",
     "ModelFileError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +23,7 @@ from . import (
 )
 from .history import History
 from .online import Online
+from .stopping import EarlyStopping
 
 if TYPE_CHECKING:
     import torch
@@ -250,6 +251,9 @@ class Model:
         initial_state: Any = None,
         bptt: int | None = None,
         validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
+        early_stopping: EarlyStopping | int | None = None,
+        callbacks: Iterable[Callable[[Model, History], object]] = (),
         verbose: bool | int | None = None,
         check_finite: bool = True,
     ) -> History:
@@ -300,6 +304,15 @@ class Model:
             Not for bidirectional models.
         validation_data : (X, y) or (X, y, lengths), optional
             Measured after each epoch.
+        validation_split : float
+            Share of the sequences, in [0, 1), drawn from the model's generator, that is held out
+            instead; all weights hold for it too.
+        early_stopping : EarlyStopping or int, optional
+            When to stop, or after how many epochs without a better loss, that of the validation
+            data if there are any; the model then has the parameters of its best epoch.
+        callbacks : iterable of callables
+            Each is called as ``f(model, history)`` after each epoch; what returns True ends the
+            training.
         verbose : {None, False, True, 2}
             Nothing, a progress bar, or a line per epoch, on stderr; None is a bar in a terminal
             or a notebook.
@@ -320,27 +333,46 @@ class Model:
             Comes at the end of an epoch; the model is as that epoch left it.
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
-        descent = (rate, schedule, optimizer, clip_norm, clip_value)
+        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping)
         plan = fitting.plan(epochs, batch_size, *descent, shuffle, bptt, verbose)
+        share = settings.rate("validation_split", validation_split, below=1)
+        calls = [*callbacks]
         if plan.bptt and self.bidirectional:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
         given, targets = self._data(X, y, check_finite, lengths, **weights)
         state = data.initial_state(initial_state, len(given), self._net, trains=True)
-        validate = None
+        samples, validate = np.arange(len(given), dtype=np.int64), None
         if validation_data is not None:
+            if share:
+                raise ValueError("validation_split cannot go with validation_data")
             X, y, lengths = _parts(validation_data)
             held_out = self._data(X, y, check_finite, lengths, prefix="validation ")
             validate = partial(self._measure, *held_out)
+        elif share:
+            held = max(1, round(share * len(given)))
+            if held == len(given):
+                raise ValueError(
+                    f"validation_split={share:g} of {held} sequences leaves none to train on"
+                )
+            drawn = self._generator.permutation(len(given))
+            samples = np.sort(drawn[held:])
+            validate = partial(self._measure_some, given, targets, np.sort(drawn[:held]), state)
+
+        def after(history: History) -> bool:
+            return any([call(self, history) is True for call in calls])  # each is called
+
         self._online.stale = True
         return fitting.train(
             self._net,
             self._flat,
             given.sequences,
             targets,
+            samples,
             plan,
             self._generator,
             validate,
+            after,
             self._dropout,
             state,
         )
@@ -517,12 +549,26 @@ class Model:
         self, given: data.Input, targets: compute.Targets, initial_state: Any = None
     ) -> dict[str, float]:
         state = data.initial_state(initial_state, len(given), self._net)
-        logits = compute.logits(self._net, given.sequences, self._flat, state=state)
-        y, weights = targets
-        if self.return_sequences and (inside := given.inside) is not None:
-            logits, y = logits[inside], y[inside]
-            weights = None if weights is None else weights[inside]
-        return scores.measures(self.loss, logits, y, weights)
+        return self._measure_some(given, targets, np.arange(len(given)), state)
+
+    def _measure_some(
+        self,
+        given: data.Input,
+        targets: compute.Targets,
+        samples: np.ndarray,
+        state: np.ndarray | None,
+    ) -> dict[str, float]:
+        """Measures of some of the sequences."""
+        x, starts, lengths = given.sequences
+        some = compute.Sequences(x, starts[samples], lengths[samples])
+        state = None if state is None else state[samples]
+        logits, (y, weights) = compute.logits(self._net, some, self._flat, state=state), targets
+        rows = samples
+        if self.return_sequences:
+            rows = np.concatenate([np.arange(a, a + n) for a, n in zip(*some[1:], strict=True)])
+            logits = logits[rows]
+        weights = None if weights is None else weights[rows]
+        return scores.measures(self.loss, logits, y[rows], weights)
 
     # ------------------------------------------------------------------ files, copies, display
 

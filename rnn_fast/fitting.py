@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checks, compute, optimizers, schedules, settings
+from . import checks, compute, optimizers, schedules, settings, stopping
 from .errors import DivergedError
 from .history import History, progress
 from .scores import CLASSIFIES
@@ -25,6 +25,7 @@ class Plan(NamedTuple):
     optimizer: optimizers.Optimizer
     clip_norm: float  # 0 for no limit
     clip_value: float
+    stopping: stopping.EarlyStopping | None
     shuffle: bool
     bptt: int  # 0 for whole sequences
     verbose: bool | int | None
@@ -38,6 +39,7 @@ def plan(
     optimizer: Any,
     clip_norm: Any,
     clip_value: Any,
+    early_stopping: Any,
     shuffle: Any,
     bptt: Any,
     verbose: Any,
@@ -53,6 +55,7 @@ def plan(
         optimizer=optimizers.chosen(optimizer),
         clip_norm=0.0 if clip_norm is None else settings.above_zero("clip_norm", clip_norm),
         clip_value=0.0 if clip_value is None else settings.above_zero("clip_value", clip_value),
+        stopping=stopping.chosen(early_stopping),
         shuffle=bool(shuffle),
         bptt=0 if bptt is None else settings.whole("bptt", bptt),
         verbose=verbose,
@@ -64,9 +67,11 @@ def train(
     parameters: np.ndarray,
     data: compute.Sequences,
     targets: compute.Targets,
+    samples: np.ndarray,
     plan: Plan,
     generator: np.random.Generator,
     validate: Callable[[], dict[str, float]] | None,
+    after: Callable[[History], bool],
     dropout: float = 0.0,
     state: np.ndarray | None = None,
 ) -> History:
@@ -80,12 +85,16 @@ def train(
         Written.
     data, targets : Sequences, Targets
         As the functions of `data` return them.
+    samples : ndarray of int64, (n,)
+        Which sequences to train on.
     plan : Plan
         How to train.
     generator : Generator
         Draws the order of each epoch.
     validate : callable or None
         Measures the model after an epoch: its ``loss`` and, of a classifier, its ``accuracy``.
+    after : callable
+        Called after each epoch; true to end the training.
     dropout : float
         Probability; if it is not 0, each epoch draws a seed for it from the generator.
     state : ndarray, (N, states, runs, H), or None
@@ -96,16 +105,17 @@ def train(
     DivergedError
         The loss or a parameter is no longer finite.
     """
-    n = len(data.starts)
+    n = len(samples)
     batch_size = min(plan.batch_size or n, n)
     knobs = optimizers.knobs(plan.optimizer, plan.clip_norm, plan.clip_value)
     descent = compute.Descent(plan.optimizer.name, knobs, parameters.size, net.dtype)
     batches = -(-n // batch_size)
     progressed, plateau = np.arange(batches) / batches, schedules.Plateau(plan.schedule)
+    watch = stopping.Watch(plan.stopping)
     history = History.begin(classifies=net.loss in CLASSIFIES, validates=validate is not None)
-    with progress(plan.epochs, plan.verbose) as show:
+    with progress(plan.epochs, plan.verbose) as show, watch.restoring(parameters):
         for past in range(plan.epochs):
-            order = generator.permutation(n) if plan.shuffle else np.arange(n)
+            order = samples[generator.permutation(n)] if plan.shuffle else samples
             seed = int(generator.integers(2**62)) if dropout else 0
             factors = plan.schedule.factors(past + progressed, plan.epochs) * plateau.factor
             rates = plan.learning_rate * factors
@@ -115,7 +125,7 @@ def train(
                     net,
                     data,
                     targets,
-                    order.astype(np.int64, copy=False),
+                    order,
                     batch_size,
                     parameters,
                     descent,
@@ -129,7 +139,6 @@ def train(
                     raise _diverged(plan, history)
             seconds = perf_counter() - start
             measures = validate() if validate else {}
-            plateau.see(measures.get("loss", epoch.loss))
             history.append(
                 loss=float(epoch.loss),
                 accuracy=epoch.correct,
@@ -139,6 +148,11 @@ def train(
                 **{f"val_{name}": value for name, value in measures.items()},
             )
             show(history)
+            loss = measures.get("loss", epoch.loss)
+            plateau.see(loss)
+            enough = watch.see(loss, parameters)
+            if after(history) or enough:
+                break
     return history
 
 

@@ -44,7 +44,12 @@ def labels(loss: str, logits: np.ndarray) -> np.ndarray:
 def measures(
     loss: str, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Mean ``loss`` and, of a classifier, ``accuracy``; weighted (N,) if there are `weights`."""
+    """Mean ``loss`` and, of a classifier, ``accuracy``; weighted (N,) if there are `weights`.
+
+    NaN where they are all 0.
+    """
+    if weights is not None and not weights.any():
+        return dict.fromkeys(("loss", "accuracy")[: 1 + (loss in CLASSIFIES)], math.nan)
     with np.errstate(under="ignore"):
         values = {"loss": float(np.average(losses(loss, logits, y), weights=weights))}
         if loss in CLASSIFIES:
