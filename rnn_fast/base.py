@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -243,6 +243,8 @@ class Model:
         optimizer: str | optimizers.Optimizer = "sgd",
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        l1: float | Mapping[str, float] | None = None,
+        l2: float | Mapping[str, float] | None = None,
         shuffle: bool = True,
         lengths: Any = None,
         mask: Any = None,
@@ -282,6 +284,10 @@ class Model:
         clip_norm, clip_value : float, optional
             Limit of the norm of the gradient of all parameters, as in PyTorch, and of each number
             in it, which is applied first.
+        l1, l2 : float or dict of name to float, optional
+            Adds ``l1 |p| + l2 p**2 / 2``, summed over parameters p, to what is minimised.  A number
+            is for all matrices Wxh, Whh and Why; a dict names parameters, say ``{"Whh": 1e-4}`` for
+            the recurrent weights of all layers.
         shuffle : bool
             Whether each epoch takes the sequences in an order of its own, drawn from the model's
             generator, which goes on from one `fit` to the next.
@@ -336,7 +342,7 @@ class Model:
         descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping)
         plan = fitting.plan(epochs, batch_size, *descent, shuffle, bptt, verbose)
         share = settings.rate("validation_split", validation_split, below=1)
-        calls = [*callbacks]
+        penalties, calls = params.penalties(l1, l2, self._net), [*callbacks]
         if plan.bptt and self.bidirectional:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
@@ -373,6 +379,7 @@ class Model:
             self._generator,
             validate,
             after,
+            penalties,
             self._dropout,
             state,
         )

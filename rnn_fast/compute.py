@@ -25,6 +25,7 @@ from .layout import (
     Network,
     bytes_per_step,
     offsets,
+    parameter_offsets,
     round_up,
     unit_layout,
 )
@@ -49,6 +50,8 @@ UNIT_EPOCH = _jit.Program(
     length="int",
     schedule="doubles",
     knobs="doubles",
+    penalties="reals",
+    penalized="int",
     spare="reals",
     result="doubles",
 )
@@ -90,18 +93,29 @@ class Descent:
     knobs : (len(Knobs),) float64 array
     moments : (rows * n,) array
         Rows are as long as the parameters.
+    penalties : (2 * n,) array or None
+        l1 and l2 of each parameter.
     """
 
-    def __init__(self, name: str, knobs: Knobs, n: int, dtype: np.dtype):
+    def __init__(
+        self,
+        name: str,
+        knobs: Knobs,
+        n: int,
+        dtype: np.dtype,
+        penalties: np.ndarray | None = None,
+    ):
         self.name, self.knobs = name, np.array(knobs, np.float64)
+        self.penalties = penalties
         self.moments = aligned(OPTIMIZERS[name] * n, dtype)
         self.spare = aligned((2 + STATE_ROWS) * 64, dtype)
 
-    @property
-    def sparse(self) -> bool:
-        """Whether a gradient of zero leaves a parameter as it is."""
-        knobs = Knobs(*self.knobs.tolist())
-        return self.name == "sgd" and not (knobs.momentum or knobs.weight_decay)
+    def sparse(self, net: Network) -> bool:
+        """Whether a gradient of zero leaves a row of the embedding as it is."""
+        knobs, start = Knobs(*self.knobs.tolist()), parameter_offsets(net).embedding
+        plain = self.name == "sgd" and not (knobs.momentum or knobs.weight_decay)
+        free = self.penalties is None or not self.penalties.reshape(2, -1)[:, start:].any()
+        return plain and free
 
 
 class Epoch(NamedTuple):
@@ -110,6 +124,7 @@ class Epoch(NamedTuple):
     loss: float  #: weighted mean over what was visited
     correct: float  #: weighted share of it that was predicted right
     finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
+    penalty: float = 0.0  #: mean over the updates of what l1 and l2 add to the loss
 
 
 # ------------------------------------------------------------------------------- work memory
@@ -305,7 +320,7 @@ def train_epoch(
     -------
     Epoch
     """
-    result = np.zeros(3)
+    result = np.zeros(5)
     longest = int(data.lengths[order].max())
     batch_size = min(batch_size, len(order))
     equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
@@ -317,7 +332,8 @@ def train_epoch(
             UNIT_EPOCH(net.dtype.name, net.cell, *space.tile, descent.name)(
                 *addresses(space.sizes, space.offsets, space.work, *arguments),
                 *addresses(parameters, descent.moments, len(parameters), schedule),
-                *addresses(descent.knobs, descent.spare, result),
+                *addresses(descent.knobs, descent.penalties, descent.penalties is not None),
+                *addresses(descent.spare, result),
             )
             return _epoch(result)
     T = min(bptt or longest, longest)
@@ -337,7 +353,8 @@ def train_epoch(
         schedule=schedule,
         spare=descent.spare,
         update=len(parameters),
-        sparse=int(descent.sparse),
+        penalties=descent.penalties,
+        sparse=int(descent.sparse(net)),
         state=state,
         carry=np.zeros(shape, net.dtype) if T < longest else None,
         dropout=np.array([dropout]),
@@ -348,8 +365,9 @@ def train_epoch(
 
 
 def _epoch(result: np.ndarray) -> Epoch:
-    loss, right, weight = result.tolist()
-    return Epoch(loss / (weight or 1.0), right / (weight or 1.0), math.isfinite(loss))
+    loss, right, weight, penalty, updates = result.tolist()
+    weight, penalty = weight or 1.0, penalty / (updates or 1.0)
+    return Epoch(loss / weight, right / weight, math.isfinite(loss), penalty)
 
 
 def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
@@ -384,7 +402,7 @@ def loss_and_gradients(
     dx : (rows, I) array or None
         Written, but for rows of padding: the gradient by `data.x`.
     """
-    result, n = np.zeros(3), len(data.starts)
+    result, n = np.zeros(5), len(data.starts)
     gradients[:] = 0
     options = {} if dx is None else {"input_gradients": True}
     space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)

@@ -72,6 +72,7 @@ def train(
     generator: np.random.Generator,
     validate: Callable[[], dict[str, float]] | None,
     after: Callable[[History], bool],
+    penalties: np.ndarray | None = None,
     dropout: float = 0.0,
     state: np.ndarray | None = None,
 ) -> History:
@@ -95,6 +96,8 @@ def train(
         Measures the model after an epoch: its ``loss`` and, of a classifier, its ``accuracy``.
     after : callable
         Called after each epoch; true to end the training.
+    penalties : ndarray or None
+        As `params.penalties` gives them.
     dropout : float
         Probability; if it is not 0, each epoch draws a seed for it from the generator.
     state : ndarray, (N, states, runs, H), or None
@@ -108,11 +111,15 @@ def train(
     n = len(samples)
     batch_size = min(plan.batch_size or n, n)
     knobs = optimizers.knobs(plan.optimizer, plan.clip_norm, plan.clip_value)
-    descent = compute.Descent(plan.optimizer.name, knobs, parameters.size, net.dtype)
+    descent = compute.Descent(plan.optimizer.name, knobs, parameters.size, net.dtype, penalties)
     batches = -(-n // batch_size)
     progressed, plateau = np.arange(batches) / batches, schedules.Plateau(plan.schedule)
     watch = stopping.Watch(plan.stopping)
-    history = History.begin(classifies=net.loss in CLASSIFIES, validates=validate is not None)
+    history = History.begin(
+        classifies=net.loss in CLASSIFIES,
+        validates=validate is not None,
+        penalizes=penalties is not None,
+    )
     with progress(plan.epochs, plan.verbose) as show, watch.restoring(parameters):
         for past in range(plan.epochs):
             order = samples[generator.permutation(n)] if plan.shuffle else samples
@@ -142,6 +149,7 @@ def train(
             history.append(
                 loss=float(epoch.loss),
                 accuracy=epoch.correct,
+                penalty=epoch.penalty,
                 learning_rate=float(rates[-1]),
                 seconds=seconds,
                 sequences_per_second=n / seconds,

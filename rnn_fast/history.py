@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .extras import extra
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass
@@ -20,6 +28,9 @@ class History:
         Mean loss of the epoch's samples, each seen before the update that it brought about.
     accuracy : list of float or None
         Share of them that were classified right; None for a regression.
+    penalty : list of float or None
+        What l1 and l2 add to the loss, the mean over the epoch's updates; None without them.  What
+        is descended is the gradient of the sum.
     val_loss, val_accuracy : list of float or None
         The same of the validation data after the epoch; None without them.
     learning_rate : list of float
@@ -33,6 +44,7 @@ class History:
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] | None = None
+    penalty: list[float] | None = None
     val_loss: list[float] | None = None
     val_accuracy: list[float] | None = None
     learning_rate: list[float] = field(default_factory=list)
@@ -40,10 +52,11 @@ class History:
     sequences_per_second: list[float] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, classifies: bool, validates: bool) -> History:
+    def begin(cls, classifies: bool, validates: bool, penalizes: bool = False) -> History:
         """Make a history without epochs, of which some measures will be kept."""
         return cls(
             accuracy=[] if classifies else None,
+            penalty=[] if penalizes else None,
             val_loss=[] if validates else None,
             val_accuracy=[] if classifies and validates else None,
         )
@@ -59,8 +72,61 @@ class History:
 
     def last(self) -> dict[str, float]:
         """Each measure of learning after the last epoch."""
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        names = ("loss", "accuracy", "penalty", "val_loss", "val_accuracy")
         return {name: getattr(self, name)[-1] for name in names if getattr(self, name)}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Each measure that was kept, by name: (epochs,) float64."""
+        lists = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: np.array(kept, float) for name, kept in lists.items() if kept is not None}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the same as a pandas data frame, a row for each epoch, counted from 1.
+
+        Raises
+        ------
+        ImportError
+            There is no pandas.
+        """
+        pandas = extra("pandas", "pandas")
+        return pandas.DataFrame(
+            self.arrays(), index=pandas.RangeIndex(1, len(self) + 1, name="epoch")
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the losses over the epochs, and on a second axis the accuracies, if there are any.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; on a new figure without.
+
+        Returns
+        -------
+        matplotlib Axes
+            Of the losses.
+
+        Raises
+        ------
+        ImportError
+            There is no Matplotlib.
+        """
+        if ax is None:
+            ax = extra("matplotlib.pyplot", "plot").subplots()[1]
+        epochs, kept = range(1, len(self) + 1), self.arrays()
+        lines: list[Any] = []
+        for measure in ("loss", "accuracy"):
+            if measure not in kept:
+                continue
+            own = ax if measure == "loss" else ax.twinx()
+            own.set_ylabel(measure)
+            for name, style in ((measure, "-"), (f"val_{measure}", "--")):
+                if name in kept:
+                    color = f"C{len(lines)}"
+                    lines += own.plot(epochs, kept[name], style, color=color, label=name)
+        ax.set_xlabel("epoch")
+        ax.legend(handles=lines)
+        return ax
 
     def __repr__(self) -> str:
         if not self.loss:
@@ -107,13 +173,17 @@ def _bar(epochs: int) -> Any:
 
 
 def _advance(bar: Any, history: History) -> None:
-    bar.set_postfix_str(_measures(history), refresh=False)
+    bar.set_postfix_str(f"{_measures(history)}, {_speed(history)}", refresh=False)
     bar.update()
 
 
 def _print_line(epochs: int, history: History) -> None:
-    speed = f"{history.sequences_per_second[-1]:,.0f} sequences/s"
-    print(f"epoch {len(history)}/{epochs}: {_measures(history)}, {speed}", file=sys.stderr)
+    done = f"epoch {len(history)}/{epochs}"
+    print(f"{done}: {_measures(history)}, {_speed(history)}", file=sys.stderr)
+
+
+def _speed(history: History) -> str:
+    return f"{history.sequences_per_second[-1]:,.0f} sequences/s"
 
 
 def _measures(history: History) -> str:

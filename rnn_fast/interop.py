@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .extras import extra
+
 if TYPE_CHECKING:
     import torch
 
@@ -16,7 +18,7 @@ def read_torch(
     embedding: torch.nn.Embedding | None = None,
 ) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
     """Return the cell, a model's arguments and its parameters; see `models.from_torch`."""
-    torch = _torch()
+    torch = extra("torch", "torch")
     cells = {torch.nn.RNN: "rnn", torch.nn.GRU: "gru", torch.nn.LSTM: "lstm"}
     rnn = _one(module, tuple(cells), "recurrent layer (RNN, GRU or LSTM)")
     head = _one(module if head is None else head, (torch.nn.Linear,), "Linear layer")
@@ -68,7 +70,7 @@ def _one(module: Any, kinds: tuple[type, ...], what: str) -> Any:
 
 def to_torch(model: Any) -> torch.nn.Module:
     """Return a module of PyTorch that computes the logits of a model; see `Model.to_torch`."""
-    torch = _torch()
+    torch = extra("torch", "torch")
     if getattr(model, "peepholes", False):
         raise ValueError("PyTorch has no LSTM with peepholes")
     if not getattr(model, "reset_after", True):
@@ -118,7 +120,7 @@ def to_torch(model: Any) -> torch.nn.Module:
 
 def _network_class() -> type:
     """A module of an embedding, a recurrent and a linear layer."""
-    torch = _torch()
+    torch = extra("torch", "torch")
 
     class Network(torch.nn.Module):  # type: ignore[name-defined]
         embedding: Any
@@ -162,13 +164,3 @@ def _check_fit(rnn: Any, head: Any, embedding: Any) -> None:
 
 def _array(tensor: Any) -> np.ndarray:
     return np.array(tensor.detach().cpu().numpy())
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            "PyTorch is not installed; `pip install rnn_fast[torch]` brings it"
-        ) from error
-    return torch

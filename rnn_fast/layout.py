@@ -331,6 +331,7 @@ class LaneJob(NamedTuple):
     moments: int  # (rows, n_parameters): state of the optimizer
     knobs: int  # of `Knobs`, doubles
     schedule: int  # doubles: learning rate of each batch
+    penalties: int  # (2, n_parameters) reals: l1 and l2 of each parameter, or 0
     spare: int  # room for a register each of parameters, gradients, and the optimizer's state
     update: int  # 0: only gradients; else n_parameters
     sparse: int  # 1: only the rows in use of an embedding are updated
@@ -342,7 +343,7 @@ class LaneJob(NamedTuple):
     final: int  # predictions: as state, written, or 0
     dropout: int  # a double: its probability
     seed: int  # of dropout
-    result: int  # 3 doubles, added to: weighted loss, weighted hits, weights
+    result: int  # 5 doubles, added to: weighted loss, weighted hits, weights, penalties, updates
 
 
 def round_up(n: int, step: int) -> int:
@@ -740,6 +741,7 @@ class UnitBuffers(NamedTuple):
     w: Any  # Whh (Hp, Hp), V (O, lv), [Wxh | bh] transposed (I + 1, Hp), then Whh transposed
     dw: Any  # gradients, as w without the copy
     moments: Any  # state of the optimizer, rows as dw
+    penalties: Any  # l1 and l2, rows as dw
 
 
 class OnlineBlock(NamedTuple):
@@ -791,6 +793,7 @@ def unit_layout(
         w=parameters + Hp * Hp,
         dw=parameters,
         moments=rows * parameters,
+        penalties=2 * parameters,
     )
     return UnitSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, lv, wx, parameters), buffers
 

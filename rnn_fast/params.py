@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from . import settings
 from .layout import CELLS, Network, parameter_offsets
 
 ALIGNMENT = 64  #: bytes, a cache line and the widest vector register; NumPy promises only 16
@@ -88,6 +90,40 @@ def initialise(
             array[...] = 0
         if kind == "bh" and forget_bias:
             array[H // 4 : H // 2] = forget_bias
+
+
+MATRICES = ("Wxh", "Whh", "Why")  #: what is penalised if nothing is named
+
+
+def penalties(l1: Any, l2: Any, net: Network) -> np.ndarray | None:
+    """Coefficients of each parameter, (2 * P,): those of |p|, then those of ``p**2 / 2``.
+
+    Parameters
+    ----------
+    l1, l2 : float, or dict of name to float, or None
+        A number is for the matrices Wxh, Whh and Why of all layers and directions; a dict names
+        parameters, one such as ``Whh_l1``, or by ``Whh`` those of all layers and directions.
+    net : Network
+
+    Raises
+    ------
+    TypeError, ValueError
+        No such parameter, no number, below 0.
+    """
+    flat = aligned(2 * net.n_parameters, net.dtype)
+    for argument, value, own in zip(("l1", "l2"), (l1, l2), np.split(flat, 2), strict=True):
+        named = views(own, net)
+        if value is not None and not isinstance(value, Mapping):
+            value = dict.fromkeys(MATRICES, settings.rate(argument, value))
+        for name, factor in (value or {}).items():
+            chosen = [key for key in named if name in (key, key.partition("_")[0])]
+            if not chosen:
+                raise ValueError(
+                    f"{argument} names {name!r}, but the parameters are {', '.join(named)}"
+                )
+            for key in chosen:
+                named[key][...] = settings.rate(f"{argument}[{name!r}]", factor)
+    return flat if flat.any() else None
 
 
 def glorot(array: np.ndarray, generator: np.random.Generator) -> np.ndarray:

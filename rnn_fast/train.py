@@ -42,7 +42,7 @@ from .layout import (
 )
 from .losses import outputs
 from .simd import Shape, load_buffers, load_record, pointer, size
-from .updates import MARKERS, clip, descend, descend_plainly
+from .updates import MARKERS, clip, descend, descend_plainly, penalize
 
 PREPARE, FORWARD, BACKWARD = range(len(TASKS))
 FINITE = OnlineBlock._fields.index("finite")
@@ -88,7 +88,7 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name:
         moments, order = pointer(job.moments, real), pointer(job.order, int64)
         schedule, record = pointer(job.schedule, float64), pointer(job.knobs, float64)
         result, spare = pointer(job.result, float64), pointer(job.spare, real)
-        probability = pointer(job.dropout, float64)[0]
+        probability, penalties = pointer(job.dropout, float64)[0], pointer(job.penalties, real)
         ids, carry = pointer(job.ids, int64), pointer(job.carry, real)
         _, lanes = size(shape)
         outputs = (carry, pointer(job.dstate, real), pointer(job.dx, real), result)
@@ -126,8 +126,11 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name:
                     return
                 if job.update and weight > 0.0:
                     n = job.update
-                    clip(gradients, n, record)
                     dense = sizes.embedding_at if job.sparse else n
+                    if job.penalties:
+                        result[3] += penalize(parameters, gradients, penalties, dense, n)
+                    result[4] += 1.0
+                    clip(gradients, n, record)
                     rate = schedule[b]
                     descend(
                         optimizer, parameters, gradients, moments, dense, n, rate, record, spare
@@ -209,6 +212,8 @@ def unit_epoch(
         length,
         schedule,
         record,
+        penalties,
+        penalized,
         spare,
         result,
     ):
@@ -220,6 +225,9 @@ def unit_epoch(
         pad(sizes, parameters, buffers.w)
         for k in range(n_rows):
             pad(sizes, moments + k * length, buffers.moments + k * padded)
+        if penalized:
+            for k in range(2):
+                pad(sizes, penalties + k * length, buffers.penalties + k * padded)
         for b in range((n + batch - 1) // batch):
             here = min(batch, n - b * batch)
             turn_weights(sizes, buffers.w)
@@ -236,6 +244,9 @@ def unit_epoch(
             if not math.isfinite(result[0]):
                 break
             w, dw, rate = buffers.w, buffers.dw, schedule[b]
+            if penalized:
+                result[3] += penalize(w, dw, buffers.penalties, padded, padded)
+            result[4] += 1.0
             clip(dw, padded, record)
             descend(optimizer, w, dw, buffers.moments, padded, padded, rate, record, spare)
         unpad(sizes, buffers.w, parameters)

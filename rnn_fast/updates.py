@@ -147,6 +147,22 @@ def _rows(optimizer):
 
 
 @kernel
+def penalize(parameters, gradients, penalties, n, stride):
+    """Add the gradient of ``sum l1 |p| + l2 p^2 / 2`` of n parameters; gives its value.
+
+    penalties : pointer
+        l1 of each parameter, and `stride` further on l2.
+    """
+    total = 0.0
+    for i in range(n):
+        p, l1, l2 = float(parameters[i]), float(penalties[i]), float(penalties[stride + i])
+        sign = 1.0 if p > 0.0 else -1.0 if p < 0.0 else 0.0
+        gradients[i] += l1 * sign + l2 * p
+        total += l1 * abs(p) + 0.5 * l2 * p * p
+    return total
+
+
+@kernel
 def clip(gradients, n, record):
     """Limit the gradients as the `Knobs` say: each to ``+- clip_value``, then all by their norm.
 

@@ -29,6 +29,7 @@ FLOORS = (
         "stopping",
         "history",
         "errors",
+        "extras",
     },
     {"data", "scores", "io", "interop"},
     {"fitting", "online"},

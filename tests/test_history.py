@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 
+import numpy as np
 import pytest
 
 from rnn_fast import History
@@ -19,6 +20,7 @@ def history(epochs: int = 2) -> History:
             accuracy=0.75,
             val_loss=0.25,
             val_accuracy=0.875,
+            learning_rate=0.1,
             seconds=0.5,
             sequences_per_second=2000.0,
         )
@@ -36,6 +38,43 @@ def test_what_there_is_none_of_is_none():
     h.append(loss=1.0, accuracy=0.0, seconds=1.0, sequences_per_second=1.0)
     assert h.accuracy is None and h.val_loss is None and h.val_accuracy is None
     assert h.last() == {"loss": 1.0}
+
+
+def test_arrays_and_a_data_frame():
+    pytest.importorskip("pandas")
+    h = history(3)
+    assert list(h.arrays()) == [
+        *("loss", "accuracy", "val_loss", "val_accuracy"),
+        *("learning_rate", "seconds", "sequences_per_second"),
+    ]
+    frame = h.to_frame()
+    assert frame.index.tolist() == [1, 2, 3] and frame.index.name == "epoch"
+    for name, array in h.arrays().items():
+        np.testing.assert_array_equal(frame[name], array)
+    assert len(history(0).to_frame()) == 0
+
+
+def test_a_plot():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    axes = history(3).plot()
+    assert [line.get_label() for line in axes.get_legend().get_lines()] == [
+        *("loss", "val_loss", "accuracy", "val_accuracy")
+    ]
+    np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [0.5, 0.25, 0.5 / 3])
+    regression = History.begin(classifies=False, validates=False)
+    regression.append(loss=1.0)
+    axes = pyplot.figure().subplots()
+    assert regression.plot(axes) is axes and len(axes.get_legend().get_lines()) == 1
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize(("method", "name"), [("to_frame", "pandas"), ("plot", "plot")])
+def test_without_the_extra(method, name, monkeypatch):
+    for module in ("pandas", "matplotlib", "matplotlib.pyplot"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"is not installed; `pip install .rnn_fast\[{name}\]"):
+        getattr(history(), method)()
 
 
 def test_repr():

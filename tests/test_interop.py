@@ -111,5 +111,7 @@ def test_what_does_not_fit_is_refused():
 
 def test_without_torch_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"pip install rnn_fast\[torch\]"):
+    with pytest.raises(
+        ImportError, match=r"torch is not installed; `pip install .rnn_fast\[torch\]"
+    ):
         SimpleRNN(2, 3).to_torch()

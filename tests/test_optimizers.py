@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from guarded import copy as guarded_copy
 
-from rnn_fast import GRU, LSTM, SGD, Adagrad, Adam, AdamW, RMSprop, SimpleRNN, _jit, layout
+from rnn_fast import GRU, LSTM, SGD, Adagrad, Adam, AdamW, RMSprop, SimpleRNN, _jit, layout, params
 from rnn_fast import optimizers as module
 
 RATE = 0.005
@@ -83,7 +83,9 @@ def test_a_hundred_steps_equal_pytorchs(pair):
         np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
-def in_torch(torch, model, X, y, pair, batch, epochs, before=lambda parameters: None):
+def in_torch(
+    torch, model, X, y, pair, batch, epochs, before=lambda parameters: None, penalty=lambda net: 0
+):
     """Parameters of PyTorch's copy of `model`, trained as `fit` does without shuffling."""
     net = model.to_torch()
     if "GRU" not in type(model).__name__:  # its second bias is partly ours
@@ -95,7 +97,7 @@ def in_torch(torch, model, X, y, pair, batch, epochs, before=lambda parameters: 
         for start in range(0, len(X), batch):
             xb, yb = (torch.tensor(v[start : start + batch]) for v in (X, y))
             optimizer.zero_grad()
-            loss(net(xb)[:, 0], yb).backward()
+            (loss(net(xb)[:, 0], yb) + penalty(net)).backward()
             before(parameters)
             optimizer.step()
     return net
@@ -134,6 +136,65 @@ def test_clipping_equals_pytorchs(clip):
     wanted = net.rnn.weight_hh_l0.detach().numpy()
     np.testing.assert_allclose(model.Whh, wanted, rtol=0, atol=1e-12)
     assert np.abs(free.Whh - wanted).max() > 1e-4
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_penalties_are_part_of_what_is_minimised(batch):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 4, 3)), rng.standard_normal(20)
+    model = SimpleRNN(3, 5, loss="mse", dtype="f8", seed=0)
+    values = []
+
+    def penalty(net):
+        Whh, head = net.rnn.weight_hh_l0, net.head.weight
+        value = 0.1 * Whh.abs().sum() + 0.3 * (Whh**2).sum() / 2 + 0.2 * (head**2).sum() / 2
+        values.append(value.item())
+        return value
+
+    net = in_torch(torch, model, X, y, "momentum", batch, 3, penalty=penalty)
+    settings = {"epochs": 3, "batch_size": batch, "shuffle": False, "learning_rate": RATE}
+    h = model.fit(
+        X,
+        y,
+        optimizer=PAIRS["momentum"][0],
+        l1={"Whh": 0.1},
+        l2={"Whh": 0.3, "Why": 0.2},
+        **settings,
+    )
+    np.testing.assert_allclose(model.Whh, net.rnn.weight_hh_l0.detach(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.Why, net.head.weight.detach(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(h.penalty, np.array(values).reshape(3, -1).mean(1), rtol=1e-12)
+
+
+def test_what_is_penalised():
+    net = LSTM(3, 4, num_layers=2, embedding_size=2, dtype="f8")._net
+    named = lambda flat: params.views(flat, net)  # noqa: E731
+    l1, l2 = map(named, np.split(params.penalties(None, 0.5, net), 2))
+    for name in l1:
+        assert not l1[name].any()
+        assert (l2[name] == (0.5 if name[:3] in ("Wxh", "Whh", "Why") else 0)).all(), name
+    l1, l2 = map(
+        named, np.split(params.penalties({"Whh_l1": 1, "embedding": 2}, {"bh": 3}, net), 2)
+    )
+    assert (l1["Whh_l1"] == 1).all() and not l1["Whh"].any() and (l1["embedding"] == 2).all()
+    assert (l2["bh"] == 3).all() and (l2["bh_l1"] == 3).all() and not l2["by"].any()
+    assert params.penalties(None, None, net) is None and params.penalties(0, {}, net) is None
+    with pytest.raises(ValueError, match="^l2 names 'W', but the parameters are Wxh, Whh, bh"):
+        params.penalties(None, {"W": 1}, net)
+    with pytest.raises(ValueError, match=r"^l1\['Whh'\] must be finite and not negative"):
+        params.penalties({"Whh": -1}, None, net)
+    with pytest.raises(TypeError, match="^l2 must be a real number"):
+        params.penalties(None, "all", net)
+
+
+def test_a_penalty_on_the_embedding_moves_all_of_it():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 6, (20, 4)), rng.standard_normal(20)
+    model = SimpleRNN(9, 5, embedding_size=3, loss="mse", dtype="f8", seed=0)
+    before = model.embedding.copy()
+    model.fit(X, y, epochs=1, batch_size=20, l2={"embedding": 0.5}, learning_rate=0.1)
+    np.testing.assert_allclose(model.embedding[6:], before[6:] * 0.95, rtol=1e-14)
 
 
 def test_an_embedding_under_every_optimizer():

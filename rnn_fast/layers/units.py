@@ -104,6 +104,7 @@ def prepare_units(sizes, buffers, rows):
     clear(buffers.w, sizes.parameters)
     clear(buffers.dw, sizes.parameters)
     clear(buffers.moments, rows * sizes.parameters)
+    clear(buffers.penalties, 2 * sizes.parameters)
 
 
 # ------------------------------------------------------------------------------ time, both ways

@@ -1,0 +1,23 @@
+"""Packages that only some need, imported where they are used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def extra(module: str, name: str) -> Any:
+    """Import `module`, which the extra `name` of this package brings.
+
+    Raises
+    ------
+    ImportError
+        It is not installed; the message says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise ImportError(
+            f"{package} is not installed; `pip install 'rnn_fast[{name}]'` brings it"
+        ) from error
