@@ -27,13 +27,16 @@ def guard(monkeypatch):
         return starts, 0
 
     def aligned(n, dtype):
-        return offsets.work
+        return guarded.array(n, dtype) if offsets.work is None else offsets.work
+
+    offsets.work = None
 
     for space in (compute.LaneSpace, compute.UnitSpace):
 
         def init(self, net, *rest, original=space.__init__, **options):
             offsets.dtype = net.dtype
             original(self, net, *rest, **options)
+            offsets.work = None
 
         monkeypatch.setattr(space, "__init__", init)
     # one tile, for each costs a compilation; all are tried below
