@@ -5,11 +5,13 @@ State that fades is flushed to zero: as denormals it would cost 34 times the ari
 
 from __future__ import annotations
 
-from numba import types
+import numpy as np
+from numba import float64, int64, types
 
 from ._jit import kernel, overloads
 from .layout import OPTIMIZERS, Knobs
 from .simd import (
+    absolute,
     fill,
     first,
     flush,
@@ -20,7 +22,10 @@ from .simd import (
     marker_type,
     root,
     store,
+    total,
+    where_less,
     width,
+    with_sign,
 )
 
 UPDATES, POWER1, POWER2 = (Knobs._fields.index(name) for name in ("updates", "power1", "power2"))
@@ -153,13 +158,40 @@ def penalize(parameters, gradients, penalties, n, stride):
     penalties : pointer
         l1 of each parameter, and `stride` further on l2.
     """
-    total = 0.0
-    for i in range(n):
-        p, l1, l2 = float(parameters[i]), float(penalties[i]), float(penalties[stride + i])
-        sign = 1.0 if p > 0.0 else -1.0 if p < 0.0 else 0.0
-        gradients[i] += l1 * sign + l2 * p
-        total += l1 * abs(p) + 0.5 * l2 * p * p
-    return total
+    L = width(parameters)
+    whole = n - n % L
+    sizes, squares = fill(parameters, 0.0), fill(parameters, 0.0)
+    for i in range(0, whole, L):
+        p, l1, l2 = load(parameters + i), load(penalties + i), load(penalties + (stride + i))
+        size, pull = absolute(p), l2 * p
+        sizes, squares = fma(l1, size, sizes), fma(pull, p, squares)
+        sign = where_less(0.0, size, with_sign(l1, p), 0.0)
+        store(gradients + i, load(gradients + i) + (sign + pull))
+    value = float64(total(sizes)) + 0.5 * float64(total(squares))
+    for i in range(whole, n):
+        p, l1, l2 = parameters[i], penalties[i], penalties[stride + i]
+        gradients[i] += (l1 if p > 0.0 else -l1 if p < 0.0 else 0.0 * l1) + l2 * p
+        value += l1 * abs(p) + 0.5 * l2 * p * p
+    return value
+
+
+@kernel
+def norm_of(gradients, n, record):
+    """The Euclidean norm of n gradients, as a double."""
+    L = width(gradients)
+    whole = n - n % L
+    squares = fill(gradients, 0.0)
+    for i in range(0, whole, L):
+        g = load(gradients + i)
+        squares = fma(g, g, squares)
+    value = float64(total(squares))
+    start = whole
+    if not value < np.inf:  # squares beyond the reals, of numbers that need not be
+        value, start = 0.0, int64(0)
+    for i in range(start, n):
+        g = float64(gradients[i])
+        value += g * g
+    return first(root(fill(record, value)))
 
 
 @kernel
@@ -174,11 +206,7 @@ def clip(gradients, n, record):
         for i in range(n):
             gradients[i] = min(max(gradients[i], -value), value)
     if norm > 0.0:
-        total = 0.0
-        for i in range(n):
-            g = float(gradients[i])
-            total += g * g
-        factor = norm / (first(root(fill(record, total))) + 1e-6)
+        factor = norm / (norm_of(gradients, n, record) + 1e-6)
         if factor < 1.0:
             for i in range(n):
                 gradients[i] *= factor

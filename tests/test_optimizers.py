@@ -138,6 +138,22 @@ def test_clipping_equals_pytorchs(clip):
     assert np.abs(free.Whh - wanted).max() > 1e-4
 
 
+def test_the_norm_of_gradients_whose_squares_are_beyond_float32():
+    from rnn_fast import updates
+
+    def program(g, n, record):
+        updates.clip(g, n, record)
+
+    run = _jit.compiled(program, "float32", g="reals", n="int", record="doubles")
+    for n in (3, 40):
+        g = guarded_copy(np.linspace(-3e30, 1e30, n).astype("f4"))
+        record = np.array(module.knobs(SGD(), clip_norm=2.0))
+        norm = np.linalg.norm(g.astype(float))
+        wanted = g * (2.0 / norm)
+        run(g.ctypes.data, n, record.ctypes.data)
+        np.testing.assert_allclose(g, wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("batch", [1, 7])
 def test_penalties_are_part_of_what_is_minimised(batch):
     torch = pytest.importorskip("torch")
