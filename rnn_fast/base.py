@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from . import checkpoint as checkpoints
 from . import (
     checks,
     compute,
@@ -256,6 +257,9 @@ class Model:
         validation_split: float = 0.0,
         early_stopping: EarlyStopping | int | None = None,
         callbacks: Iterable[Callable[[Model, History], object]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
+        resume: bool = False,
         verbose: bool | int | None = None,
         check_finite: bool = True,
     ) -> History:
@@ -319,6 +323,15 @@ class Model:
         callbacks : iterable of callables
             Each is called as ``f(model, history)`` after each epoch; what returns True ends the
             training.
+        checkpoint : path, optional
+            A file to write after every `checkpoint_every` epochs and at the end, at once or, should
+            that fail with an OSError, not at all; the one before is kept as ``<path>.previous``.
+            `rnn_fast.load` reads it as the model of that moment.
+        checkpoint_every : int
+            Epochs.
+        resume : bool
+            Whether to go on from `checkpoint`, if there is one: the same call as the one that was
+            stopped gives the same bits, and the history of all epochs, as if it never had been.
         verbose : {None, False, True, 2}
             Nothing, a progress bar, or a line per epoch, on stderr; None is a bar in a terminal
             or a notebook.
@@ -340,7 +353,7 @@ class Model:
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
         descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping)
-        plan = fitting.plan(epochs, batch_size, *descent, shuffle, bptt, verbose)
+        plan = fitting.plan(epochs, batch_size, *descent, shuffle, bptt, checkpoint_every, verbose)
         share = settings.rate("validation_split", validation_split, below=1)
         penalties, calls = params.penalties(l1, l2, self._net), [*callbacks]
         if plan.bptt and self.bidirectional:
@@ -348,6 +361,25 @@ class Model:
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
         given, targets = self._data(X, y, check_finite, lengths, **weights)
         state = data.initial_state(initial_state, len(given), self._net, trains=True)
+        began, saved = checkpoints.generator_state(self._generator), None
+        architecture = self._architecture()
+        del architecture["learning_rate"]
+        same = {
+            "model": architecture,
+            "sequences": len(given),
+            "settings": repr(plan._replace(epochs=0, verbose=None, save_every=0)),
+            "penalties": repr((l1, l2)),
+            "validation_split": share,
+        }
+        if resume:
+            if checkpoint is None:
+                raise ValueError("resume=True needs a checkpoint")
+            saved = checkpoints.find(checkpoint)
+            if saved is not None:
+                saved.expect(checkpoint, **same)
+                io.check_same(checkpoint, saved.parameters, self._views)
+                began = saved.training["began"]
+                checkpoints.set_generator_state(self._generator, began)
         samples, validate = np.arange(len(given), dtype=np.int64), None
         if validation_data is not None:
             if share:
@@ -368,6 +400,15 @@ class Model:
         def after(history: History) -> bool:
             return any([call(self, history) is True for call in calls])  # each is called
 
+        def save(training: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+            assert checkpoint is not None
+            about = {**same, "began": began, **training}
+            keep = checkpoints.previous(checkpoint)
+            io.write(checkpoint, self._architecture(), self._views, about, arrays, keep)
+
+        if saved is not None:
+            for name, view in self._views.items():
+                view[...] = saved.parameters[name]
         self._online.stale = True
         return fitting.train(
             self._net,
@@ -380,6 +421,8 @@ class Model:
             validate,
             after,
             penalties,
+            None if checkpoint is None else save,
+            saved,
             self._dropout,
             state,
         )
@@ -585,7 +628,7 @@ class Model:
         The state of the generator is not kept.  An existing file is replaced at once or, should
         that fail with an OSError, left as it is.
         """
-        io.write(path, {"cell": self.cell, **self._arguments()}, self._views)
+        io.write(path, self._architecture(), self._views)
 
     def to_torch(self) -> torch.nn.Module:
         """Return a module of PyTorch that computes the logits, with weights of its own.
@@ -607,6 +650,9 @@ class Model:
             There is no PyTorch.
         """
         return interop.to_torch(self)
+
+    def _architecture(self) -> dict[str, Any]:
+        return {"cell": self.cell, **self._arguments()}
 
     def _arguments(self) -> dict[str, Any]:
         """Return what makes a model of this architecture, in terms of JSON."""

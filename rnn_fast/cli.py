@@ -105,6 +105,8 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--bptt", count, "K", "update after every K steps, truncating the gradient there")
     option("--seed", number(int, 0), "S", "for weights, order, split and generated data", 0)
     group = command.add_argument_group("output")
+    option("--checkpoint", Path, "FILE", "write the state of the training after every epoch")
+    flag("--resume", "go on from --checkpoint, if it exists")
     option("--save", Path, "FILE", "write the trained network, as safetensors")
     group.add_argument("--quiet", action="store_true", help="print errors only")
 
@@ -141,8 +143,9 @@ def check_writable(path: Path) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train, report, save."""
-    if args.save:
-        check_writable(args.save)
+    for path in (args.save, args.checkpoint):
+        if path:
+            check_writable(path)
     data = own(args) if args.data else generated(args)
     model = new_model(args, data)
     _, T, features = data.X.shape if data.X.ndim == 3 else (*data.X.shape, "indices")
@@ -166,6 +169,8 @@ def train(args: argparse.Namespace) -> None:
             optimizer=optimizer(args),
             clip_norm=args.clip_norm,
             bptt=args.bptt,
+            checkpoint=args.checkpoint,
+            resume=args.resume,
             verbose=0 if args.quiet else 2,
         )
     except KeyboardInterrupt:

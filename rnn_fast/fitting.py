@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checks, compute, optimizers, schedules, settings, stopping
+from . import checkpoint, checks, compute, optimizers, schedules, settings, stopping
 from .errors import DivergedError
 from .history import History, progress
 from .scores import CLASSIFIES
@@ -27,6 +27,7 @@ class Plan(NamedTuple):
     clip_value: float
     stopping: stopping.EarlyStopping | None
     shuffle: bool
+    save_every: int  # epochs
     bptt: int  # 0 for whole sequences
     verbose: bool | int | None
 
@@ -42,6 +43,7 @@ def plan(
     early_stopping: Any,
     shuffle: Any,
     bptt: Any,
+    save_every: Any,
     verbose: Any,
 ) -> Plan:
     """Check the arguments of `Model.fit`; raise TypeError or ValueError."""
@@ -57,6 +59,7 @@ def plan(
         clip_value=0.0 if clip_value is None else settings.above_zero("clip_value", clip_value),
         stopping=stopping.chosen(early_stopping),
         shuffle=bool(shuffle),
+        save_every=settings.whole("checkpoint_every", save_every),
         bptt=0 if bptt is None else settings.whole("bptt", bptt),
         verbose=verbose,
     )
@@ -73,6 +76,8 @@ def train(
     validate: Callable[[], dict[str, float]] | None,
     after: Callable[[History], bool],
     penalties: np.ndarray | None = None,
+    save: checkpoint.Writer | None = None,
+    saved: checkpoint.Saved | None = None,
     dropout: float = 0.0,
     state: np.ndarray | None = None,
 ) -> History:
@@ -98,6 +103,10 @@ def train(
         Called after each epoch; true to end the training.
     penalties : ndarray or None
         As `params.penalties` gives them.
+    save : callable or None
+        Called after every `plan.save_every` epochs and at the end.
+    saved : Saved or None
+        Where to go on from; `parameters` are those of it already.
     dropout : float
         Probability; if it is not 0, each epoch draws a seed for it from the generator.
     state : ndarray, (N, states, runs, H), or None
@@ -120,8 +129,32 @@ def train(
         validates=validate is not None,
         penalizes=penalties is not None,
     )
+    finished = False
+    if saved is not None:
+        history, finished = saved.history(), saved.training["finished"]
+        descent.knobs[:] = saved.training["knobs"]
+        descent.moments[:] = saved.arrays["moments"]
+        vars(plateau).update(saved.training["plateau"])
+        vars(watch).update(saved.training["watch"], parameters=saved.arrays.get("best"))
+        checkpoint.set_generator_state(generator, saved.training["generator"])
+
+    def record(finished: bool) -> None:
+        training = {
+            "finished": finished,
+            "history": vars(history),
+            "knobs": descent.knobs.tolist(),
+            "plateau": plateau.record(),
+            "watch": watch.record(),
+            "generator": checkpoint.generator_state(generator),
+        }
+        arrays = {"moments": descent.moments}
+        if watch.parameters is not None:
+            arrays["best"] = watch.parameters
+        if save is not None:
+            save(training, arrays)
+
     with progress(plan.epochs, plan.verbose) as show, watch.restoring(parameters):
-        for past in range(plan.epochs):
+        for past in range(len(history), 0 if finished else plan.epochs):
             order = samples[generator.permutation(n)] if plan.shuffle else samples
             seed = int(generator.integers(2**62)) if dropout else 0
             factors = plan.schedule.factors(past + progressed, plan.epochs) * plateau.factor
@@ -159,7 +192,11 @@ def train(
             loss = measures.get("loss", epoch.loss)
             plateau.see(loss)
             enough = watch.see(loss, parameters)
-            if after(history) or enough:
+            finished = after(history) or enough
+            done = finished or len(history) == plan.epochs
+            if save is not None and (done or len(history) % plan.save_every == 0):
+                record(finished)
+            if finished:
                 break
     return history
 

@@ -5,7 +5,10 @@ The header's metadata, all strings as safetensors demands::
     format        "rnn_fast"
     version       "1"
     architecture  JSON object: the cell and the arguments that make such a model
+    training      JSON object, in a checkpoint only: see `checkpoint`
     sha256        of the whole file, with these 64 digits written as zeros
+
+The arrays of a training are named ``training.*``.
 
 So every byte is covered, the header and the digest's own place included, and a reader needs
 nothing but this definition.  No pickle, nothing in the file is ever run.
@@ -17,6 +20,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,12 +31,16 @@ from .errors import ModelFileError
 
 FORMAT, VERSION = "rnn_fast", "1"
 BLANK = "0" * 64
+TRAINING = "training."
 
 
 def write(
     path: str | os.PathLike[str],
     architecture: Mapping[str, Any],
     parameters: Mapping[str, np.ndarray],
+    training: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, np.ndarray] | None = None,
+    keep: str | None = None,
 ) -> None:
     """Write a model file, whole or not at all.
 
@@ -44,13 +52,18 @@ def write(
         What JSON can hold.
     parameters : mapping
         Name to array, float32 or float64.
+    training, arrays : mapping, optional
+        Of a checkpoint: what JSON can hold, and name to array.
+    keep : path, optional
+        Where to keep the file that is replaced.
 
     Raises
     ------
     OSError
         The file cannot be written; an old one is then untouched.
     """
-    content = _encode(architecture, parameters)
+    beside = {TRAINING + name: array for name, array in (arrays or {}).items()}
+    content = _encode(architecture, {**parameters, **beside}, training)
     target = Path(os.path.realpath(path))
     scratch = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     try:
@@ -58,14 +71,52 @@ def write(
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and target.exists():
+            _copy(target, Path(keep))
         os.replace(scratch, target)
+        _sync_folder(target.parent)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
 
 
+def _copy(file: Path, to: Path) -> None:
+    """Give `file` a second name, at once and in place of what had it; the file stays."""
+    scratch = to.with_name(f".{to.name}.{os.urandom(8).hex()}")
+    try:
+        try:
+            os.link(file, scratch)
+        except OSError:  # no links here
+            shutil.copyfile(file, scratch)
+        os.replace(scratch, to)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make new names last, where the system can: a folder cannot be opened everywhere."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the architecture and the parameters that `write` wrote.
+    """Return the architecture and the parameters that `write` wrote; see `read_all`."""
+    return read_all(path)[:2]
+
+
+def read_all(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], dict[str, np.ndarray]]:
+    """Return the architecture, the parameters, and what there is of a training, that was written.
 
     Raises
     ------
@@ -81,7 +132,28 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
         raise ModelFileError(f"{os.fspath(path)}: {error}") from error.__cause__
 
 
-def _encode(architecture: Mapping[str, Any], parameters: Mapping[str, np.ndarray]) -> bytes:
+def check_same(
+    path: str | os.PathLike[str],
+    found: Mapping[str, np.ndarray],
+    wanted: Mapping[str, np.ndarray],
+) -> None:
+    """Check that the arrays of a file have the names, shapes and dtypes that are wanted.
+
+    Raises
+    ------
+    ModelFileError
+        They do not.
+    """
+    kinds = ({name: (a.shape, a.dtype) for name, a in own.items()} for own in (found, wanted))
+    if next(kinds) != next(kinds):
+        raise ModelFileError(f"{os.fspath(path)}: its parameters do not fit its architecture")
+
+
+def _encode(
+    architecture: Mapping[str, Any],
+    named: Mapping[str, np.ndarray],
+    training: Mapping[str, Any] | None = None,
+) -> bytes:
     from safetensors.numpy import save
 
     metadata = {
@@ -90,14 +162,18 @@ def _encode(architecture: Mapping[str, Any], parameters: Mapping[str, np.ndarray
         "architecture": json.dumps(architecture),
         "sha256": BLANK,
     }
-    arrays = {name: np.ascontiguousarray(array) for name, array in parameters.items()}
+    if training is not None:
+        metadata["training"] = json.dumps(training)
+    arrays = {name: np.ascontiguousarray(array) for name, array in named.items()}
     blank = save(arrays, metadata)
     digest = hashlib.sha256(blank).hexdigest()
     header = _header_size(blank)
     return blank[:header].replace(BLANK.encode(), digest.encode()) + blank[header:]
 
 
-def _decode(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _decode(
+    content: bytes,
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], dict[str, np.ndarray]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -111,12 +187,16 @@ def _decode(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         )
     _check_digest(content, metadata.get("sha256"))
     try:
-        architecture, parameters = json.loads(metadata["architecture"]), load(content)
+        architecture, named = json.loads(metadata["architecture"]), load(content)
+        training = json.loads(metadata.get("training", "{}"))
     except (KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         raise ModelFileError("damaged: its content makes no sense") from error
-    if not isinstance(architecture, dict):
+    if not (isinstance(architecture, dict) and isinstance(training, dict)):
         raise ModelFileError("damaged: its architecture is no JSON object")
-    return architecture, parameters
+    parameters = {name: array for name, array in named.items() if not name.startswith(TRAINING)}
+    cut = len(TRAINING)
+    arrays = {name[cut:]: array for name, array in named.items() if name.startswith(TRAINING)}
+    return architecture, parameters, training, arrays
 
 
 def _header_size(content: bytes) -> int:

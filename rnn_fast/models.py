@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import compute, interop, io, settings
 from .base import Model
 from .errors import ModelFileError
@@ -316,15 +314,10 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{os.fspath(path)}: no architecture known here") from error
     views = model.parameters
-    if _layout(arrays) != _layout(views):
-        raise ModelFileError(f"{os.fspath(path)}: its parameters do not fit its architecture")
+    io.check_same(path, arrays, views)
     for name, view in views.items():
         view[...] = arrays[name]
     return model
-
-
-def _layout(arrays: dict[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    return {name: (array.shape, array.dtype) for name, array in arrays.items()}
 
 
 def from_torch(

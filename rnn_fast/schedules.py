@@ -205,3 +205,7 @@ class Plateau:
         self.waited += 1
         if self.waited > self.rule.patience:
             self.factor, self.waited = self.factor * self.rule.factor, 0
+
+    def record(self) -> dict[str, Any]:
+        """What it has seen, in terms of JSON."""
+        return {"factor": self.factor, "best": self.best, "waited": self.waited}

@@ -81,6 +81,10 @@ class Watch:
         self.waited += 1
         return self.waited >= self.rule.patience
 
+    def record(self) -> dict[str, Any]:
+        """What it has seen but for the parameters, in terms of JSON."""
+        return {"best": self.best, "waited": self.waited}
+
     @contextmanager
     def restoring(self, parameters: np.ndarray) -> Iterator[None]:
         """Write the best parameters in the end, if they are kept."""

@@ -111,6 +111,19 @@ def test_options_of_the_network(cli, tmp_path):
     assert re.search(r"one prediction: -?[\d.]+; the truth is [01]\n", out)
 
 
+def test_a_training_is_gone_on_with(cli, tmp_path):
+    command = ("train", "--samples", 50, "--optimizer", "adam", "--schedule", "warmup", "--quiet")
+    whole, part, more = (tmp_path / name for name in ("whole", "part", "more"))
+    assert cli(*command, "--epochs", 4, "--save", whole)[0] == 0
+    going_on = (*command, "--checkpoint", part, "--resume")
+    assert cli(*going_on, "--epochs", 2) == (0, "", "")
+    assert cli(*going_on, "--epochs", 4, "--save", more) == (0, "", "")
+    assert (rnn_fast.load(more).Whh == rnn_fast.load(whole).Whh).all()
+    refused(cli(*going_on, "--epochs", 4, "--clip-norm", 1), "resume", "settings")
+    refused(cli("train", "--resume", "--quiet"), "resume=True needs a checkpoint")
+    refused(cli("train", "--optimizer", "adam", "--momentum", 0.5, "--quiet"), "--momentum")
+
+
 def test_sequences_of_indices_and_lengths(cli, npz, tmp_path):
     rng = np.random.default_rng(0)
     X, lengths = rng.integers(0, 5, (40, 6)), rng.integers(1, 7, 40)

@@ -32,6 +32,7 @@ FLOORS = (
         "extras",
     },
     {"data", "scores", "io", "interop"},
+    {"checkpoint"},
     {"fitting", "online"},
     {"base"},
     {"models"},

@@ -1,0 +1,271 @@
+"""Checkpoints: a resumed training has the bits of one that never stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rnn_fast
+from rnn_fast import GRU, LSTM, SGD, EarlyStopping, ModelFileError, SimpleRNN, checkpoint, io
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((30, 5, 2))
+Y = X.sum((1, 2))
+CASES = {
+    "plain": (lambda: SimpleRNN(2, 5, loss="mse", seed=3), {}),
+    "adam": (
+        lambda: GRU(2, 5, num_layers=2, dropout=0.3, loss="mse", seed=np.random.default_rng(4)),
+        {"optimizer": "adam", "schedule": "cosine", "validation_split": 0.2, "batch_size": 7},
+    ),
+    "plateau": (
+        lambda: LSTM(2, 5, loss="mse", dtype="f8", seed=np.random.Generator(np.random.MT19937(1))),
+        {
+            "optimizer": SGD(momentum=0.9),
+            "schedule": rnn_fast.ReduceOnPlateau(patience=1, threshold=0.1),
+            "early_stopping": EarlyStopping(2, min_delta=0.05),
+            "learning_rate": 0.05,
+            "l2": {"Whh": 1e-3},
+            "clip_norm": 1.0,
+            "bptt": 2,
+        },
+    ),
+}
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def flat(m):
+    return np.concatenate([array.ravel() for array in m.parameters.values()])
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(epochs):
+    def callback(m, history):
+        if len(history) == epochs:
+            raise Stop
+
+    return callback
+
+
+def learned(history):
+    own = history.arrays()
+    return {name: own[name] for name in own if name not in ("seconds", "sequences_per_second")}
+
+
+@every_case
+def test_wherever_it_stops_the_bits_are_the_same(case, tmp_path):
+    make, settings = CASES[case]
+    settings = {"epochs": 8, **settings}
+    whole = make()
+    wanted = learned(whole.fit(X, Y, **settings))
+    epochs = len(wanted["loss"])
+    for stop in range(1, epochs + 1):
+        path = tmp_path / f"{stop}"
+        with pytest.raises(Stop):
+            make().fit(X, Y, checkpoint=path, callbacks=[stop_after(stop)], **settings)
+        m = make()  # a callback comes before the checkpoint of its epoch
+        found = learned(m.fit(X, Y, checkpoint=path, resume=True, **settings))
+        np.testing.assert_array_equal(flat(m), flat(whole))
+        assert wanted.keys() == found.keys()
+        for name in wanted:
+            np.testing.assert_array_equal(found[name], wanted[name])
+        assert m._generator.random() == make_and_fit(make, settings)
+
+
+def make_and_fit(make, settings):
+    m = make()
+    m.fit(X, Y, **settings)
+    return m._generator.random()
+
+
+@every_case
+def test_a_finished_training_is_not_gone_on_with(case, tmp_path):
+    make, settings = CASES[case]
+    one, two = make(), make()
+    h = one.fit(X, Y, epochs=6, checkpoint=tmp_path / "c", **settings)
+    again = two.fit(X, Y, epochs=6, checkpoint=tmp_path / "c", resume=True, **settings)
+    assert again == h
+    np.testing.assert_array_equal(flat(one), flat(two))
+
+
+def test_more_epochs_go_on(tmp_path):
+    make = CASES["plain"][0]
+    whole, part = make(), make()
+    whole.fit(X, Y, epochs=5)
+    part.fit(X, Y, epochs=2, checkpoint=tmp_path / "c")
+    more = make()
+    assert len(more.fit(X, Y, epochs=5, checkpoint=tmp_path / "c", resume=True)) == 5
+    np.testing.assert_array_equal(flat(more), flat(whole))
+
+
+def test_a_checkpoint_is_a_model(tmp_path):
+    m = SimpleRNN(2, 5, loss="mse", seed=3)
+    m.fit(X, Y, epochs=3, checkpoint=tmp_path / "c")
+    np.testing.assert_array_equal(flat(rnn_fast.load(tmp_path / "c")), flat(m))
+
+
+def test_how_often(tmp_path):
+    times = []
+
+    def see(m, history):
+        path = tmp_path / "c"
+        times.append(len(checkpoint.find(path).history()) if path.exists() else 0)
+
+    m = SimpleRNN(2, 5, loss="mse", seed=3)
+    m.fit(X, Y, epochs=8, checkpoint=tmp_path / "c", checkpoint_every=3, callbacks=[see])
+    assert times == [0, 0, 0, 3, 3, 3, 6, 6]
+    assert len(checkpoint.find(tmp_path / "c").history()) == 8
+    assert len(checkpoint.find(checkpoint.previous(tmp_path / "c")).history()) == 6
+    assert sorted(os.listdir(tmp_path)) == ["c", "c.previous"]
+
+
+def test_without_a_file_it_starts(tmp_path):
+    one, two = (SimpleRNN(2, 5, loss="mse", seed=3) for _ in range(2))
+    one.fit(X, Y, epochs=2)
+    two.fit(X, Y, epochs=2, checkpoint=tmp_path / "c", resume=True)
+    np.testing.assert_array_equal(flat(one), flat(two))
+
+
+def test_a_damaged_file_gives_way_to_the_one_before(tmp_path):
+    path, make = tmp_path / "c", CASES["plain"][0]
+    whole = make()
+    whole.fit(X, Y, epochs=4)
+    make().fit(X, Y, epochs=3, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert len(checkpoint.find(path).history()) == 2
+    m = make()
+    m.fit(X, Y, epochs=4, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(flat(m), flat(whole))
+    for place in (path, checkpoint.previous(path)):
+        with open(place, "r+b") as file:
+            file.truncate(50)
+    with pytest.raises(ModelFileError, match="damaged"):
+        make().fit(X, Y, epochs=4, checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize("name", ["fsync", "replace", "open"])
+def test_whatever_fails_a_good_file_is_left(name, tmp_path, monkeypatch):
+    """Every n-th sync, rename and opening."""
+    path, make = tmp_path / "c", CASES["plain"][0]
+    whole = make()
+    whole.fit(X, Y, epochs=4)
+    module = io if name == "open" else os
+    original = open if name == "open" else getattr(os, name)
+    for n in range(30):
+        calls = iter(range(10**6))
+
+        def failing(*arguments, n=n, calls=calls):
+            if next(calls) == n:
+                raise OSError(28, "No space left on device")
+            return original(*arguments)
+
+        for place in tmp_path.iterdir():
+            place.unlink()
+        make().fit(X, Y, epochs=1, checkpoint=path)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, failing, raising=False)
+            try:
+                make().fit(X, Y, epochs=3, checkpoint=path, resume=True)
+                failed = False
+            except OSError as error:
+                assert "No space left" in str(error)
+                failed = True
+        m = make()
+        m.fit(X, Y, epochs=4, checkpoint=path, resume=True)
+        np.testing.assert_array_equal(flat(m), flat(whole))
+        if not failed and next(calls) <= n:
+            break
+    else:
+        pytest.fail("not all calls were made to fail")
+    assert n > 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning_rate": 0.5}, "settings"),
+        ({"optimizer": "adam"}, "settings"),
+        ({"batch_size": 3}, "settings"),
+        ({"l2": 0.1}, "penalties"),
+        ({"validation_split": 0.5}, "validation_split 0.0"),
+    ],
+)
+def test_another_training_is_refused(change, message, tmp_path):
+    SimpleRNN(2, 5, loss="mse", seed=3).fit(X, Y, epochs=1, checkpoint=tmp_path / "c")
+    m = SimpleRNN(2, 5, loss="mse", seed=3)
+    before = flat(m)
+    with pytest.raises(ValueError, match=f"^resume: .* is of a training with {message}"):
+        m.fit(X, Y, epochs=1, checkpoint=tmp_path / "c", resume=True, **change)
+    np.testing.assert_array_equal(flat(m), before)
+
+
+def test_what_else_is_refused(tmp_path):
+    path = tmp_path / "c"
+    m = SimpleRNN(2, 5, loss="mse", seed=3)
+    with pytest.raises(ValueError, match="^resume=True needs a checkpoint"):
+        m.fit(X, Y, resume=True)
+    with pytest.raises(ValueError, match="^checkpoint_every must be at least 1"):
+        m.fit(X, Y, checkpoint=path, checkpoint_every=0)
+    m.fit(X, Y, epochs=1, checkpoint=path)
+    for other in (SimpleRNN(2, 4, loss="mse"), SimpleRNN(2, 5, loss="mse", nonlinearity="relu")):
+        with pytest.raises(ValueError, match="is of a training with model"):
+            other.fit(X, Y, checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match="is of a training with sequences 30, not 29"):
+        m.fit(X[:29], Y[:29], checkpoint=path, resume=True)
+    twister = SimpleRNN(2, 5, loss="mse", seed=np.random.Generator(np.random.MT19937(1)))
+    with pytest.raises(ValueError, match="random generator is PCG64, the model's is MT19937"):
+        twister.fit(X, Y, epochs=2, checkpoint=path, resume=True)
+    m.save(path)
+    with pytest.raises(ModelFileError, match="a model, but not a checkpoint"):
+        m.fit(X, Y, checkpoint=path, resume=True)
+    with pytest.raises(OSError):
+        m.fit(X, Y, epochs=1, checkpoint=tmp_path / "none" / "c")
+
+
+TRAINING = """
+import sys
+import numpy as np
+from rnn_fast import GRU
+X = np.random.default_rng(0).standard_normal((30, 5, 2))
+model = GRU(2, 5, loss="mse", seed=0)
+model.fit(X, X.sum((1, 2)), epochs=int(sys.argv[2]), checkpoint=sys.argv[1], resume=True,
+          optimizer="adam", validation_split=0.2, verbose=False)
+"""
+
+
+def killed(tmp_path, epochs):
+    """How often a training was killed until it was done, with the bits of one that never was."""
+    path, kills = tmp_path / "c", 0
+    command = [sys.executable, "-c", TRAINING, path, str(epochs)]
+    subprocess.run([*command[:3], tmp_path / "whole", str(epochs)], check=True)
+    rng = np.random.default_rng()
+    while True:
+        process = subprocess.Popen(command)
+        try:
+            assert process.wait(0.25 + 0.4 * rng.random()) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        assert kills < 2000
+    whole, resumed = (rnn_fast.load(tmp_path / name) for name in ("whole", "c"))
+    np.testing.assert_array_equal(flat(resumed), flat(whole))
+    assert len(checkpoint.find(path).history()) == epochs
+    return kills
+
+
+def test_killed_at_random_moments(tmp_path):
+    assert killed(tmp_path, 300) > 0
+
+
+@pytest.mark.sweep
+def test_killed_two_hundred_times(tmp_path):
+    assert killed(tmp_path, 30_000) >= 200
