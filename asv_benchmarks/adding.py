@@ -17,20 +17,10 @@ from peers import LIMITED  # before NumPy: the package sets the limits of thread
 
 import numpy as np  # isort: skip
 import torch  # isort: skip
-from rnn_fast import LSTM, SGD  # isort: skip
+from rnn_fast import LSTM, SGD, tasks  # isort: skip
 
 BATCH, BATCHES, MOMENTUM, LEARNING_RATE = 32, 1000, 0.9, 0.3
 SOLVED, LONGEST = 1e-3, 40  # mean squared error; epochs
-
-
-def adding(n: int, T: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return n sequences (n, T, 2) of values and marks, and the sums of the marked values (n,)."""
-    x = np.zeros((n, T, 2), np.float32)
-    x[:, :, 0] = rng.uniform(0, 1, (n, T))
-    each = np.arange(n)
-    x[each, rng.integers(0, T // 2, n), 1] = 1
-    x[each, rng.integers(T // 2, T, n), 1] = 1
-    return x, (x[:, :, 0] * x[:, :, 1]).sum(axis=1)
 
 
 def ours(
@@ -88,10 +78,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of data and weights (default: 0)")
     options = parser.parse_args()
     torch.set_num_threads(LIMITED)
-    rng = np.random.default_rng(options.seed)
-    x, y = adding(BATCH * BATCHES, options.steps, rng)
-    test = adding(2000, options.steps, rng)
-    model = LSTM(2, 8, loss="mse", seed=options.seed, learning_rate=LEARNING_RATE)
+    rng, task = np.random.default_rng(options.seed), tasks.Adding(options.steps)
+    x, y = task.draw(BATCH * BATCHES, rng)
+    test = task.draw(2000, rng)
+    model = LSTM(hidden_size=8, seed=options.seed, learning_rate=LEARNING_RATE, **task.network)
     model.fit(x[:BATCH], y[:BATCH], epochs=1, learning_rate=0, verbose=False)  # compiles
     net = model.to_torch()
     epochs, seconds, error = ours(model, x, y, test)

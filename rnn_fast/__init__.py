@@ -1,5 +1,6 @@
 """Recurrent networks trained on a CPU by one compiled program."""
 
+from . import tasks
 from .errors import DivergedError, ModelFileError
 from .history import History
 from .models import GRU, LSTM, SimpleRNN, from_torch, load
@@ -29,4 +30,5 @@ __all__ = [
     "__version__",
     "from_torch",
     "load",
+    "tasks",
 ]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .tasks import SignOfSum
+
 SAMPLES, LENGTH = 1000, 10  #: of the generated experiment; it is tested on as many fresh ones
 TEST_FRACTION = 0.2
 
@@ -83,10 +85,9 @@ def generated(args: Namespace) -> Data:
     if args.embedding is not None:
         raise InputError("--embedding goes with --data; generated sequences hold no indices")
     N = args.samples or SAMPLES
-    rng = np.random.default_rng(args.seed)
-    X = rng.standard_normal((N + SAMPLES, args.length or LENGTH, 1))
-    sums = X.sum(2).cumsum(1) if args.every_step else X.sum((1, 2))
-    y = (sums > 0).astype(np.int64)
+    X, y = SignOfSum(args.length or LENGTH).draw(N + SAMPLES, args.seed)
+    if args.every_step:
+        y = (X.sum(2).cumsum(1) > 0).astype(np.int64)
     return Data(X, y, None, np.arange(len(X)) >= N, *infer(y.ravel(), args.loss))
 
 

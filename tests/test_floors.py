@@ -27,6 +27,7 @@ FLOORS = (
         "optimizers",
         "schedules",
         "stopping",
+        "tasks",
         "history",
         "errors",
         "extras",

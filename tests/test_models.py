@@ -557,30 +557,6 @@ def test_balanced_classes_move_the_decision():
 # ------------------------------------------------------------------------------- what is learned
 
 
-def test_an_lstm_solves_the_adding_problem():
-    """Hochreiter and Schmidhuber (1997): the sum of two marked values of a hundred."""
-    rng, T = np.random.default_rng(0), 100
-    each = np.arange(34_000)
-    X = np.zeros((len(each), T, 2), "f4")
-    X[:, :, 0] = rng.uniform(0, 1, X.shape[:2])
-    X[each, rng.integers(0, T // 2, len(each)), 1] = 1
-    X[each, rng.integers(T // 2, T, len(each)), 1] = 1
-    y = (X[:, :, 0] * X[:, :, 1]).sum(1)
-    m = LSTM(2, 8, loss="mse", seed=0)
-    for _ in range(20):
-        m.fit(
-            X[2000:],
-            y[2000:],
-            epochs=1,
-            batch_size=32,
-            learning_rate=0.3,
-            optimizer=SGD(momentum=0.9),
-        )
-        if m.evaluate(X[:2000], y[:2000])["loss"] < 1e-3:
-            return
-    pytest.fail("not solved in 20,000 updates")
-
-
 def test_a_word_model_touches_the_words_it_has_seen():
     """Sentences of unequal length over a large vocabulary, each word told from those before."""
     rng, V = np.random.default_rng(0), 3000
