@@ -1,6 +1,7 @@
 """The compiled optimizers: one step on a vector register of parameters; see `optimizers`.
 
-State that fades is flushed to zero: as denormals it would cost 34 times the arithmetic.
+State that fades is flushed to zero: as denormals it would cost 34 times the arithmetic.  So are
+gradients whose squares would be too small to count.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .simd import (
     fill,
     first,
     flush,
+    flush_root,
     fma,
     load,
     load_record,
@@ -69,7 +71,8 @@ def rmsprop(p, g, m, n, rate, knobs):
     """``s = decay s + (1 - decay) g^2;  p -= rate g / (sqrt(s) + epsilon)``."""
     w, grad = load(p), load(g)
     grad = fma(w, knobs.weight_decay, grad)
-    s = flush(fma(grad * grad, 1.0 - knobs.decay, load(m) * knobs.decay))
+    visible = flush_root(grad)
+    s = flush(fma(visible * visible, 1.0 - knobs.decay, load(m) * knobs.decay))
     store(m, s)
     if knobs.centered != 0.0:
         mean = load(m + n)
@@ -88,7 +91,8 @@ def moments(p, g, m, n, rate, knobs, w, grad):
     """``m = b1 m + (1 - b1) g;  s = b2 s + (1 - b2) g^2;  p -= rate m^ / (sqrt(s^) + epsilon)``."""
     mean, square = load(m), load(m + n)
     mean = flush(fma(grad - mean, 1.0 - knobs.momentum, mean))
-    square = flush(fma(grad * grad, 1.0 - knobs.decay, square * knobs.decay))
+    visible = flush_root(grad)
+    square = flush(fma(visible * visible, 1.0 - knobs.decay, square * knobs.decay))
     store(m, mean)
     store(m + n, square)
     # m^ and s^ are m and s without what their start at zero makes too small
@@ -114,7 +118,8 @@ def adagrad(p, g, m, n, rate, knobs):
     """``s += g^2;  p -= rate g / (sqrt(s) + epsilon)``."""
     w = load(p)
     grad = fma(w, knobs.weight_decay, load(g))
-    s = flush(fma(grad, grad, load(m)))
+    visible = flush_root(grad)
+    s = flush(fma(visible, visible, load(m)))
     store(m, s)
     store(
         p,

@@ -111,6 +111,7 @@ def test_transpose_and_gather(dtype):
 def test_elementwise(dtype):
     L = lanes(dtype)
     tiny = 1e-31 if dtype == "float32" else 1e-291
+    limit = 1e-15 if dtype == "float32" else 1e-145
 
     def program(a, b, out):
         x, y = simd.load(a), simd.load(b)
@@ -121,9 +122,11 @@ def test_elementwise(dtype):
         simd.store(out + 4 * L, simd.flush(x * tiny))
         simd.store(out + 5 * L, simd.where_less(x, y, x, 7.0))
         simd.store(out + 6 * L, simd.with_sign(simd.absolute(x), y))
+        simd.store(out + 7 * L, simd.flush_root(x * limit))
+        simd.store(out + 8 * L, simd.root(simd.absolute(x)))
 
     run = _jit.compiled(program, dtype, a="reals", b="reals", out="reals")
-    a, b, out = random(dtype, L), random(dtype, L, seed=1), random(dtype, 7, L)
+    a, b, out = random(dtype, L), random(dtype, L, seed=1), random(dtype, 9, L)
     a[-1] = np.nan
     run(*address(a, b, out))
     expected = [
@@ -134,5 +137,7 @@ def test_elementwise(dtype):
         np.where(np.isnan(a), np.nan, 0),
         np.where(a < b, a, 7),
         np.copysign(np.abs(a), b),
+        np.where(np.abs(a) < 1, 0, a * limit),
+        np.sqrt(np.abs(a)),
     ]
     np.testing.assert_allclose(out, expected, rtol=2 * np.finfo(dtype).eps)

@@ -91,9 +91,9 @@ def _clip(builder, x, low, high):
     return builder.select(builder.fcmp_ordered(">", x, high), high, x)
 
 
-def _flush(builder, x):
-    tiny = constant(x.type, 1e-30 if isinstance(x.type.element, ir.FloatType) else 1e-290)
-    small = builder.fcmp_ordered("<", call_llvm(builder, "fabs", x), tiny)
+def _flush(builder, x, tiny=(1e-30, 1e-290)):
+    limit = constant(x.type, tiny[isinstance(x.type.element, ir.DoubleType)])
+    small = builder.fcmp_ordered("<", call_llvm(builder, "fabs", x), limit)
     return builder.select(small, constant(x.type, 0.0), x)
 
 
@@ -137,6 +137,8 @@ fma = elementwise(lambda b, x, y, z: call_llvm(b, "fmuladd", x, y, z), "fma")
 clip = elementwise(_clip, "clip")
 #: x, or zero where abs(x) is below 1e-30 (float32) or 1e-290 (float64)
 flush = elementwise(_flush, "flush")
+#: x, or zero where x * x is below those limits
+flush_root = elementwise(lambda b, x: _flush(b, x, (1e-15, 1e-145)), "flush_root")
 #: 2**n, given t = n + bias + 1.5 * 2**mantissa_bits, whose low bits hold the integer n + bias
 pow2 = elementwise(_pow2, "pow2")
 #: floor(log2(x)) of a positive normal x
