@@ -361,26 +361,7 @@ class Model:
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
         given, targets = self._data(X, y, check_finite, lengths, **weights)
         state = data.initial_state(initial_state, len(given), self._net, trains=True)
-        began, saved = checkpoints.generator_state(self._generator), None
-        architecture = self._architecture()
-        del architecture["learning_rate"]
-        same = {
-            "model": architecture,
-            "sequences": len(given),
-            "settings": repr(plan._replace(epochs=0, verbose=None, save_every=0)),
-            "penalties": repr((l1, l2)),
-            "validation_split": share,
-        }
-        if resume:
-            if checkpoint is None:
-                raise ValueError("resume=True needs a checkpoint")
-            saved = checkpoints.find(checkpoint)
-            if saved is not None:
-                saved.expect(checkpoint, **same)
-                io.check_same(checkpoint, saved.parameters, self._views)
-                began = saved.training["began"]
-                checkpoints.set_generator_state(self._generator, began)
-        samples, validate = np.arange(len(given), dtype=np.int64), None
+        held, validate = 0, None
         if validation_data is not None:
             if share:
                 raise ValueError("validation_split cannot go with validation_data")
@@ -393,22 +374,29 @@ class Model:
                 raise ValueError(
                     f"validation_split={share:g} of {held} sequences leaves none to train on"
                 )
-            drawn = self._generator.permutation(len(given))
-            samples = np.sort(drawn[held:])
-            validate = partial(self._measure_some, given, targets, np.sort(drawn[:held]), state)
+        keeper = saved = None
+        if checkpoint is not None:
+            about = {
+                "sequences": len(given),
+                "settings": repr(plan._replace(epochs=0, verbose=None, save_every=0)),
+                "penalties": repr((l1, l2)),
+                "validation_split": share,
+            }
+            arguments = (self._architecture(), self._views, self._generator, about)
+            keeper = checkpoints.Keeper(checkpoint, *arguments)
+        if resume:
+            if keeper is None:
+                raise ValueError("resume=True needs a checkpoint")
+            saved = keeper.resume()
+        samples = np.arange(len(given), dtype=np.int64)
+        if held:  # drawn after the generator has been put back
+            samples = self._generator.permutation(samples)
+            validate = partial(self._measure_some, given, targets, np.sort(samples[:held]), state)
+            samples = np.sort(samples[held:])
 
         def after(history: History) -> bool:
             return any([call(self, history) is True for call in calls])  # each is called
 
-        def save(training: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-            assert checkpoint is not None
-            about = {**same, "began": began, **training}
-            keep = checkpoints.previous(checkpoint)
-            io.write(checkpoint, self._architecture(), self._views, about, arrays, keep)
-
-        if saved is not None:
-            for name, view in self._views.items():
-                view[...] = saved.parameters[name]
         self._online.stale = True
         return fitting.train(
             self._net,
@@ -421,7 +409,7 @@ class Model:
             validate,
             after,
             penalties,
-            None if checkpoint is None else save,
+            keeper,
             saved,
             self._dropout,
             state,

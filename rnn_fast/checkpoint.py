@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,6 @@ import numpy as np
 from . import io
 from .errors import ModelFileError
 from .history import History
-
-#: writes a training's record and arrays beside the model
-Writer = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
 
 
 class Saved(NamedTuple):
@@ -78,6 +75,71 @@ def find(path: str | os.PathLike[str]) -> Saved | None:
     if problem is not None:
         raise problem
     return None
+
+
+class Keeper:
+    """Writes the checkpoints of a training, and goes on from the last.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    architecture : dict
+        Of the model.
+    parameters : dict of str to ndarray
+        Live views of its parameters.
+    generator : Generator
+        The model's, as it is before the training.
+    about : dict
+        In terms of JSON: what must be the same for a training to be gone on with.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        architecture: dict[str, Any],
+        parameters: Mapping[str, np.ndarray],
+        generator: np.random.Generator,
+        about: dict[str, Any],
+    ):
+        self.path, self.architecture, self.parameters = path, architecture, parameters
+        self.generator, self.began = generator, generator_state(generator)
+        model = {k: v for k, v in architecture.items() if k != "learning_rate"}
+        self.about = {"model": model, **about}
+
+    def resume(self) -> Saved | None:
+        """The last checkpoint, if there is one; parameters and generator are then put back.
+
+        The generator as it was before the training; `Saved` has how it was at the checkpoint.
+
+        Raises
+        ------
+        ValueError
+            It is of another training.
+        ModelFileError, OSError
+            As `find`.
+        """
+        saved = find(self.path)
+        if saved is not None:
+            saved.expect(self.path, **self.about)
+            io.check_same(self.path, saved.parameters, self.parameters)
+            self.began = saved.training["began"]
+            set_generator_state(self.generator, self.began)
+            for name, view in self.parameters.items():
+                view[...] = saved.parameters[name]
+        return saved
+
+    def save(self, training: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Write a checkpoint, whole or not at all; the one before is kept.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
+        record = {**self.about, "began": self.began, **training}
+        keep = previous(self.path)
+        io.write(self.path, self.architecture, self.parameters, record, arrays, keep)
 
 
 def generator_state(generator: np.random.Generator) -> dict[str, Any]:

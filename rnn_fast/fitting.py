@@ -76,7 +76,7 @@ def train(
     validate: Callable[[], dict[str, float]] | None,
     after: Callable[[History], bool],
     penalties: np.ndarray | None = None,
-    save: checkpoint.Writer | None = None,
+    keeper: checkpoint.Keeper | None = None,
     saved: checkpoint.Saved | None = None,
     dropout: float = 0.0,
     state: np.ndarray | None = None,
@@ -103,8 +103,8 @@ def train(
         Called after each epoch; true to end the training.
     penalties : ndarray or None
         As `params.penalties` gives them.
-    save : callable or None
-        Called after every `plan.save_every` epochs and at the end.
+    keeper : Keeper or None
+        Saves after every `plan.save_every` epochs and at the end.
     saved : Saved or None
         Where to go on from; `parameters` are those of it already.
     dropout : float
@@ -138,7 +138,7 @@ def train(
         vars(watch).update(saved.training["watch"], parameters=saved.arrays.get("best"))
         checkpoint.set_generator_state(generator, saved.training["generator"])
 
-    def record(finished: bool) -> None:
+    def save(keeper: checkpoint.Keeper) -> None:
         training = {
             "finished": finished,
             "history": vars(history),
@@ -150,8 +150,7 @@ def train(
         arrays = {"moments": descent.moments}
         if watch.parameters is not None:
             arrays["best"] = watch.parameters
-        if save is not None:
-            save(training, arrays)
+        keeper.save(training, arrays)
 
     with progress(plan.epochs, plan.verbose) as show, watch.restoring(parameters):
         for past in range(len(history), 0 if finished else plan.epochs):
@@ -194,8 +193,8 @@ def train(
             enough = watch.see(loss, parameters)
             finished = after(history) or enough
             done = finished or len(history) == plan.epochs
-            if save is not None and (done or len(history) % plan.save_every == 0):
-                record(finished)
+            if keeper is not None and (done or len(history) % plan.save_every == 0):
+                save(keeper)
             if finished:
                 break
     return history
