@@ -268,4 +268,4 @@ def test_killed_at_random_moments(tmp_path):
 
 @pytest.mark.sweep
 def test_killed_two_hundred_times(tmp_path):
-    assert killed(tmp_path, 9000) >= 200
+    assert killed(tmp_path, 12_000) >= 200
