@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +32,7 @@ from .layout import (
     unit_layout,
 )
 from .params import aligned
+from .threads import Team
 
 LANE_EPOCH = _jit.Program("rnn_fast.train", "lane_epoch", job="integers")
 PREDICTIONS = _jit.Program("rnn_fast.train", "predictions", job="integers")
@@ -95,6 +98,8 @@ class Descent:
         Rows are as long as the parameters.
     penalties : (2 * n,) array or None
         l1 and l2 of each parameter.
+    gradients : (n,) array
+        Of the last update; those by an embedding are zero between updates.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Descent:
         self.name, self.knobs = name, np.array(knobs, np.float64)
         self.penalties = penalties
         self.moments = aligned(OPTIMIZERS[name] * n, dtype)
+        self.gradients = aligned(n, dtype)
         self.spare = aligned((2 + STATE_ROWS) * 64, dtype)
 
     def sparse(self, net: Network) -> bool:
@@ -130,8 +136,17 @@ class Epoch(NamedTuple):
 # ------------------------------------------------------------------------------- work memory
 
 
+#: groups of blocks that a batch is divided into, at most: threads that can work on it
+GROUPS = 32
+#: numbers that may accumulate gradients in all groups; and that keep an embedding's
+ROOM = 1 << 24
+
+
 class LaneSpace:
     """Work memory of the samples-in-lanes driver, and the code that fits it.
+
+    Threads share the packed weights, and the gradients, which are accumulated by group of blocks;
+    for one block at a time each has memory of its own.
 
     Parameters
     ----------
@@ -142,6 +157,11 @@ class LaneSpace:
         Samples of a batch.
     **options : bool
         As for `LaneLayout`.
+
+    Attributes
+    ----------
+    groups : int
+        Threads that can work on a batch.
     """
 
     def __init__(self, net: Network, T: int, batch: int, **options: bool):
@@ -150,17 +170,49 @@ class LaneSpace:
         row = CELLS[net.cell].grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
         self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
-        self.offsets, length = offsets(self.layout.buffers())
-        self.sizes = np.array(self.layout.place(self.offsets), np.int64)
-        self.work = aligned(length, net.dtype)
-        self.ids = np.zeros(6 * lanes, np.int64)
+        blocks = self.blocks = -(-batch // lanes)
+        self.offsets, work = self._memory(self.layout.buffers())
+        starts, packed = self._memory(self.layout.weights())
+        self.sizes = np.array(self.layout.place(self.offsets, starts), np.int64)
+        self._members = [(work, np.zeros(6 * lanes, np.int64))]
+        self.shared = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
+        self.groups, round_ = blocks, blocks
+        if not options.get("forward_only"):
+            self.groups = min(blocks, GROUPS, max(1, ROOM // self.layout.grads))
+            embedded = net.embedding * T * lanes
+            if embedded:
+                round_ = min(blocks, self.groups * max(1, ROOM // (embedded * self.groups)))
+            grads = aligned(self.groups * self.layout.grads, net.dtype)
+            partial = np.zeros(8 * self.groups)
+            tokens = aligned(round_ * embedded, net.dtype)
+            self.shared |= {"grads": grads, "partial": partial, "tokens": tokens}
+        self.shared |= {"groups": self.groups, "round": round_}
 
-    def run(self, program: _jit.Program, *key: str, **job: Any) -> None:
+    def _memory(self, sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Where each buffer starts, and memory for all."""
+        starts, length = offsets(sizes)
+        return starts, aligned(length, self.net.dtype)
+
+    def run(self, program: _jit.Program, *key: str, team: Team | None = None, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `LaneJob` of arrays, numbers, None."""
-        own = {name: getattr(self, name) for name in ("sizes", "offsets", "work", "ids")}
-        fields: dict[str, Any] = {**dict.fromkeys(LaneJob._fields), **own, **job}
-        block = np.array(addresses(*LaneJob(**fields)), np.int64)
-        program(self.net.dtype.name, self.net.cell, *self.tile, *key)(block.ctypes.data)
+        function = program(self.net.dtype.name, self.net.cell, *self.tile, *key)
+        team = team or Team()
+        with team.taken(self.groups) as n:
+            while len(self._members) < n:
+                _, work = self._memory(self.layout.buffers())
+                self._members.append((work, np.zeros_like(self._members[0][1])))
+            shared = {**dict.fromkeys(LaneJob._fields), **self.shared, "team": team.sync, **job}
+            jobs = []
+            for helps, (work, ids) in enumerate(self._members[:n]):
+                own = {**shared, "work": work, "ids": ids, "helps": helps}
+                jobs.append(np.array(addresses(*LaneJob(**own)), np.int64))
+            lead, *helps_ = (partial(_call, function, block, shared) for block in jobs)
+            team.run(lead, helps_)
+
+
+def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> None:
+    """Run a program on a job; `alive` holds what the job has addresses of."""
+    function(block.ctypes.data)
 
 
 class UnitSpace:
@@ -289,6 +341,7 @@ def train_epoch(
     dropout: float = 0.0,
     seed: int = 0,
     state: np.ndarray | None = None,
+    team: Team | None = None,
 ) -> Epoch:
     """Visit the samples ``order`` in batches, with a step of descent after each.
 
@@ -315,12 +368,14 @@ def train_epoch(
         Of the dropout; not negative, below 2**62.
     state : (N, states, runs, H) array or None
         Initial states.
+    team : Team or None
+        Threads to work with; this one alone without.
 
     Returns
     -------
     Epoch
     """
-    result = np.zeros(5)
+    result = np.zeros(6)
     longest = int(data.lengths[order].max())
     batch_size = min(batch_size, len(order))
     equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
@@ -342,12 +397,13 @@ def train_epoch(
     space.run(
         LANE_EPOCH,
         descent.name,
+        team=team,
         **_job(net, data, targets),
         order=by_length(order, data.lengths, batch_size),
         n=len(order),
         batch=batch_size,
         parameters=parameters,
-        gradients=np.zeros_like(parameters),
+        gradients=descent.gradients,
         moments=descent.moments,
         knobs=descent.knobs,
         schedule=schedule,
@@ -365,7 +421,7 @@ def train_epoch(
 
 
 def _epoch(result: np.ndarray) -> Epoch:
-    loss, right, weight, penalty, updates = result.tolist()
+    loss, right, weight, penalty, updates, _ = result.tolist()
     weight, penalty = weight or 1.0, penalty / (updates or 1.0)
     return Epoch(loss / weight, right / weight, math.isfinite(loss), penalty)
 
@@ -388,12 +444,13 @@ def loss_and_gradients(
     state: np.ndarray | None = None,
     dstate: np.ndarray | None = None,
     dx: np.ndarray | None = None,
+    team: Team | None = None,
 ) -> float:
     """The mean loss over all samples; its gradient is written to `gradients`.
 
     Parameters
     ----------
-    net, data, targets, parameters, state
+    net, data, targets, parameters, state, team
         As for `train_epoch`.
     gradients : (n_parameters,) array
         Written.
@@ -402,13 +459,14 @@ def loss_and_gradients(
     dx : (rows, I) array or None
         Written, but for rows of padding: the gradient by `data.x`.
     """
-    result, n = np.zeros(5), len(data.starts)
+    result, n = np.zeros(6), len(data.starts)
     gradients[:] = 0
     options = {} if dx is None else {"input_gradients": True}
     space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
     space.run(
         LANE_EPOCH,
         "sgd",
+        team=team,
         **_job(net, data, targets),
         order=by_length(np.arange(n), data.lengths, n),
         n=n,
@@ -434,6 +492,7 @@ def logits(
     *,
     state: np.ndarray | None = None,
     final: np.ndarray | None = None,
+    team: Team | None = None,
 ) -> np.ndarray:
     """Logits (N, O) of the sequences or, with an output after every step, of all rows.
 
@@ -442,7 +501,7 @@ def logits(
 
     Parameters
     ----------
-    net, data, parameters, state
+    net, data, parameters, state, team
         As for `train_epoch`.
     final : (N, states, runs, H) array or None
         Written: the states after the last step, of reverse runs after step 0.
@@ -460,6 +519,8 @@ def logits(
         lengths = np.minimum(data.lengths - first, window)
         space.run(
             PREDICTIONS,
+            team=team,
+            dropout=np.zeros(1),
             **data._replace(starts=data.starts + first, lengths=lengths)._asdict(),
             order=by_length(going, lengths, n),
             n=len(going),

@@ -27,7 +27,8 @@ def guard(monkeypatch):
         return starts, 0
 
     def aligned(n, dtype):
-        return guarded.array(n, dtype) if offsets.work is None else offsets.work
+        work, offsets.work = offsets.work, None  # of the offsets just asked for
+        return guarded.array(n, dtype) if work is None else work
 
     offsets.work = None
 
@@ -36,7 +37,6 @@ def guard(monkeypatch):
         def init(self, net, *rest, original=space.__init__, **options):
             offsets.dtype = net.dtype
             original(self, net, *rest, **options)
-            offsets.work = None
 
         monkeypatch.setattr(space, "__init__", init)
     # one tile, for each costs a compilation; all are tried below
