@@ -128,7 +128,7 @@ class Epoch(NamedTuple):
     """What an epoch reports."""
 
     loss: float  #: weighted mean over what was visited
-    correct: float  #: weighted share of it that was predicted right
+    correct: float  #: weighted share of it that was right; of values the mean squared error
     finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
     penalty: float = 0.0  #: mean over the updates of what l1 and l2 add to the loss
 
@@ -140,6 +140,13 @@ class Epoch(NamedTuple):
 GROUPS = 32
 #: numbers that may accumulate gradients in all groups; and that keep an embedding's
 ROOM = 1 << 24
+
+
+def seconds_per_row(net: Network) -> float:
+    """About what a step of one sequence takes to train on one core; for want of a measurement."""
+    gates = net.runs * net.hidden_size * (1 + net.gates)
+    weights = net.n_parameters - net.input_size * net.embedding
+    return 6 * weights / 50e9 + gates * 0.5e-9
 
 
 class LaneSpace:
@@ -322,7 +329,7 @@ def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.nda
     the sum of the lengths.
     """
     own = lengths[order]
-    if (own == own[0]).all():
+    if not len(own) or (own == own[0]).all():
         return order
     return order[np.lexsort((-own, np.arange(len(order)) // batch_size))]
 
@@ -342,8 +349,11 @@ def train_epoch(
     seed: int = 0,
     state: np.ndarray | None = None,
     team: Team | None = None,
+    result: np.ndarray | None = None,
 ) -> Epoch:
     """Visit the samples ``order`` in batches, with a step of descent after each.
+
+    Parts of an epoch have the bits of the whole, if all but the last are of whole batches.
 
     Parameters
     ----------
@@ -370,14 +380,16 @@ def train_epoch(
         Initial states.
     team : Team or None
         Threads to work with; this one alone without.
+    result : (`RESULTS`,) float64 array or None
+        What an epoch has summed up so far, added to.
 
     Returns
     -------
     Epoch
+        With what was in `result` before.
     """
-    result = np.zeros(6)
-    longest = int(data.lengths[order].max())
-    batch_size = min(batch_size, len(order))
+    result = np.zeros(RESULTS) if result is None else result
+    longest = int(data.lengths.max())  # of all, for a part must do what the whole does
     equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
     if equal and targets.weights is None and state is None and not 0 < bptt < longest:
         space = _spaces.get(UnitSpace, net, longest, OPTIMIZERS[descent.name])
@@ -390,7 +402,7 @@ def train_epoch(
                 *addresses(descent.knobs, descent.penalties, descent.penalties is not None),
                 *addresses(descent.spare, result),
             )
-            return _epoch(result)
+            return reported(result)
     T = min(bptt or longest, longest)
     shape = (batch_size, net.states, net.runs, net.hidden_size)
     space = _spaces.get(LaneSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
@@ -417,10 +429,15 @@ def train_epoch(
         seed=seed,
         result=result,
     )
-    return _epoch(result)
+    return reported(result)
 
 
-def _epoch(result: np.ndarray) -> Epoch:
+#: numbers that an epoch sums up, see `LaneJob.result`
+RESULTS = 6
+
+
+def reported(result: np.ndarray) -> Epoch:
+    """What an epoch has summed up, as means."""
     loss, right, weight, penalty, updates, _ = result.tolist()
     weight, penalty = weight or 1.0, penalty / (updates or 1.0)
     return Epoch(loss / weight, right / weight, math.isfinite(loss), penalty)
@@ -459,7 +476,7 @@ def loss_and_gradients(
     dx : (rows, I) array or None
         Written, but for rows of padding: the gradient by `data.x`.
     """
-    result, n = np.zeros(6), len(data.starts)
+    result, n = np.zeros(RESULTS), len(data.starts)
     gradients[:] = 0
     options = {} if dx is None else {"input_gradients": True}
     space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
@@ -482,7 +499,7 @@ def loss_and_gradients(
         seed=0,
         result=result,
     )
-    return _epoch(result).loss
+    return reported(result).loss
 
 
 def logits(

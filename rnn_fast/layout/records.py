@@ -81,7 +81,7 @@ class LaneBuffers(NamedTuple):
     targets: Any  # (Y, lanes)
     weights: Any  # (lanes): weight of each sample in the loss, 0 in an empty lane
     losses: Any  # (lanes)
-    hits: Any  # (lanes): 1 where the prediction is right
+    hits: Any  # (lanes): 1 where the prediction is right; of values their squared error
     lengths: Any  # (lanes)
     panel: Any  # (chunk or read, lanes, lanes): columns of z, samples in rows
     da: Any  # (chunk, rows of da, lanes): loss gradient by a_t
