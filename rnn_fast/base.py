@@ -408,9 +408,17 @@ class Model:
         def parts() -> tuple[fitting.Source, feeds.Part | None]:
             return feed.split(share, self._generator) if share else (feed.whole(), None)
 
-        keep = (checkpoint, resume, about)
-        more = (validation_data, callbacks, l1, l2, check_finite)
-        return self._train(plan, parts, *keep, *more)
+        return self._train(
+            plan,
+            parts,
+            about,
+            checkpoint=checkpoint,
+            resume=resume,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            penalties=(l1, l2),
+            check_finite=check_finite,
+        )
 
     def fit_stream(
         self,
@@ -484,35 +492,47 @@ class Model:
         if steps is not None:
             steps = settings.whole("steps_per_epoch", steps)
         stream = feeds.Stream(self._net, batches, steps, epochs, check_finite)
-        keep = (checkpoint, resume, {"steps_per_epoch": steps})
-        more = (validation_data, callbacks, l1, l2, check_finite)
-        return self._train(plan, lambda: (stream, None), *keep, *more)
+        return self._train(
+            plan,
+            lambda: (stream, None),
+            {"steps_per_epoch": steps},
+            checkpoint=checkpoint,
+            resume=resume,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            penalties=(l1, l2),
+            check_finite=check_finite,
+        )
 
     def _train(
         self,
         plan: fitting.Plan,
         parts: Callable[[], tuple[fitting.Source, feeds.Part | None]],
-        checkpoint: Any,
-        resume: bool,
         about: dict[str, Any],
+        *,
+        checkpoint: str | os.PathLike[str] | None,
+        resume: bool,
         validation_data: Any,
         callbacks: Iterable[Callable[[Model, History], object]],
-        l1: Any,
-        l2: Any,
+        penalties: tuple[Any, Any],
         check_finite: bool,
     ) -> History:
-        """Train on the first of `parts`, which may draw from the generator."""
+        """Train on the first of `parts`, which may draw from the generator, hold out the second.
+
+        `about` is what must be the same for a training to be gone on with.
+        """
         if plan.bptt and self.bidirectional:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
-        penalties, calls = params.penalties(l1, l2, self._net), [*callbacks]
+        factors, calls = params.penalties(*penalties, self._net), [*callbacks]
         held: feeds.Part | None = None
         if validation_data is not None:
             X, y, lengths = _parts(validation_data)
-            own = {"lengths": lengths, "check_finite": check_finite, "prefix": "validation "}
-            held = feeds.Feed(self._net, X, y, **own).whole()
+            held = feeds.Feed(
+                self._net, X, y, lengths=lengths, check_finite=check_finite, prefix="validation "
+            ).whole()
         keeper = saved = None
         if checkpoint is not None:
-            about = {**about, "settings": plan.shaping(), "penalties": repr((l1, l2))}
+            about = {**about, "settings": plan.shaping(), "penalties": repr(penalties)}
             arguments = (self._architecture(), self._views, self._generator, about)
             keeper = checkpoints.Keeper(checkpoint, *arguments)
         if resume:
@@ -535,7 +555,7 @@ class Model:
             self._generator,
             validate,
             after,
-            penalties,
+            factors,
             keeper,
             saved,
             self._dropout,
@@ -623,8 +643,7 @@ class Model:
     ) -> Any:
         """`function` of the logits in the shape of X, and the states if they are asked for."""
         size, net = threads.wanted(n_threads), self._net
-        own = {"lengths": lengths, "state": initial_state, "check_finite": check_finite}
-        feed = feeds.Feed(net, X, **own)
+        feed = feeds.Feed(net, X, lengths=lengths, state=initial_state, check_finite=check_finite)
         outs, states = [], []
         for visit in feed.whole():
             given, _, state = visit.block
@@ -707,7 +726,8 @@ class Model:
         Parameters
         ----------
         X, y, lengths, mask, sample_weight, class_weight, initial_state, n_threads, check_finite
-            As in `fit`, but that all is read into memory.  With an `initial_state` there is a gradient of that name, in its form.
+            As in `fit`, but that all is read into memory.  With an `initial_state` there is a
+            gradient of that name, in its form.
         input_gradients : bool
             Whether there is one by the input, named X and in its form; not with an embedding.
         """
@@ -734,9 +754,16 @@ class Model:
         flat = params.aligned(self._flat.size, self.dtype)
         seconds = compute.seconds_per_row(net) * float(given.sequences.lengths.sum())
         with threads.Team(size if seconds > threads.WORTH else 1) as team:
-            own = {"state": state, "dstate": dstate, "dx": dx, "team": team}
             loss = compute.loss_and_gradients(
-                net, given.sequences, targets, self._flat, flat, **own
+                net,
+                given.sequences,
+                targets,
+                self._flat,
+                flat,
+                state=state,
+                dstate=dstate,
+                dx=dx,
+                team=team,
             )
         found: dict[str, Any] = {k: v.copy() for k, v in params.views(flat, net).items()}
         if dstate is not None:

@@ -182,18 +182,19 @@ class LaneSpace:
         starts, packed = self._memory(self.layout.weights())
         self.sizes = np.array(self.layout.place(self.offsets, starts), np.int64)
         self._members = [(work, np.zeros(6 * lanes, np.int64))]
-        self.shared = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
+        shared: dict[str, Any] = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
         self.groups, round_ = blocks, blocks
         if not options.get("forward_only"):
             self.groups = min(blocks, GROUPS, max(1, ROOM // self.layout.grads))
             embedded = net.embedding * T * lanes
             if embedded:
                 round_ = min(blocks, self.groups * max(1, ROOM // (embedded * self.groups)))
-            grads = aligned(self.groups * self.layout.grads, net.dtype)
-            partial = np.zeros(8 * self.groups)
-            tokens = aligned(round_ * embedded, net.dtype)
-            self.shared |= {"grads": grads, "partial": partial, "tokens": tokens}
-        self.shared |= {"groups": self.groups, "round": round_}
+            shared["grads"] = aligned(self.groups * self.layout.grads, net.dtype)
+            shared["partial"] = np.zeros(8 * self.groups)
+            shared["tokens"] = aligned(round_ * embedded, net.dtype)
+        self._shared = shared | {"groups": self.groups, "round": round_}
+        self._block = np.zeros(len(LaneJob._fields), np.int64)  # of the job, but for what changes
+        _fill(self._block, self._shared)
 
     def _memory(self, sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """Where each buffer starts, and memory for all."""
@@ -208,13 +209,23 @@ class LaneSpace:
             while len(self._members) < n:
                 _, work = self._memory(self.layout.buffers())
                 self._members.append((work, np.zeros_like(self._members[0][1])))
-            shared = {**dict.fromkeys(LaneJob._fields), **self.shared, "team": team.sync, **job}
+            shared = self._block.copy()
+            _fill(shared, {"team": team.sync, **job})
             jobs = []
             for helps, (work, ids) in enumerate(self._members[:n]):
-                own = {**shared, "work": work, "ids": ids, "helps": helps}
-                jobs.append(np.array(addresses(*LaneJob(**own)), np.int64))
-            lead, *helps_ = (partial(_call, function, block, shared) for block in jobs)
+                jobs.append(shared.copy())
+                _fill(jobs[-1], {"work": work, "ids": ids, "helps": helps})
+            lead, *helps_ = (partial(_call, function, own, job) for own in jobs)
             team.run(lead, helps_)
+
+
+_PLACES = {name: i for i, name in enumerate(LaneJob._fields)}
+
+
+def _fill(block: np.ndarray, fields: dict[str, Any]) -> None:
+    """Write fields of a `LaneJob`: addresses of arrays, numbers, 0 for None."""
+    for name, value in fields.items():
+        block[_PLACES[name]] = _address(value)
 
 
 def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> None:
@@ -292,9 +303,11 @@ def lane_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:
     """Arguments for C: an array's address, 0 for None, a number as it is."""
-    return tuple(
-        a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a for a in arguments
-    )
+    return tuple(map(_address, arguments))
+
+
+def _address(a: Any) -> Any:
+    return a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a
 
 
 #: predictions of longer sequences are made in windows of so many steps, which bounds the memory

@@ -183,7 +183,9 @@ class Feed:
         self.weights["sample_weight"] = None
         counts: Any = 0
         for place in self.blocks:
-            counts = counts + data.class_counts(*self._load(place)[:2], self.net)
+            given, targets, _ = self._load(place)
+            assert targets is not None
+            counts = counts + data.class_counts(given, targets, self.net)
         self.weights = weights
         return data.balanced(weights["class_weight"], counts)
 
@@ -280,19 +282,22 @@ class Part:
 
     def epoch(
         self,
-        generator: np.random.Generator,
-        shuffle: bool,
+        generator: np.random.Generator | None,
         batch_size: int | None,
         skip: int = 0,
     ) -> Iterator[Visit]:
-        """All blocks in an order drawn now, and of each all samples, but for `skip` batches."""
+        """All blocks, and of each all samples, but for `skip` batches.
+
+        The order is drawn from the generator, now; without one it is that of the data.
+        """
+        shuffle = generator is not None
         if len(self.sizes) == 1:
             order = self.samples(0)
-            if shuffle:
+            if generator is not None:
                 order = order[generator.permutation(len(order))]
             return iter([self._visit(0, order, skip)])
         places, seed = np.arange(len(self.sizes)), 0
-        if shuffle:
+        if generator is not None:
             places, seed = generator.permutation(places), int(generator.integers(2**62))
         visits = []
         for k in places.tolist():
@@ -317,7 +322,7 @@ class Part:
 
     def __iter__(self) -> Iterator[Visit]:
         """All blocks in their order."""
-        return self.epoch(np.random.default_rng(0), False, None)
+        return self.epoch(None, None)
 
 
 class Stream:
@@ -369,8 +374,7 @@ class Stream:
 
     def epoch(
         self,
-        generator: np.random.Generator,
-        shuffle: bool,
+        generator: np.random.Generator | None,
         batch_size: int | None,
         skip: int = 0,
     ) -> Iterator[Visit]:

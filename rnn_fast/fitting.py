@@ -37,8 +37,8 @@ class Plan(NamedTuple):
 
     def shaping(self) -> str:
         """In words, all that the parameters after an epoch depend on."""
-        rest = {"epochs": 0, "save_every": 0, "save_seconds": 0.0, "n_threads": 0, "verbose": None}
-        return repr(self._replace(**rest))
+        own = self._replace(epochs=0, save_every=0, save_seconds=0.0, n_threads=0, verbose=None)
+        return repr(own)
 
 
 def plan(
@@ -90,9 +90,9 @@ class Source(Protocol):
         """In an epoch, if that is known before it."""
 
     def epoch(
-        self, generator: np.random.Generator, shuffle: bool, batch_size: int | None, skip: int = 0
+        self, generator: np.random.Generator | None, batch_size: int | None, skip: int = 0
     ) -> Iterator[Visit]:
-        """What there is to visit in an epoch, but for the first batches."""
+        """What there is to visit in an epoch, but for the first batches; shuffled, if by whom."""
 
     def seen(self, visit: Visit) -> None:
         """Take note that all batches of a visit have been worked on."""
@@ -292,8 +292,8 @@ class Training:
     def _visit_all(self, position: Position) -> None:
         """What is left of an epoch."""
         plan, past = self.plan, len(self.history)
-        how = plan.shuffle, plan.batch_size, position.batches
-        visits = self.source.epoch(self.generator, *how)
+        shuffler = self.generator if plan.shuffle else None
+        visits = self.source.epoch(shuffler, plan.batch_size, position.batches)
         seed = int(self.generator.integers(2**62)) if self.dropout else 0
         batches = self.source.batches(plan.batch_size)
         for visit in visits:

@@ -71,9 +71,10 @@ def opened(name: str, value: Any) -> Any:
 
 def _unmapped(array: np.ndarray) -> Any:
     """The file of a memmap, if that holds what the memmap shows, row by row."""
-    whole = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap)
-    if not (whole and array.mode in ("r", "r+") and array.flags.c_contiguous and array.ndim):
+    if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap):
         return array  # also parts of a memmap, which do not say where they start
+    if not (array.mode in ("r", "r+") and array.flags.c_contiguous and array.ndim):
+        return array
     return FileArray(array.filename, array.dtype, array.shape, array.offset)
 
 
@@ -105,7 +106,7 @@ def _member(path: Path, name: str) -> np.ndarray:
         if dtype.hasobject:
             raise ValueError("holds Python objects, which are not read (allow_pickle)")
         order = "F" if fortran else "C"
-        return np.memmap(path, dtype, "r", stream.tell(), shape, order)
+        return np.memmap(path, dtype, "r", stream.tell(), shape, order)  # type: ignore[call-overload]
 
 
 def is_cut(value: Any) -> bool:

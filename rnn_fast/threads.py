@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import sys
 import threading
@@ -74,9 +75,10 @@ class _Cores:
     @contextlib.contextmanager
     def taken(self, wanted: int) -> Iterator[int]:
         """Take up to `wanted` cores, at least one; gives how many."""
-        limit = max(available(), wanted if not self.busy else 1)
         with self.lock:
-            n = max(1, min(wanted, limit - self.busy))
+            n = wanted
+            if n > 1 and self.busy:  # others are at work: what they leave
+                n = max(1, min(n, available() - self.busy))
             self.busy += n
         try:
             yield n
@@ -93,6 +95,7 @@ if hasattr(os, "register_at_fork"):  # the threads that were at work are not in 
 # ------------------------------------------------------------------------------------------ teams
 
 
+@functools.cache
 def _sleep_address() -> int:
     """Address of the C library's ``int usleep(unsigned microseconds)``, or on Windows of Sleep."""
     try:

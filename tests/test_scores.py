@@ -105,7 +105,7 @@ def test_measures():
 def test_values_in_one_go_and_in_parts_are_as_scikit_learn_measures_them(loss, weighted):
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(0)
-    z, y = rng.standard_normal((2, 50, 3)) + [0, 1e3, -5]
+    z, y = rng.standard_normal((2, 50, 3)) + np.array([0, 1e3, -5])
     weights = rng.random(50) * (rng.random(50) < 0.8) if weighted else None
     found = scores.Measures(loss)
     for part in (slice(0, 1), slice(1, 20), slice(20, 50)):

@@ -137,7 +137,9 @@ def run_forward(cell, shape, space, r, T, shortest, zero):
     for s in range(T):
         z, a = own.z + s * run.step, own.a + s * run.keep
         c = own.c + s * n
-        step = cells.Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, space.weights + run.beside)
+        step = cells.Step(
+            n, a, z + h_at, z + (run.step + h_at), c, c + n, space.weights + run.beside
+        )
         first = zero and s == 0
         table, i = sizes.products, run.product
         run_products(shape, space.weights, table, i, run.n_products, z, a, first)
@@ -166,6 +168,18 @@ def load_states(shape, space, block, state):
         load_state(shape, block, h, state.stride, state.row, sizes.H, h_0)
         if sizes.states > 1:
             load_state(shape, block, c, state.stride, state.row, sizes.H, own.c)
+
+
+@kernel
+def clear_states(shape, space):
+    """Initial states of zero, where others have been since `prepare`."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    for r in range(sizes.layers * sizes.directions):
+        run, own = run_sizes(space, r), run_buffers(space, r)
+        clear(own.z + (run.I + 1) * lanes, sizes.H * lanes)
+        if sizes.states > 1:
+            clear(own.c, sizes.H * lanes)
 
 
 @kernel
@@ -329,7 +343,9 @@ def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
             hold(shape, buffers, t, buffers.dc, buffers.held + n, sizes.H)
     cells.backward(cell, step, grads)
     if cells.resets_first(cell):
-        multiply(shape, space.weights + run.w_r, sizes.H, sizes.H, sizes.H, da + 2 * n, buffers.dr, 0)
+        multiply(
+            shape, space.weights + run.w_r, sizes.H, sizes.H, sizes.H, da + 2 * n, buffers.dr, 0
+        )
         cells.reset_backward(cell, step, grads)
     if ended:
         if sizes.passes:
@@ -503,6 +519,8 @@ def group_gradients(cell, shape, space, given, task, factor, group):
             partial[i] = 0.0
     state = state_before(shape, sizes, given, task.window)
     to_state = int64(given.to_state != 0 and task.window == 0)
+    if given.carry and not state.given:
+        clear_states(shape, space)
     b = task.begin + group
     while b < task.end:  # a range of unknown step could raise
         first = b * lanes

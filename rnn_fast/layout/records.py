@@ -211,7 +211,7 @@ class LaneJob(NamedTuple):
     final: int  # predictions: as state, written, or 0
     dropout: int  # a double: its probability
     seed: int  # of dropout
-    result: int  # doubles, added to: weighted loss, weighted hits, weights, penalties, updates, windows
+    result: int  # doubles, added to: weighted loss and hits, weights, penalties, updates, windows
 
 
 class Team(NamedTuple):
