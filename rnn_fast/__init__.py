@@ -1,7 +1,7 @@
 """Recurrent networks trained on a CPU by one compiled program."""
 
 from . import tasks
-from .errors import DivergedError, ModelFileError
+from .errors import DivergedError, ModelFileError, Terminated
 from .history import History
 from .models import GRU, LSTM, SimpleRNN, from_torch, load
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -26,6 +26,7 @@ __all__ = [
     "ReduceOnPlateau",
     "SimpleRNN",
     "Step",
+    "Terminated",
     "WarmUp",
     "__version__",
     "from_torch",

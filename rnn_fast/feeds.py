@@ -133,7 +133,7 @@ class Feed:
         if not sources.is_cut(self.X) and (block is None or not isinstance(self.X, np.ndarray)):
             return None
         data.check_shape(f"{self.prefix}X", self.X.shape, self.X.dtype, self.net)
-        n = len(self.X)
+        n = self.X.shape[0]
         if block is None:
             size = self.X.dtype.itemsize * int(np.prod(self.X.shape[1:]))
             block = max(1, BLOCK // (size * batch_size)) * batch_size
@@ -146,12 +146,13 @@ class Feed:
         n, per_sequence = len(self), {"lengths": self.lengths, f"{self.prefix}y": self.y}
         per_sequence |= {k: v for k, v in self.weights.items() if k != "class_weight"}
         for name, value in per_sequence.items():
-            if value is not None and len(value) != n:
-                raise ValueError(f"{name} must have {n} entries, as X has; got {len(value)}")
+            found = n if value is None else sources.length(value)
+            if found != n:
+                raise ValueError(f"{name} must have {n} entries, as X has; got {found}")
 
     def _load(self, place: tuple[int, int] | None) -> Block:
         """One block, or for None all, as the kernels take it."""
-        here, cut = "", lambda value: value
+        here, cut = "", sources.whole
         state = self.state
         if place is not None:
             here = f"[{place[0]}:{place[1]}]"

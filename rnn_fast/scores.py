@@ -60,12 +60,13 @@ class Spread:
     @classmethod
     def of(cls, y: np.ndarray, weights: np.ndarray | None = None) -> Spread:
         """That of y (N, O), weighted by (N,)."""
+        y = y.astype(float)
         if weights is not None:
             y, weights = y[weights > 0], weights[weights > 0].astype(float)
         if not len(y):
             return cls()
         weight = float(len(y) if weights is None else weights.sum())
-        mean = np.average(y, axis=0, weights=weights).astype(float)
+        mean = np.average(y, axis=0, weights=weights)
         squares = np.square(y - mean)
         return cls(weight, mean, squares.sum(0) if weights is None else weights @ squares)
 

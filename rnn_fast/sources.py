@@ -120,6 +120,19 @@ def is_cut(value: Any) -> bool:
     return described and hasattr(value, "__getitem__")
 
 
+def length(value: Any) -> int:
+    """Entries along the first axis, 0 of what has none."""
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return len(value) if hasattr(value, "__len__") else 0
+    return shape[0] if len(shape) else 0
+
+
+def whole(value: Any) -> Any:
+    """All of it in memory, if it is to be read in slices; else as it is."""
+    return cut(value, 0, value.shape[0]) if is_cut(value) and value.shape else value
+
+
 def cut(value: Any, start: int, stop: int) -> Any:
     """``value[start:stop]``, of a source a copy in memory; None stays None."""
     if value is None:

@@ -5,10 +5,12 @@ A task draws as many sequences as it is asked for, and says what network they ar
     task = tasks.Adding(steps=100)
     X, y = task.draw(32_000, seed=0)
     model = LSTM(hidden_size=8, **task.network)
+    model.fit_stream(task.batches(32, seed=0), steps_per_epoch=1000, epochs=5)
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +19,25 @@ import numpy as np
 from . import settings
 
 
+class Task:
+    """What all tasks have in common."""
+
+    def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return n sequences X, and y."""
+        raise NotImplementedError
+
+    def batches(self, n: int, seed: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Draw n fresh sequences at a time, without end, for `Model.fit_stream`."""
+        settings.whole("n", n)
+        return self._draw_on(n, settings.generator(seed))
+
+    def _draw_on(self, n: int, generator: np.random.Generator) -> Iterator[Any]:
+        while True:
+            yield self.draw(n, generator)
+
+
 @dataclass(frozen=True)
-class SignOfSum:
+class SignOfSum(Task):
     """Is the sum of all steps positive?  They are standard-normal numbers.
 
     Parameters
@@ -48,7 +67,7 @@ class SignOfSum:
 
 
 @dataclass(frozen=True)
-class Adding:
+class Adding(Task):
     """The sum of the two marked values (Hochreiter and Schmidhuber, 1997).
 
     Values are uniform in [0, 1); one step of each half is marked.  Who always says 1 has a mean
@@ -81,7 +100,7 @@ class Adding:
 
 
 @dataclass(frozen=True)
-class Copying:
+class Copying(Task):
     """Say a word again after a delay (Hochreiter and Schmidhuber, 1997; Arjovsky et al., 2016).
 
     The word's letters, blanks, a mark, then blanks for as long as the word is; the answers are
@@ -127,7 +146,7 @@ class Copying:
 
 
 @dataclass(frozen=True)
-class TemporalOrder:
+class TemporalOrder(Task):
     """Tell in what order two symbols came (Hochreiter and Schmidhuber, 1997, task 6a).
 
     Each is A or B, the first in the second tenth of the sequence, the other in the sixth; four
