@@ -26,10 +26,19 @@ class Terminated(SystemExit):
     """SIGTERM came while a model was trained; the process exits with code 143 unless it is caught.
 
     The model is as the last update left it.
+
+    Attributes
+    ----------
+    told : str
+        How far the training went.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: str = "") -> None:
         super().__init__(128 + 15)
+        self.told = told
+
+    def __str__(self) -> str:
+        return self.told
 
 
 class ModelFileError(ValueError):

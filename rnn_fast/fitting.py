@@ -408,8 +408,8 @@ class Training:
             text += f"; resume=True goes on from {self.keeper.path}"
         if isinstance(stop, KeyboardInterrupt):
             stop.args = (text,)
-        else:
-            stop.told = text  # type: ignore[attr-defined]
+        elif isinstance(stop, Terminated):
+            stop.told = text
 
 
 def _diverged(plan: Plan, history: History) -> DivergedError:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 import rnn_fast
-from rnn_fast import GRU, LSTM, SGD, EarlyStopping, ModelFileError, SimpleRNN, checkpoint, io
+from rnn_fast import (
+    GRU,
+    LSTM,
+    SGD,
+    EarlyStopping,
+    ModelFileError,
+    SimpleRNN,
+    checkpoint,
+    compute,
+    fitting,
+    io,
+    threads,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 5, 2))
@@ -83,6 +97,157 @@ def make_and_fit(make, settings):
     m = make()
     m.fit(X, Y, **settings)
     return m._generator.random()
+
+
+# --------------------------------------------------------------------- within an epoch
+
+
+def stop_after_calls(monkeypatch, n, number=signal.SIGINT):
+    """Let a signal come while the n-th piece of a training is run, each of one batch."""
+    real, calls = compute.train_epoch, iter(range(1, 10**6))
+
+    def train(*arguments, **options):
+        epoch = real(*arguments, **options)
+        if next(calls) == n:
+            signal.raise_signal(number)
+        return epoch
+
+    monkeypatch.setattr(compute, "train_epoch", train)
+    monkeypatch.setattr(threads.Pace, "next", lambda self, work: (1e-9, False))
+
+
+class Slow:
+    """Sequences that are read in slices."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, rows):
+        return self.array[rows]
+
+
+def in_memory(m, **settings):
+    return m.fit(X, Y, epochs=3, **settings)
+
+
+def from_disk(m, **settings):
+    return m.fit(Slow(X), Slow(Y), epochs=3, shuffle_block=14, **settings)
+
+
+def from_a_stream(m, **settings):
+    items = [(X[i : i + 10], Y[i : i + 10]) for i in (0, 10, 20)]
+    kept = ("validation_split", "batch_size")
+    own = {k: v for k, v in settings.items() if k not in kept}
+    return m.fit_stream(items, epochs=3, batch_size=7, **own)
+
+
+def from_an_iterator(m, **settings):
+    items = itertools.cycle([(X[:10], Y[:10]), (X[10:17], Y[10:17]), (X[17:], Y[17:])])
+    kept = ("validation_split", "batch_size")
+    own = {k: v for k, v in settings.items() if k not in kept}
+    return m.fit_stream(items, epochs=3, steps_per_epoch=4, **own)
+
+
+@pytest.mark.parametrize("how", [in_memory, from_disk, from_a_stream, from_an_iterator])
+@every_case
+def test_stopped_between_any_two_updates_the_bits_are_the_same(how, case, tmp_path, monkeypatch):
+    make, settings = CASES[case]
+    settings = {"batch_size": 7, **settings}
+    whole = make()
+    wanted = learned(how(whole, **settings))
+    for n in range(1, 100):
+        path, m = tmp_path / f"{n}", make()
+        with monkeypatch.context() as patch:
+            stop_after_calls(patch, n)
+            try:
+                how(m, checkpoint=path, **settings)
+                break
+            except KeyboardInterrupt as error:
+                assert "training stopped after" in str(error) and str(path) in str(error)
+        np.testing.assert_array_equal(flat(rnn_fast.load(path)), at_the_stop(m, settings, path))
+        m = make()
+        found = learned(how(m, checkpoint=path, resume=True, **settings))
+        np.testing.assert_array_equal(flat(m), flat(whole))
+        for name in wanted:
+            np.testing.assert_array_equal(found[name], wanted[name])
+    assert n > 9
+
+
+def at_the_stop(m, settings, path):
+    """The parameters of a model that was stopped; early stopping has put back the best."""
+    return flat(rnn_fast.load(path)) if "early_stopping" in settings else flat(m)
+
+
+def test_stopped_twice(tmp_path, monkeypatch):
+    make, settings = CASES["adam"]
+    whole = make()
+    in_memory(whole, **settings)
+    path = tmp_path / "c"
+    for n in (2, 3, 1, 1, 4):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            stop_after_calls(patch, n)
+            in_memory(make(), checkpoint=path, resume=True, **settings)
+    m = make()
+    in_memory(m, checkpoint=path, resume=True, **settings)
+    np.testing.assert_array_equal(flat(m), flat(whole))
+
+
+def test_stopped_while_it_is_measured(tmp_path):
+    """After the updates of an epoch and before it is written down."""
+    make, settings = CASES["adam"]
+    whole, m = make(), make()
+    wanted = learned(in_memory(whole, **settings))
+    measure, calls = m._measure, iter(range(100))
+
+    def interrupted(*arguments):
+        if next(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return measure(*arguments)
+
+    m._measure = interrupted
+    with pytest.raises(KeyboardInterrupt, match="after 1 of 3 epochs and 4 batches"):
+        in_memory(m, checkpoint=tmp_path / "c", **settings)
+    m = make()
+    found = learned(in_memory(m, checkpoint=tmp_path / "c", resume=True, **settings))
+    np.testing.assert_array_equal(flat(m), flat(whole))
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_by_time_a_checkpoint_comes_within_an_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(threads.Pace, "next", lambda self, work: (1e-9, False))
+    monkeypatch.setattr(fitting, "perf_counter", iter(range(10**6)).__next__)  # seconds
+    places = []
+    real = checkpoint.Keeper.save
+
+    def save(self, training, arrays):
+        places.append((len(training["history"]["loss"]), (training["position"] or {}).get("batches")))
+        real(self, training, arrays)
+
+    monkeypatch.setattr(checkpoint.Keeper, "save", save)
+    m = SimpleRNN(2, 5, loss="mse", seed=3)
+    every = timedelta(seconds=10)
+    m.fit(X, Y, epochs=2, batch_size=3, checkpoint=tmp_path / "c", checkpoint_every=every)
+    assert len(places) > 4 and places[0][0] == 0 and places[0][1] < 10
+    assert places[-1] == (2, None)
+
+
+def test_sigterm_ends_the_process_with_a_checkpoint(tmp_path, monkeypatch):
+    make, settings = CASES["adam"]
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch, pytest.raises(rnn_fast.Terminated) as caught:
+        stop_after_calls(patch, 5, signal.SIGTERM)
+        in_memory(make(), checkpoint=tmp_path / "c", **settings)
+    assert caught.value.code == 143 and isinstance(caught.value, SystemExit)
+    assert str(caught.value).startswith("training stopped after 1 of 3 epochs and 1 batches")
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    whole, m = make(), make()
+    in_memory(whole, **settings)
+    in_memory(m, checkpoint=tmp_path / "c", resume=True, **settings)
+    np.testing.assert_array_equal(flat(m), flat(whole))
+
+
+# ------------------------------------------------------------------------------- after epochs
 
 
 @every_case
@@ -185,6 +350,35 @@ def test_whatever_fails_a_good_file_is_left(name, tmp_path, monkeypatch):
     else:
         pytest.fail("not all calls were made to fail")
     assert n > 1
+
+
+def test_a_small_full_disk(tmp_path):
+    """A checkpoint that does not fit leaves the one before, and says why."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("may not mount a tmpfs here")
+    try:
+        path, make = disk / "c", CASES["plain"][0]
+        make().fit(X, Y, epochs=2, checkpoint=path)
+        size = path.stat().st_size
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
+        (disk / "filler").write_bytes(bytes(free - size // 2))
+        m = make()
+        with pytest.raises(OSError, match="No space left on device"):
+            m.fit(X, Y, epochs=4, checkpoint=path, resume=True)
+        assert np.isfinite(flat(m)).all()
+        assert sorted(os.listdir(disk)) == ["c", "c.previous", "filler"]
+        (disk / "filler").unlink()
+        whole, m = make(), make()
+        whole.fit(X, Y, epochs=4)
+        m.fit(X, Y, epochs=4, checkpoint=path, resume=True)
+        np.testing.assert_array_equal(flat(m), flat(whole))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.parametrize(
