@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 def sequences(name: str, X: Any, net: Network, check_finite: bool = True) -> np.ndarray:
     """`X`, array-like of bool, int or float, as an array (N, T, I) with N, T >= 1."""
     array = real(name, X)
-    if array.ndim != 3 or array.shape[2] != net.input_size or array.size == 0:
-        flat = array.ndim == 2 and net.input_size == 1
-        hint = "; one feature per step is X[:, :, None]" if flat else ""
-        raise ValueError(
-            f"{name} must have shape (N, T, {net.input_size}), samples by steps by features, none "
-            f"of them 0; got {array.shape}{hint}"
-        )
+    shape_of_sequences(name, array.shape, net)
     return cast(name, array, net.dtype, check_finite)
+
+
+def shape_of_sequences(name: str, shape: tuple[int, ...], net: Network) -> None:
+    """Check that sequences may have this shape: (N, T, I), or for an embedding (N, T)."""
+    wanted, what = f"(N, T, {net.input_size})", "samples by steps by features, none of them 0"
+    if net.embedding:
+        wanted, what = "(N, T)", "samples by steps of indices, none of them 0"
+    features = () if net.embedding else (net.input_size,)
+    if len(shape) < 2 or shape[2:] != features or 0 in shape:
+        flat = len(shape) == 2 and net.input_size == 1
+        hint = "; one feature per step is X[:, :, None]" if flat and not net.embedding else ""
+        raise ValueError(f"{name} must have shape {wanted}, {what}; got {shape}{hint}")
 
 
 def targets(name: str, y: Any, count: int, net: Network, check_finite: bool = True) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The command line: ``rnn-fast train`` and ``rnn-fast predict``.
 
 Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
-input; 130 interrupted.  Results go to standard output, progress and errors to standard error.
+input; 130 interrupted by Ctrl-C, 143 by SIGTERM.  Results go to standard output, progress and errors to standard error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from . import DivergedError, __version__, load
+from . import DivergedError, Terminated, __version__, load
 from .base import Model
 from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, Data, InputError, generated, own, read_arrays
 from .layout import LOSSES
@@ -104,6 +104,7 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--dropout", number(float, 0, 1), "P", "of what goes from layer to layer", 0.0)
     option("--bptt", count, "K", "update after every K steps, truncating the gradient there")
     option("--seed", number(int, 0), "S", "for weights, order, split and generated data", 0)
+    option("--threads", count, "N", "that work on a batch (default: all cores)")
     group = command.add_argument_group("output")
     option("--checkpoint", Path, "FILE", "write the state of the training after every epoch")
     flag("--resume", "go on from --checkpoint, if it exists")
@@ -169,11 +170,12 @@ def train(args: argparse.Namespace) -> None:
             optimizer=optimizer(args),
             clip_norm=args.clip_norm,
             bptt=args.bptt,
+            n_threads=args.threads,
             checkpoint=args.checkpoint,
             resume=args.resume,
             verbose=0 if args.quiet else 2,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         if args.save:
             model.save(args.save)
             say(f"stopped early; what was learned is in {args.save}")
@@ -312,8 +314,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args.run(args)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return fail("interrupted", 130)
+    except KeyboardInterrupt as error:
+        return fail(str(error) or "interrupted", 130)
+    except Terminated as error:
+        return fail(str(error), 143)
     except BrokenPipeError:  # the reader of our output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MemoryError as error:

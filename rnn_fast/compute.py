@@ -152,8 +152,8 @@ def seconds_per_row(net: Network) -> float:
 class LaneSpace:
     """Work memory of the samples-in-lanes driver, and the code that fits it.
 
-    Threads share the packed weights, and the gradients, which are accumulated by group of blocks;
-    for one block at a time each has memory of its own.
+    Threads share the packed weights, and vectors for the gradients of each group of blocks; for the
+    block at work each has memory of its own.
 
     Parameters
     ----------
@@ -185,11 +185,13 @@ class LaneSpace:
         shared: dict[str, Any] = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
         self.groups, round_ = blocks, blocks
         if not options.get("forward_only"):
-            self.groups = min(blocks, GROUPS, max(1, ROOM // self.layout.grads))
+            stride = round_up(parameter_offsets(net).embedding, 64)  # lines of their own
+            self.groups = min(blocks, GROUPS, max(1, ROOM // stride))
             embedded = net.embedding * T * lanes
             if embedded:
                 round_ = min(blocks, self.groups * max(1, ROOM // (embedded * self.groups)))
-            shared["grads"] = aligned(self.groups * self.layout.grads, net.dtype)
+            shared["flats"] = aligned(self.groups * stride, net.dtype)
+            shared["stride"] = stride
             shared["partial"] = np.zeros(8 * self.groups)
             shared["tokens"] = aligned(round_ * embedded, net.dtype)
         self._shared = shared | {"groups": self.groups, "round": round_}

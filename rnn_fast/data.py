@@ -86,7 +86,7 @@ def sequences(
         )
         return Input(padded(whole), whole.shape[1])
     array = checks.real(name, X)
-    _check_shape(name, array, net)
+    checks.shape_of_sequences(name, array.shape, net)
     N, T = array.shape[:2]
     counts = _lengths(lengths, N, T)
     array = np.array(array)
@@ -99,31 +99,9 @@ def sequences(
     return Input(padded(whole)._replace(lengths=counts), T)
 
 
-def check_shape(name: str, shape: tuple[int, ...], dtype: np.dtype, net: Network) -> None:
-    """Check that what has a shape and a dtype can be sequences, as `sequences` does.
-
-    Raises
-    ------
-    ValueError
-        It cannot.
-    """
-    _check_shape(name, np.broadcast_to(np.zeros((), dtype), shape), net)
-
-
-def _check_shape(name: str, array: np.ndarray, net: Network) -> None:
-    if net.embedding:
-        if array.ndim != 2 or array.size == 0:
-            raise ValueError(
-                f"{name} must have shape (N, T), samples by steps of indices, none of them 0; got "
-                f"{array.shape}"
-            )
-    else:
-        checks.sequences(name, array, net, check_finite=False)
-
-
 def _tokens(name: str, X: Any, net: Network) -> np.ndarray:
     array = checks.real(name, X)
-    _check_shape(name, array, net)
+    checks.shape_of_sequences(name, array.shape, net)
     return checks.tokens(name, array, net)
 
 

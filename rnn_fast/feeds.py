@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from . import data, sources
+from . import checks, data, sources
 from .compute import Sequences, Targets
 from .layout import Network
 from .scores import CLASSIFIES, Spread
@@ -132,7 +132,7 @@ class Feed:
         """(start, stop) of each block, or None if all is to be one."""
         if not sources.is_cut(self.X) and (block is None or not isinstance(self.X, np.ndarray)):
             return None
-        data.check_shape(f"{self.prefix}X", self.X.shape, self.X.dtype, self.net)
+        checks.shape_of_sequences(f"{self.prefix}X", tuple(self.X.shape), self.net)
         n = self.X.shape[0]
         if block is None:
             size = self.X.dtype.itemsize * int(np.prod(self.X.shape[1:]))

@@ -15,7 +15,7 @@ from numba import float64, int64
 from ._jit import kernel
 from .cells import CELLS
 from .layers import lanes as driver
-from .layers.matrices import pack_weights, unpack_gradients
+from .layers.matrices import add_up, pack_weights
 from .layers.samples import (
     Data,
     add_embedding_gradient,
@@ -67,8 +67,7 @@ def lane_kernels(real):
         sizes = load_record(LaneSizes, pointer(job.sizes, int64))
         work = pointer(job.work, real)
         buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
-        weights, grads = pointer(job.packed, real), pointer(job.grads, real)
-        return driver.Space(sizes, buffers, work, weights, grads)
+        return driver.Space(sizes, buffers, work, pointer(job.packed, real))
 
     @kernel
     def given_of(job, sizes):
@@ -99,7 +98,8 @@ def lane_kernels(real):
             job.dx != 0,
             pointer(job.dx, real),
             pointer(job.tokens, real),
-            pointer(job.grads, real),
+            pointer(job.flats, real),
+            job.stride,
             pointer(job.partial, float64),
             pointer(job.team, float64) + TEAM.factor,
         )
@@ -139,7 +139,7 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name:
         for g in range(groups):
             for i in range(3):
                 result[i] += given.partial[g * 8 + i]
-        unpack_gradients(shape, sizes, given.grads, groups, gradients)
+        add_up(given.flats, groups, given.stride, sizes.embedding_at, gradients)
         return weight
 
     @kernel

@@ -192,10 +192,11 @@ class Result(NamedTuple):
     dx: list[Array]  # of each sequence (T, I): gradient by what layer 0 takes
 
 
-def loss_and_logit_gradient(loss: str, z: Array, y: Array) -> tuple[float, Array, bool]:
+def loss_and_logit_gradient(loss: str, z: Array, y: Array) -> tuple[float, Array, float]:
     """Return loss, its gradient and whether all is right, of one output: z (O,), y (O,) or class.
 
-    Cross-entropy is that of the softmax; the others are means over the outputs.
+    Cross-entropy is that of the softmax; the others are means over the outputs.  Of values the last
+    is the squared error.
     """
     if loss == "cross_entropy":
         value = np.log(np.exp(z - z.max()).sum()) - (z[int(y)] - z.max())
@@ -212,7 +213,7 @@ def loss_and_logit_gradient(loss: str, z: Array, y: Array) -> tuple[float, Array
     else:  # huber
         value = np.where(np.abs(e) <= 1.0, e**2 / 2.0, np.abs(e) - 0.5)
         dz = np.clip(e, -1.0, 1.0)
-    return float(value.mean()), dz / O, False
+    return float(value.mean()), dz / O, float((e**2).mean())
 
 
 def run(

@@ -234,7 +234,7 @@ def test_an_update_with_units_in_lanes(nonlinearity, dtype, batch):
         before, wanted = case.flat.copy(), case.expected()
         epoch, velocity = case.train(np.arange(batch), batch, 1.0, 0.5)
         assert epoch.loss == pytest.approx(wanted.loss, rel=tolerance)
-        assert epoch.correct == pytest.approx(wanted.accuracy)
+        assert epoch.correct == pytest.approx(wanted.accuracy, rel=tolerance)
         case.check(velocity, wanted.gradients, tolerance)
         np.testing.assert_allclose(case.flat, before - velocity, rtol=1e-5, atol=1e-7)
 

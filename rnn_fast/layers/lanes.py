@@ -26,6 +26,7 @@ from .matrices import (
     multiply,
     run_gradients,
     run_products,
+    unpack_gradients,
     weight_gradients,
 )
 from .samples import (
@@ -57,7 +58,6 @@ class Space(NamedTuple):
     buffers: Any  # LaneBuffers
     work: Any  # this thread's
     weights: Any  # packed, which all threads read
-    grads: Any  # accumulated gradients of the group of blocks at work
 
 
 class State(NamedTuple):
@@ -311,7 +311,7 @@ def read_out(shape, space, block, data, loss, factor, result):
         top = buffers.top
         if sizes.directions == 1:
             top = outputs_of(shape, space, block.T, start, int64(0))
-        dv, panel = space.grads + sizes.dv, buffers.panel
+        dv, panel = buffers.grads + sizes.dv, buffers.panel
         logits, logit_step = buffers.logits, sizes.logit_step
         if sizes.narrow:
             weight_gradients(
@@ -335,7 +335,7 @@ def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
     z, c = own.z + s * run.step, own.c + s * n
     a = own.a + s * run.keep
     step = cells.Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, space.weights + run.beside)
-    grads = cells.Gradients(da, buffers.dh, buffers.dc, space.grads + run.sums, buffers.dr)
+    grads = cells.Gradients(da, buffers.dh, buffers.dc, buffers.grads + run.sums, buffers.dr)
     ended = t >= shortest
     if ended:
         hold(shape, buffers, t, buffers.dh, buffers.held, sizes.H)
@@ -395,7 +395,7 @@ def run_backward(cell, shape, space, r, T, shortest, dy, every, dx, wanted):
         z, a = own.z + first * run.step, own.a + first * run.keep
         run_gradients(
             shape,
-            space.grads,
+            buffers.grads,
             sizes.rank_ks,
             run.rank_k,
             run.n_rank_ks,
@@ -421,7 +421,7 @@ def state_gradients(shape, space, block, r, out):
     for k in range(sizes.states):
         grads = buffers.dc if k else buffers.dh
         if sizes.learned_state:
-            sums = space.grads + (run.state_sums + k * n_runs * sizes.H * lanes)
+            sums = buffers.grads + (run.state_sums + k * n_runs * sizes.H * lanes)
             add(sums, grads, sizes.H * lanes)
         else:
             to = out + (k * n_runs + r) * sizes.H
@@ -484,7 +484,8 @@ class Given(NamedTuple):
     to_dx: Any  # and whether it goes to dx
     dx: Any
     tokens: Any  # where it goes for an embedding
-    grads: Any  # of all groups
+    flats: Any  # gradients of all groups
+    stride: Any  # from one to the next
     partial: Any
     factor: Any  # of the task's gradients: a double, which the leader writes
 
@@ -509,12 +510,10 @@ def group_gradients(cell, shape, space, given, task, factor, group):
     bits are those of the shapes.
     """
     _, lanes = size(shape)
-    sizes, partial = space.sizes, given.partial + group * 8
-    grads = given.grads + group * sizes.grads
-    space = Space(sizes, space.buffers, space.work, space.weights, grads)
+    sizes, grads, partial = space.sizes, space.buffers.grads, given.partial + group * 8
     data = at_place(given.data, task.first)
+    clear(grads, sizes.grads)
     if task.begin == 0:
-        clear(grads, sizes.grads)
         for i in range(3):
             partial[i] = 0.0
     state = state_before(shape, sizes, given, task.window)
@@ -544,6 +543,8 @@ def group_gradients(cell, shape, space, given, task, factor, group):
                 if given.to_dx:
                     rows = block.ids + lanes
                     store_input_gradient(shape, block, rows, dx, dx_step, I, given.dx)
+    flat = given.flats + group * given.stride
+    unpack_gradients(shape, sizes, grads, flat, task.begin > 0)
 
 
 # -------------------------------------------------------------------------------------- teams

@@ -175,7 +175,25 @@ def turn(shape, source, to):
 
 
 @kernel
-def unpack(shape, grads, part, out):
+def put(value, to, adds):
+    """Write a number, or add it."""
+    to[0] = to[0] + value if adds else value
+
+
+@kernel
+def put_row(source, n, to, adds):
+    """Write or add n numbers that lie side by side, here and there."""
+    L = width(to)
+    whole = n - n % L
+    for k in range(0, whole, L):
+        row = load(source + k)
+        store(to + k, load(to + k) + row if adds else row)
+    for k in range(whole, n):
+        put(source[k], to + k, adds)
+
+
+@kernel
+def unpack(shape, grads, part, out, adds):
     """The rows and columns of an accumulated gradient that `part`, an `Unpack`, names."""
     rows, lanes = size(shape)
     L = width(out)
@@ -184,43 +202,57 @@ def unpack(shape, grads, part, out):
     rest = part.C % lanes
     panels = grads + (rest + vecs - 1) // vecs * high * lanes
     for i in range(part.n_rows):
-        r = part.row + i
+        r, k = part.row + i, int64(0)
         row = out + i * part.down
-        for k in range(part.n_columns):
+        while k < part.n_columns:
             c = part.column + k
             if c < rest:
-                row[k * part.right] = total(
-                    load(grads + ((c // vecs * high + r) * lanes + c % vecs * L))
-                )
+                at = grads + ((c // vecs * high + r) * lanes + c % vecs * L)
+                put(total(load(at)), row + k * part.right, adds)
+                k += 1
+                continue
+            c = c - rest
+            at = panels + ((c // lanes * high + r) * lanes + c % lanes)
+            n = min(lanes - c % lanes, part.n_columns - k)
+            if part.right == 1:
+                put_row(at, n, row + k, adds)
             else:
-                c = c - rest
-                row[k * part.right] = panels[(c // lanes * high + r) * lanes + c % lanes]
+                for j in range(n):
+                    put(at[j], row + (k + j) * part.right, adds)
+            k += n
 
 
 @kernel
-def unpack_gradients(shape, sizes, grads, groups, gradients):
-    """The accumulated gradients of all groups of blocks, summed in their order, flat.
-
-    The sum takes the place of the first group's.
-    """
+def unpack_gradients(shape, sizes, grads, flat, adds):
+    """All accumulated gradients to a flat vector, or added to what is there."""
     _, lanes = size(shape)
-    L = width(grads)
-    if groups > 1:
-        for i in range(0, sizes.grads, L):
-            acc = load(grads + i)
-            for g in range(1, groups):
-                acc = acc + load(grads + (g * sizes.grads + i))
-            store(grads + i, acc)
     table = pointer(sizes.unpacks, int64)
     for i in range(sizes.n_unpacks):
         part = load_record(Unpack, table + i * UNPACK)
-        unpack(shape, grads + part.grads, part, gradients + part.out)
+        unpack(shape, grads + part.grads, part, flat + part.out, adds)
     table = pointer(sizes.sums, int64)
     for i in range(sizes.n_sums):
         line = load_record(Line, table + i * LINE)
         for k in range(line.n):
             at = grads + line.wide + k * lanes
             acc = load(at)
-            for v in range(L, lanes, L):
+            for v in range(width(grads), lanes, width(grads)):
                 acc = acc + load(at + v)
-            gradients[line.flat + k] = total(acc)
+            put(total(acc), flat + (line.flat + k), adds)
+
+
+@kernel
+def add_up(flats, groups, stride, n, out):
+    """``out[i]`` = the sum of ``flats[g, i]``, g < groups, in their order; n numbers."""
+    L = width(out)
+    whole = n - n % L
+    for i in range(0, whole, L):
+        acc = load(flats + i)
+        for g in range(1, groups):
+            acc = acc + load(flats + (g * stride + i))
+        store(out + i, acc)
+    for i in range(whole, n):
+        sum_ = flats[i]
+        for g in range(1, groups):
+            sum_ += flats[g * stride + i]
+        out[i] = sum_

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .memory import ALIGN, round_up
+from .memory import round_up
 from .network import CELLS, Network, parameter_offsets
 from .records import (
     LaneBuffers,
@@ -102,7 +102,6 @@ class LaneLayout:
         self._state_sums = self._grads
         if net.learned_state:
             self._grads += net.states * net.runs * net.hidden_size * lanes
-        self._grads = round_up(self._grads, ALIGN)
 
     # ------------------------------------------------------------------------------ sizes
 
@@ -131,6 +130,7 @@ class LaneLayout:
             dr=Hp * lanes,
             dy=self._steps * self.dy_step,
             dx=self._dx_steps * self.dy_step,
+            grads=self._grads,
         )
         sizes = list(own)
         for run, (I, *_) in enumerate(self.runs):
@@ -148,11 +148,6 @@ class LaneLayout:
         net, rows = self.net, self.rows
         O, DH = net.output_size, net.directions * net.hidden_size
         return [*self._weights, round_up(O, rows) * (1 + DH), round_up(DH, rows) * O]
-
-    @property
-    def grads(self) -> int:
-        """Numbers that accumulate the gradients of a group of blocks."""
-        return self._grads
 
     @property
     def slot(self) -> int:

@@ -25,8 +25,8 @@ class LaneSizes(NamedTuple):
     slot: int  # from da_t to da_{t+1}
     logit_step: int
     dy_step: int
-    grads: int  # numbers that accumulate the gradients of a group of blocks
-    dv: int  # where the gradient of V is in them
+    grads: int  # length of `LaneBuffers.grads`
+    dv: int  # where the gradient of V is in it
     narrow: int  # 1: it is that of V^T
     v_forward: int  # in the packed weights: V (Op / rows, 1 + D H, rows)
     v_backward: int  # (D H / rows, O, rows)
@@ -63,7 +63,7 @@ class RunSizes(NamedTuple):
     to_h: int  # rows of da_t that Whh^T takes: from here
     n_to_h: int  # and how many
     n_to_x: int  # rows that Wxh^T takes, from the first
-    sums: int  # where its sums over lanes are in the accumulated gradients
+    sums: int  # where its sums over lanes are in `LaneBuffers.grads`
     state_sums: int  # the same of its initial state
     # in the packed weights
     w: int  # W, for z -> a
@@ -91,6 +91,7 @@ class LaneBuffers(NamedTuple):
     dr: Any  # (Hp, lanes): by r h_{t-1}, of the GRU that resets before the product
     dy: Any  # (T, rows, lanes): by the output of a layer, of every step
     dx: Any  # the same of the layer below
+    grads: Any  # accumulated gradients, see `gradient_size`, then sums over lanes
 
 
 class RunBuffers(NamedTuple):
@@ -141,13 +142,13 @@ class RankK(NamedTuple):
     kept: int  # b is z_t (0) or a_t (1)
     col: int  # in b
     C: int
-    grads: int  # in the accumulated gradients
+    grads: int  # in `LaneBuffers.grads`
 
 
 class Unpack(NamedTuple):
     """A part of an accumulated gradient (R, C), to be written to the flat gradient."""
 
-    grads: int  # in the accumulated gradients
+    grads: int  # in `LaneBuffers.grads`
     R: int
     C: int
     row: int
@@ -160,11 +161,11 @@ class Unpack(NamedTuple):
 
 
 class Line(NamedTuple):
-    """``n`` numbers, each with a register for all lanes in the weights or the gradients."""
+    """``n`` numbers, each with a register for all lanes in the packed weights, or in `LaneBuffers.grads`."""
 
     flat: int  # in the flat vector
     n: int
-    wide: int  # in the packed weights, or in the accumulated gradients
+    wide: int  # where the first of these is
 
 
 class LaneJob(NamedTuple):
@@ -178,7 +179,8 @@ class LaneJob(NamedTuple):
     work: int  # of this thread
     ids: int  # (6, lanes) integers of this thread: see `samples.Block`
     packed: int  # weights, of all threads
-    grads: int  # (groups, `LaneSizes.grads`): accumulated gradients
+    flats: int  # (groups, stride): gradients of each group of blocks, but for the embedding's
+    stride: int
     partial: int  # (groups, 8) doubles: the first three of `result`, of a group of blocks
     tokens: int  # (samples of a round, T, E): gradient by the rows of an embedding
     team: int  # of `Team`
