@@ -221,7 +221,9 @@ def test_by_time_a_checkpoint_comes_within_an_epoch(tmp_path, monkeypatch):
     real = checkpoint.Keeper.save
 
     def save(self, training, arrays):
-        places.append((len(training["history"]["loss"]), (training["position"] or {}).get("batches")))
+        places.append(
+            (len(training["history"]["loss"]), (training["position"] or {}).get("batches"))
+        )
         real(self, training, arrays)
 
     monkeypatch.setattr(checkpoint.Keeper, "save", save)

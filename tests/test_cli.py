@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 import rnn_fast
+from rnn_fast import checkpoint
 from rnn_fast.cli import main
 
 
@@ -376,3 +379,20 @@ def test_as_a_process(npz, models):
             [*command, "predict", models / "bce1", data], stdout=pipe, stderr=subprocess.PIPE
         )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_checkpoint_and_a_word(number, code, tmp_path):
+    path = tmp_path / "c"
+    command = [sys.executable, "-m", "rnn_fast", "train", "--epochs", "1000000", "--threads", "1"]
+    command += ["--checkpoint", str(path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        while not path.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    last = err.decode().splitlines()[-1]
+    assert last.startswith("rnn-fast: error: training stopped after ") and str(path) in last
+    assert len(checkpoint.find(path).history()) > 0
