@@ -1,7 +1,8 @@
 """The command line: ``rnn-fast train`` and ``rnn-fast predict``.
 
 Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
-input; 130 interrupted by Ctrl-C, 143 by SIGTERM.  Results go to standard output, progress and errors to standard error.
+input; 130 interrupted by Ctrl-C, 143 by SIGTERM.  Results go to standard output, progress and
+errors to standard error.
 """
 
 from __future__ import annotations

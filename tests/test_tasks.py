@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -94,3 +96,16 @@ def test_a_gru_tells_the_order():
 def test_what_is_refused(make, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         make()
+
+
+def test_batches_are_fresh_and_without_end():
+    task = tasks.Adding(steps=6)
+    some = list(itertools.islice(task.batches(3, seed=0), 4))
+    again = list(itertools.islice(task.batches(3, seed=0), 4))
+    for (x, y), (x2, y2) in zip(some, again, strict=True):
+        assert x.shape == (3, 6, 2)
+        np.testing.assert_array_equal(x, x2)
+        np.testing.assert_array_equal(y, y2)
+    assert (some[0][0] != some[1][0]).any()
+    with pytest.raises(ValueError, match="^n must be at least 1"):
+        task.batches(0)

@@ -266,7 +266,7 @@ def test_a_team_that_does_not_help_is_left_alone_and_asked_again(speed_up):
 def test_nobody_is_called_for_little_work():
     pace = threads.Pace(1e-9, True)
     for _ in range(10):
-        work, together = pace.next(100.0)
+        _, together = pace.next(100.0)
         assert not together
         pace.saw(100.0, 1e-7, together)
 

@@ -161,7 +161,7 @@ class Unpack(NamedTuple):
 
 
 class Line(NamedTuple):
-    """``n`` numbers, each with a register for all lanes in the packed weights, or in `LaneBuffers.grads`."""
+    """``n`` numbers, each with a register for all lanes: in the weights, or `LaneBuffers.grads`."""
 
     flat: int  # in the flat vector
     n: int
