@@ -6,12 +6,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from .bench import report
+from .bench import plot, report
 from .bench.results import Results, Settings
 from .bench.rows import QUICK, SUBJECTS, select
 from .bench.run import measure
 from .cli_options import InputError, check_writable, number
-from .extras import extra
 
 ROUNDS, QUICK_ROUNDS = 7, 3
 
@@ -51,7 +50,7 @@ def bench(args: argparse.Namespace) -> None:
     if args.plot and args.subject != "grid":
         raise InputError(f"--plot is for the grid, not for {args.subject}")
     if args.plot:
-        extra("matplotlib", "plot")  # before the work is done
+        plot.check(args.plot)
     for path in filter(None, (args.json, args.plot)):
         check_writable(path)
     if args.read:
@@ -59,9 +58,9 @@ def bench(args: argparse.Namespace) -> None:
         return
     results = Results(settings(args))
     try:
-        measure(results)
+        measure(results, keep=(lambda found: found.write(args.json)) if args.json else None)
     finally:
-        if results.rows:
+        if results.machine:  # else it has not even begun
             show(results, args)
 
 
@@ -78,7 +77,5 @@ def show(results: Results, args: argparse.Namespace) -> None:
     print(report.markdown(results) if args.markdown else report.text(results), flush=True)
     if args.json:
         results.write(args.json)
-    if args.plot:
-        from .bench.plot import plot
-
-        plot(results, args.plot)
+    if args.plot and results.rows:
+        plot.plot(results, args.plot)

@@ -85,10 +85,12 @@ def ours(truth: Truth) -> list[Contender]:
 def theirs(family: str, peer: ModuleType, truth: Truth, quick: bool, say: Say) -> list[Contender]:
     """A peer's fastest ways of doing the problem, after a short trial; checked and warm."""
     problem = truth.problem
+    if not (ways := peer.ways(problem, quick)):
+        return []
     say(f"{family}: checking the gradients")
     truth.check_gradients(family, partial(peer.loss_and_gradients, problem.row, problem.params))
     found = []
-    for name, run in peer.ways(problem, quick).items():
+    for name, run in ways.items():
         say(name)  # the first call compiles
         truth.check_parameters(name, run())
         found.append(Contender(name, family, run, problem.updates, problem.row.flop))
@@ -122,4 +124,6 @@ def field(
             found += theirs(family, peer, truth, quick, say)
         except WrongResultError as error:
             refused.append(f"refused {error}")
+        except Exception as error:  # another library's, of whatever kind, is not the end of ours
+            refused.append(f"left out {family}: {type(error).__name__}: {error}")
     return found, refused

@@ -14,15 +14,30 @@ STYLES = {"JAX": ("C0", "o"), "PyTorch": ("C1", "s"), "Keras": ("C2", "^"), "Num
 INCHES = 0.28  # a row
 
 
+def check(path: Path) -> None:
+    """Refuse a chart that cannot be written, before the work is done and not after it.
+
+    Raises
+    ------
+    ValueError
+        There is no matplotlib, or it does not write files of that ending.
+    """
+    try:
+        canvas = extra("matplotlib.backend_bases", "plot").FigureCanvasBase
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    endings = canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".") not in endings:
+        raise ValueError(f"{path}: a chart's name must end in one of {', '.join(sorted(endings))}")
+
+
 def plot(results: Results, path: Path) -> None:
     """Write a chart of the field grid; the file's ending says in what format.
 
     Raises
     ------
-    ImportError
-        Without matplotlib.
     ValueError
-        Nothing was measured, or matplotlib does not write such files.
+        Nothing was measured.
     """
     figure = extra("matplotlib.figure", "plot").Figure
     if not results.rows:

@@ -141,13 +141,13 @@ def machine(results: Results) -> list[str]:
 
 def left_out(results: Results) -> list[str]:
     """What is missing, in a line each."""
-    done, settings = results.rows, results.settings
+    settings = results.settings
     lines = [f"left out: {text}" for text in results.left_out]
     if settings.quick and settings.subject == "grid":
         lines.append("left out by --quick: the other rows, forms that compile long, Keras")
-    said = " ".join(results.left_out)
-    if missing := [name for name in settings.rows if name not in done and name not in said]:
-        lines.append(f"not measured: {', '.join(missing)}")
+    if missing := [name for name in settings.rows if name not in results.rows]:
+        why = "; there was no time" if settings.quick else ""
+        lines.append(f"not measured: {', '.join(missing)}{why}")
     return lines
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +17,10 @@ from .peers import ONE_THREAD
 from .results import Measured, Results
 
 
-def measure(results: Results) -> None:
+def measure(results: Results, keep: Callable[[Results], None] | None = None) -> None:
     """Measure what its settings ask for and fill in `results`, row by row.
 
-    What there is so far is in it also if this is interrupted.
+    What there is so far is in it also if this is interrupted, and goes to `keep` after each row.
 
     Raises
     ------
@@ -33,7 +33,11 @@ def measure(results: Results) -> None:
     bar = tqdm(total=len(rows), unit="row", disable=None, leave=False)  # in a terminal alone
     with bar, tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         with worker(results, said) as process:
-            error = follow(process, results, bar)
+            error = ""
+            for event in events(process):
+                error = take(event, results, bar) or error
+                if keep and event["kind"] == "row":
+                    keep(results)
             code = process.wait()
         if code or error:
             said.seek(0)
@@ -67,22 +71,23 @@ def environment() -> dict[str, str]:
     return os.environ | ONE_THREAD | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
-def follow(process: subprocess.Popen[str], results: Results, bar: Any) -> str:
-    """Take in all events; gives the error that the worker told of, or nothing."""
-    error = ""
+def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """What the worker tells."""
     assert process.stdout is not None
     for line in process.stdout:
-        event = json.loads(line)
-        kind = event["kind"]
-        if kind == "machine":
-            results.machine = event["machine"]
-        elif kind == "stage":
-            bar.set_postfix_str(event["text"])
-        elif kind == "left out":
-            results.left_out.append(event["text"])
-        elif kind == "row":
-            results.rows[event["name"]] = Measured.of(event["measured"])
-            bar.update()
-        elif kind == "error":
-            error = event["text"]
-    return error
+        yield json.loads(line)
+
+
+def take(event: dict[str, Any], results: Results, bar: Any) -> str:
+    """Take an event into the results or the bar; gives the error that it tells of, or ""."""
+    kind = event["kind"]
+    if kind == "machine":
+        results.machine = event["machine"]
+    elif kind == "stage":
+        bar.set_postfix_str(event["text"])
+    elif kind == "left out":
+        results.left_out.append(event["text"])
+    elif kind == "row":
+        results.rows[event["name"]] = Measured.of(event["measured"])
+        bar.update()
+    return event["text"] if kind == "error" else ""

@@ -5,8 +5,8 @@ logits ``Why h_T + by``, or those of every step, on the mean binary cross-entrop
 plain SGD. Each module gives
 
 ``ways(problem, quick)``
-    ways to do an epoch, one update for each of ``problem.x`` in order, by name; the fastest counts.
-    `quick` leaves out those that are slow to compile;
+    ways to do an epoch, one update for each of ``problem.x`` in order, by name; the fastest counts,
+    and no way is not to take part. `quick` leaves out those that are slow to compile;
 ``loss_and_gradients(row, params, x (B, T, I), y (B, O) or (B, T, O))``
     the mean loss and its gradient by name, so that what is timed can be checked first.
 
@@ -29,5 +29,5 @@ ONE_THREAD = {
     "TORCHINDUCTOR_COMPILE_THREADS": "1",  # else its compilers wait as processes beside the timing
 }
 
-#: Module by name, the package it needs and what else to name of it.
+#: Modules by their names in the report.
 PEERS = {"JAX": "jax_rnn", "PyTorch": "torch_rnn", "Keras": "keras_rnn", "NumPy": "numpy_rnn"}
