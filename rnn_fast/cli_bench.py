@@ -47,21 +47,26 @@ def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
 
 def bench(args: argparse.Namespace) -> None:
     """Measure, or read what was measured; report what there is, even of half a measurement."""
-    if args.plot and args.subject != "grid":
-        raise InputError(f"--plot is for the grid, not for {args.subject}")
-    if args.plot:
-        plot.check(args.plot)
-    for path in filter(None, (args.json, args.plot)):
-        check_writable(path)
+    results = Results.read(args.read) if args.read else Results(settings(args))
+    check_outputs(args, results.settings.subject)
     if args.read:
-        show(Results.read(args.read), args)
+        show(results, args)
         return
-    results = Results(settings(args))
     try:
         measure(results, keep=(lambda found: found.write(args.json)) if args.json else None)
     finally:
         if results.machine:  # else it has not even begun
             show(results, args)
+
+
+def check_outputs(args: argparse.Namespace, subject: str) -> None:
+    """Refuse what cannot be written before the work is done."""
+    for path in filter(None, (args.json, args.plot)):
+        check_writable(path)
+    if args.plot and subject != "grid":
+        raise InputError(f"--plot is for the grid, not for {subject}")
+    if args.plot:
+        plot.check(args.plot)
 
 
 def settings(args: argparse.Namespace) -> Settings:

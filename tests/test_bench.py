@@ -223,6 +223,25 @@ def results():
     return Results(settings, MACHINE, rows, ["Keras (not installed)"])
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1.284e-6, "1.28 us"),
+        (136e-6, "136 us"),
+        (0.9996e-3, "1 ms"),
+        (0.208, "208 ms"),
+        (2.5, "2.5 s"),
+    ],
+)
+def test_durations(seconds, text):
+    assert report.duration(seconds) == text
+
+
+@pytest.mark.parametrize(("ratio", "text"), [(1.26, "1.3"), (46.2, "46"), (123.4, "123")])
+def test_factors(ratio, text):
+    assert report.factor(ratio) == text
+
+
 def test_ratios_are_of_the_same_round():
     slow, fast = Timing("", "", 1, [3, 30, 8]), Timing("", "", 1, [1, 10, 4])
     assert ratio(slow, fast) == 3

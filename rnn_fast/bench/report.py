@@ -14,10 +14,16 @@ ENOUGH = 0.9  # of a core: below, the machine was busy
 
 def duration(seconds: float) -> str:
     """Three digits and a unit."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size or unit == "us":
-            return f"{seconds / size:.3g} {unit}"
-    raise AssertionError
+    for unit, size in (("us", 1e-6), ("ms", 1e-3)):
+        digits = f"{seconds / size:.3g}"
+        if float(digits) < 1000:
+            return f"{digits} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def factor(ratio: float) -> str:
+    """Two digits, or a whole number."""
+    return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
 
 
 def times(measured: Measured) -> tuple[float, Timing] | None:
@@ -51,15 +57,15 @@ def grid(results: Results) -> tuple[Table, list[str]]:
         line += [duration(timing.median) if timing else "-" for timing in found]
         if lead := times(measured):
             leads.append(lead[0])
-            line += [f"{lead[0]:.2g}", lead[1].name]
+            line += [factor(lead[0]), lead[1].name]
         else:
             line += ["-", "-"] if families else []
         table.append(line)
         notes += [f"{name}: {note}" for note in [*script(measured), *measured.notes]]
     if leads:
         mean = exp(sum(map(log, leads)) / len(leads))
-        spread = f"{min(leads):.2g} to {max(leads):.2g} times the best peer"
-        notes.insert(0, f"{spread}, {mean:.2g} in the geometric mean.")
+        spread = f"{factor(min(leads))} to {factor(max(leads))} times the best peer"
+        notes.insert(0, f"{spread}, {factor(mean)} in the geometric mean.")
     return table, [*EXPLAINED, *notes]
 
 
@@ -78,8 +84,8 @@ def script(measured: Measured) -> list[str]:
         return []
     text = f"`forward` and `backward`, a call a sample, take {duration(own.median)}"
     if plain:
-        text += f"; a NumPy class takes {ratio(plain, own):.2g} times as long, "
-        text += f"and {ratio(plain, fit):.2g} times as long as `fit`"
+        text += f"; a NumPy class takes {factor(ratio(plain, own))} times as long, "
+        text += f"and {factor(ratio(plain, fit))} times as long as `fit`"
     return [text]
 
 
@@ -110,7 +116,7 @@ def adding(results: Results) -> tuple[Table, list[str]]:
         ours, theirs = measured.best(OURS), measured.best("PyTorch")
         assert ours is not None
         line = [name, str(measured.row), duration(ours.median)]
-        line += [duration(theirs.median), f"{ratio(theirs, ours):.2g}"] if theirs else ["-", "-"]
+        line += [duration(theirs.median), factor(ratio(theirs, ours))] if theirs else ["-", "-"]
         table.append(line)
         notes += [f"{name}: {note}" for note in measured.notes]
     return table, notes
