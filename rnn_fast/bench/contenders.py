@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from ..models import MODELS
 from .checks import Truth, WrongResultError
 from .peers.numpy_rnn import script
-from .problems import LEARNING_RATE, Problem
+from .problems import LEARNING_RATE, Problem, Runner
 from .results import GEMM, OURS, SCRIPT
 from .rows import Row
 from .timing import Contender, fastest
@@ -82,19 +83,42 @@ def ours(truth: Truth) -> list[Contender]:
     return fastest(found, len(found))
 
 
-def theirs(family: str, peer: ModuleType, truth: Truth, quick: bool, say: Say) -> list[Contender]:
-    """A peer's fastest ways of doing the problem, after a short trial; checked and warm."""
+@contextmanager
+def noted(name: str, notes: list[str]) -> Iterator[None]:
+    """Write down what goes wrong in here, whatever it is: it is not the end of the others."""
+    try:
+        yield
+    except WrongResultError as error:
+        notes.append(f"refused {error}")
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        notes.append(f"left out {name}: {type(error).__name__}: {reason}")
+
+
+def theirs(
+    family: str, peer: ModuleType, truth: Truth, quick: bool, say: Say
+) -> tuple[list[Contender], list[str]]:
+    """A peer's fastest ways of doing the problem, after a short trial; checked and warm.
+
+    And what is wrong with the others; `torch.compile`, for one, needs a C++ compiler.
+    """
     problem = truth.problem
-    if not (ways := peer.ways(problem, quick)):
-        return []
+    ways: dict[str, Runner] = {}
+    found: list[Contender] = []
+    notes: list[str] = []
     say(f"{family}: checking the gradients")
-    truth.check_gradients(family, partial(peer.loss_and_gradients, problem.row, problem.params))
-    found = []
+    with noted(family, notes):
+        ways = peer.ways(problem, quick)
+        if ways:
+            gradients = partial(peer.loss_and_gradients, problem.row, problem.params)
+            truth.check_gradients(family, gradients)
+    ways = {} if notes else ways
     for name, run in ways.items():
-        say(name)  # the first call compiles
-        truth.check_parameters(name, run())
-        found.append(Contender(name, family, run, problem.updates, problem.row.flop))
-    return fastest(found, 1 if quick else 2)
+        say(name)
+        with noted(name, notes):
+            truth.check_parameters(name, run())  # compiles
+            found.append(Contender(name, family, run, problem.updates, problem.row.flop))
+    return fastest(found, 1 if quick else 2), notes
 
 
 def gemm(dtype: str) -> Contender:
@@ -116,14 +140,11 @@ def field(
     WrongResultError
         It is we who are wrong.
     """
-    truth, refused = Truth(problem), []
+    truth, notes = Truth(problem), []
     say("rnn_fast")
     found = [*ours(truth), gemm(problem.row.dtype)]
     for family, peer in peers.items():
-        try:
-            found += theirs(family, peer, truth, quick, say)
-        except WrongResultError as error:
-            refused.append(f"refused {error}")
-        except Exception as error:  # another library's, of whatever kind, is not the end of ours
-            refused.append(f"left out {family}: {type(error).__name__}: {error}")
-    return found, refused
+        fast, wrong = theirs(family, peer, truth, quick, say)
+        found += fast
+        notes += wrong
+    return found, notes
