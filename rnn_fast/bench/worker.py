@@ -23,7 +23,7 @@ from .peers import PEERS
 from .results import Settings
 
 STARTED = perf_counter()
-QUICK_SECONDS = 50  # in which `--quick` begins what rows it can, none longer than one before
+QUICK_SECONDS = 45  # in which `--quick` begins what rows it can, none longer than one before
 
 
 class Channel:
