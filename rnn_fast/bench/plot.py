@@ -69,9 +69,8 @@ def against_peers(ax: Any, results: Results) -> None:
                 points.append((ratio(theirs, ours), y))
         if points:
             color, marker = STYLES[family]
-            ax.scatter(
-                *zip(*points, strict=True), s=32, c=color, marker=marker, label=family, zorder=3
-            )
+            style = {"marker": marker, "edgecolors": color, "facecolors": "none"}
+            ax.scatter(*zip(*points, strict=True), s=36, linewidths=1.6, label=family, **style)
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, 0.9), max(high, 10))
@@ -89,7 +88,7 @@ def against_gemm(ax: Any, results: Results) -> None:
     """Draw a bar of our rate for each row, as a percentage of the matrix product's."""
     shares = [100 * of_gemm(measured) for measured in results.rows.values()]
     bars = ax.barh(range(len(shares)), shares, height=0.6, color="0.75")
-    ax.bar_label(bars, fmt="%.0f", padding=3, fontsize=8)
+    ax.bar_label(bars, fmt="%.0f", label_type="center", fontsize=8)
     ax.axvline(100, color="black", linewidth=0.8, linestyle=":")
     ax.set_xlim(0, 1.15 * max(100, *shares))
     ax.set_xlabel("rate, % of gemm", fontsize=9)
