@@ -296,6 +296,8 @@ def stamp() -> str:
 
     sources = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
+        if file.relative_to(PACKAGE).parts[0] == "bench":  # measures, and is nothing of a program
+            continue
         sources.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
         sources.update(file.read_bytes() + b"\0")
     versions = {name: version(name) for name in ("numba", "llvmlite", "numpy")}

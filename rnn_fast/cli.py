@@ -1,4 +1,4 @@
-"""The command line: ``rnn-fast train`` and ``rnn-fast predict``.
+"""The command line: ``rnn-fast train``, ``rnn-fast predict`` and ``rnn-fast bench``.
 
 Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
 input; 130 interrupted by Ctrl-C, 143 by SIGTERM.  Results go to standard output, progress and
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +18,9 @@ import numpy as np
 
 from . import DivergedError, Terminated, __version__, load
 from .base import Model
-from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, Data, InputError, generated, own, read_arrays
+from .cli_bench import add_bench
+from .cli_data import LENGTH, SAMPLES, TEST_FRACTION, Data, generated, own, read_arrays
+from .cli_options import InputError, check_writable, number
 from .layout import LOSSES
 from .models import MODELS
 from .optimizers import BY_NAME, SGD, Optimizer
@@ -27,20 +28,6 @@ from .schedules import BY_NAME as SCHEDULES
 from .scores import CLASSIFIES
 
 # ------------------------------------------------------------------------------------ arguments
-
-
-def number(kind: Callable[[str], float], low: float, high: float = np.inf) -> Callable:
-    """An argparse type: a number of `kind` with ``low <= value < high``."""
-
-    def parse(text: str) -> float:
-        value = kind(text)
-        if not low <= value < high:
-            limit = f"below {high:g}" if high < np.inf else "finite"
-            raise argparse.ArgumentTypeError(f"must be at least {low:g} and {limit}; got {text}")
-        return value
-
-    parse.__name__ = kind.__name__  # argparse says: "invalid int value: 'x'"
-    return parse
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     add_train(commands.add_parser)
     add_predict(commands.add_parser)
+    add_bench(commands.add_parser)
     return top
 
 
@@ -130,17 +118,6 @@ def add_predict(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 # ------------------------------------------------------------------------------------- commands
-
-
-def check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written, before the work is done and not after it."""
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a directory")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
 
 
 def train(args: argparse.Namespace) -> None:

@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .cli_options import InputError
 from .tasks import SignOfSum
 
 SAMPLES, LENGTH = 1000, 10  #: of the generated experiment; it is tested on as many fresh ones
 TEST_FRACTION = 0.2
-
-
-class InputError(ValueError):
-    """Something the user gave cannot be used."""
 
 
 class Data(NamedTuple):

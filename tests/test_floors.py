@@ -39,7 +39,8 @@ FLOORS = (
     {"fitting", "online"},
     {"base"},
     {"models"},
-    {"cli", "cli_data", "__main__", "__init__"},
+    {"bench"},
+    {"cli", "cli_bench", "cli_data", "cli_options", "__main__", "__init__"},
 )
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 
@@ -127,7 +128,18 @@ def test_the_walk_lets_the_rest_pass(name, source):
 
 @pytest.mark.parametrize("module", ["rnn_fast", "rnn_fast.cli"])
 def test_import_is_light(module):
-    heavy = ["numba", "llvmlite", "torch", "jax", "tqdm", "safetensors", "sklearn", "scipy"]
+    heavy = [
+        "numba",
+        "llvmlite",
+        "torch",
+        "jax",
+        "keras",
+        "matplotlib",
+        "tqdm",
+        "safetensors",
+        "sklearn",
+        "scipy",
+    ]
     code = f"import sys, {module}; print(*(m for m in {heavy} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from . import Params, Runner
-from .cells import CELLS
-from .problems import Row, recurrent_bias, weights
+from ..cells import CELLS
+from ..problems import LEARNING_RATE, Params, Problem, Runner, recurrent_bias, weights
+from ..rows import Row
 
 jax.config.update("jax_enable_x64", True)  # else float64 input is silently cut to float32
 
@@ -28,17 +28,17 @@ Gradients = Callable[..., Weights]
 
 
 def cross_entropy(z: Array, y: Array) -> Array:
-    """Return the mean binary cross-entropy of logits z with targets y."""
+    """The mean binary cross-entropy of logits z with targets y."""
     return jnp.mean(jax.nn.softplus(z) - y * z)
 
 
 def zeros(row: Row, *shape: int) -> tuple[Array, ...]:
-    """Return a state of zeros."""
+    """A state of zeros."""
     return (jnp.zeros(shape, row.dtype),) * CELLS[row.cell].states
 
 
 def rows(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1, early: bool = True) -> Array:
-    """Return the loss; x (T, B, I), y (B, 1) or (T, B, 1).
+    """The loss; x (T, B, I), y (B, 1) or (T, B, 1).
 
     The input product is that of all steps at once (`early`) or inside the step.
     """
@@ -49,7 +49,14 @@ def rows(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1, early: bool 
         def take(x: Array, own: Weights = own) -> Array:
             return x @ own["Wxh"].T + own["bh"]
 
-        def step(state: Any, x_t: Array, own=own, take=take, bias=bias, every=every) -> Any:
+        def step(
+            state: Any,
+            x_t: Array,
+            own: Any = own,
+            take: Any = take,
+            bias: Any = bias,
+            every: bool = every,
+        ) -> Any:
             ax, ah = x_t if early else take(x_t), state[0] @ own["Whh"].T + bias
             state, _ = CELLS[row.cell].forward(jnp, ax, ah, state)
             return state, state[0] if every else None
@@ -61,12 +68,14 @@ def rows(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1, early: bool 
 
 
 def columns(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
-    """Return the loss, with states (H, B) and so the weights on the left; x (T, I, B)."""
+    """The loss, with states (H, B) and so the weights on the left; x (T, I, B)."""
     for layer in range(row.layers):
         own, every = weights(w, layer), row.sequences or layer < row.layers - 1
         bias = jnp.reshape(recurrent_bias(jnp, row, own), (-1, 1))
 
-        def step(state: Any, ax: Array, own=own, bias=bias, every=every) -> Any:
+        def step(
+            state: Any, ax: Array, own: Any = own, bias: Any = bias, every: bool = every
+        ) -> Any:
             ah = own["Whh"] @ state[0] + bias
             state, _ = CELLS[row.cell].forward(jnp, ax, ah, state, axis=0)
             return state, state[0] if every else None
@@ -79,13 +88,13 @@ def columns(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
 
 
 def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weights:
-    """Return the gradients, each a product over all steps at once; x (T, B, I)."""
+    """The gradients, each a product over all steps at once; x (T, B, I)."""
     cell, inputs, tape = CELLS[row.cell], [x], []
     for layer in range(row.layers):
         own = weights(w, layer)
         bias = recurrent_bias(jnp, row, own)
 
-        def forward(state: Any, ax: Array, own=own, bias=bias) -> Any:
+        def forward(state: Any, ax: Array, own: Any = own, bias: Any = bias) -> Any:
             state, kept = cell.forward(jnp, ax, state[0] @ own["Whh"].T + bias, state)
             return state, (state[0], kept)
 
@@ -105,7 +114,7 @@ def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weight
     for layer in reversed(range(row.layers)):
         own = weights(w, layer)
 
-        def backward(d: Any, step: Any, own=own) -> Any:
+        def backward(d: Any, step: Any, own: Any = own) -> Any:
             kept, dh_t = step
             by_x, by_h, past = cell.backward(
                 jnp, kept, d if dh_t is None else (d[0] + dh_t, *d[1:])
@@ -129,7 +138,7 @@ def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weight
 
 
 def alone_looped(row: Row, w: Weights, x: Array, y: Array) -> Array:
-    """Return the loss of one sequence x (T, I), its steps written out; products are W h."""
+    """The loss of one sequence x (T, I), its steps written out; products are W h."""
     h = jnp.zeros_like(w["bh"])
     for x_t in x:
         h = jnp.tanh(w["Wxh"] @ x_t + w["Whh"] @ h + w["bh"])
@@ -137,21 +146,19 @@ def alone_looped(row: Row, w: Weights, x: Array, y: Array) -> Array:
 
 
 def alone_scanned(row: Row, w: Weights, x: Array, y: Array) -> Array:
-    """Return the same by a scan, fully unrolled, with the input product taken out."""
+    """The same by a scan, fully unrolled, with the input product taken out."""
     a = x @ w["Wxh"].T + w["bh"]
     h_0 = jnp.zeros_like(w["bh"])
     h, _ = lax.scan(lambda h, a_t: (jnp.tanh(a_t + w["Whh"] @ h), None), h_0, a, unroll=len(x))
     return cross_entropy(w["Why"] @ h + w["by"], y)
 
 
-def runner(
-    gradients: Gradients, params: Params, x: Array, y: Array, learning_rate: float
-) -> Runner:
-    """Return an epoch of updates, one per first index of x and y, as one compiled call."""
+def runner(gradients: Gradients, params: Params, x: Array, y: Array) -> Runner:
+    """An epoch of updates, one per first index of x and y, as one compiled call."""
 
     def update(w: Weights, batch: tuple[Array, Array]) -> tuple[Weights, None]:
         found = gradients(w, *batch)
-        return {name: p - learning_rate * found[name] for name, p in w.items()}, None
+        return {name: p - LEARNING_RATE * found[name] for name, p in w.items()}, None
 
     @partial(jax.jit, donate_argnums=0)
     def epoch(w: Weights, x: Array, y: Array) -> Weights:
@@ -168,41 +175,42 @@ def runner(
 
 
 def unrollings(row: Row) -> tuple[int, ...]:
-    """Return how many steps to unroll: none, four, ten, and all where that still compiles soon.
+    """How many steps to unroll: none, four, ten, and all where that still compiles soon.
 
     All of 100 steps of an LSTM take XLA a quarter of an hour and 9 GB.
     """
-    return (1, 4, 10, row.T if row.T * CELLS[row.cell].gates <= 200 else 25)
+    return (1, 4, 10, row.T if row.T * row.gates <= 200 else 25)
 
 
-def step_runners(
-    row: Row, params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
-) -> dict[str, Runner]:
-    """Return an epoch of mini-batches in every layout and unrolling; see the package."""
-    time_first = jnp.array(x.swapaxes(1, 2))  # (K, T, B, I)
-    y = jnp.array(y.swapaxes(1, 2) if row.sequences else y)
-    layouts: dict[str, tuple[Any, Any, Array]] = {
-        "rows": (jax.grad, rows, time_first),
-        "rows late": (jax.grad, partial(rows, early=False), time_first),
-        "columns": (jax.grad, columns, time_first.swapaxes(2, 3)),
-        "by hand": (lambda gradients: gradients, by_hand, time_first),
+def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
+    """See the package: every layout and unrolling; `quick` leaves those that win most often."""
+    row, params = problem.row, problem.params
+    if row.B == 1:
+        return single_samples(problem)
+    x = jnp.array(problem.x.swapaxes(1, 2))  # (K, T, B, I)
+    y = jnp.array(problem.y.swapaxes(1, 2) if row.sequences else problem.y)
+    layouts: dict[str, tuple[Any, Any, Callable[[], Array]]] = {
+        "rows": (jax.grad, rows, lambda: x),
+        "rows late": (jax.grad, partial(rows, early=False), lambda: x),
+        "columns": (jax.grad, columns, lambda: x.swapaxes(2, 3)),
+        "by hand": (lambda gradients: gradients, by_hand, lambda: x),
     }
-    return {
-        f"JAX {name}, unroll {unroll}": runner(
-            differentiate(partial(function, row, unroll=unroll)), params, data, y, learning_rate
-        )
-        for name, (differentiate, function, data) in layouts.items()
-        for unroll in unrollings(row)
-    }
+    forms = [(layout, unroll) for layout in layouts for unroll in unrollings(row)]
+    if quick:
+        forms = [("rows", 4), ("by hand", 4)]
+    found = {}
+    for layout, unroll in forms:
+        differentiate, function, data = layouts[layout]
+        gradients = differentiate(partial(function, row, unroll=unroll))
+        found[f"JAX {layout}, unroll {unroll}"] = runner(gradients, params, data(), y)
+    return found
 
 
-def tutorial_runners(
-    row: Row, params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
-) -> dict[str, Runner]:
-    """Return an epoch of per-sample updates with time fully unrolled; see the package."""
-    data = jnp.array(x), jnp.array(y)
+def single_samples(problem: Problem) -> dict[str, Runner]:
+    """An epoch of per-sample updates with time fully unrolled."""
+    x, y = jnp.array(problem.x[:, 0]), jnp.array(problem.y[:, 0])
     return {
-        f"JAX {name}": runner(jax.grad(partial(loss, row)), params, *data, learning_rate)
+        f"JAX {name}": runner(jax.grad(partial(loss, problem.row)), problem.params, x, y)
         for name, loss in {"looped": alone_looped, "scanned": alone_scanned}.items()
     }
 
@@ -210,7 +218,13 @@ def tutorial_runners(
 def loss_and_gradients(
     row: Row, params: Params, x: np.ndarray, y: np.ndarray
 ) -> tuple[float, Params]:
-    """Return the mean loss and its gradients."""
+    """The mean loss and its gradients."""
     y = y.swapaxes(0, 1) if row.sequences else y
-    loss, gradients = jax.value_and_grad(partial(rows, row))(params, x.swapaxes(0, 1), y)
+    both = jax.jit(jax.value_and_grad(partial(rows, row)))
+    loss, gradients = both(params, x.swapaxes(0, 1), y)
     return float(loss), {name: np.asarray(gradient) for name, gradient in gradients.items()}
+
+
+def forget() -> None:
+    """Free what was compiled."""
+    jax.clear_caches()

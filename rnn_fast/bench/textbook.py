@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from . import Params
 from .cells import CELLS
-from .problems import LEARNING_RATE, Row, recurrent_bias, weights
+from .problems import LEARNING_RATE, Params, recurrent_bias, weights
+from .rows import Row
 
 
 def loss_and_gradients(
     row: Row, params: Params, x: np.ndarray, y: np.ndarray
 ) -> tuple[float, Params]:
-    """Return the mean loss of x (B, T, I) with y (B, 1) or (B, T, 1), and its gradients."""
+    """The mean loss of x (B, T, I) with y (B, 1) or (B, T, 1), and its gradients."""
     inputs, kept = [x.swapaxes(0, 1)], []
     for layer in range(row.layers):
-        own = forward(row, weights(params, layer), inputs[-1])
-        inputs.append(own[0][1:])
-        kept.append(own)
+        found = forward(row, weights(params, layer), inputs[-1])
+        inputs.append(found[0][1:])
+        kept.append(found)
     h = inputs[-1] if row.sequences else inputs[-1][-1:]
     y = y.swapaxes(0, 1) if row.sequences else y[None]
     z = h @ params["Why"].T + params["by"]
@@ -31,14 +31,13 @@ def loss_and_gradients(
     dh[-len(h) :] = dz @ params["Why"]
     for layer in reversed(range(row.layers)):
         own = weights(params, layer)
-        dx, found = backward(row, own, inputs[layer], *kept[layer], dh)
-        gradients |= {name + (f"_l{layer}" if layer else ""): g for name, g in found.items()}
-        dh = dx
+        dh, by_own = backward(row, own, inputs[layer], *kept[layer], dh)
+        gradients |= {name + (f"_l{layer}" if layer else ""): g for name, g in by_own.items()}
     return float(loss), {name: gradients[name] for name in params}
 
 
 def forward(row: Row, w: Params, x: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-    """Return the states h_0 .. h_T (T + 1, B, H) of a layer, and what each step keeps."""
+    """The states h_0 .. h_T (T + 1, B, H) of a layer, and what each step keeps."""
     cell = CELLS[row.cell]
     state = (np.zeros((x.shape[1], row.H), x.dtype),) * cell.states
     hs, kept = [state[0]], []
@@ -53,7 +52,7 @@ def forward(row: Row, w: Params, x: np.ndarray) -> tuple[np.ndarray, list[Any]]:
 def backward(
     row: Row, w: Params, x: np.ndarray, hs: np.ndarray, kept: list[Any], dh: np.ndarray
 ) -> tuple[np.ndarray, Params]:
-    """Return the gradients by x and by the weights of a layer, from dh (T, B, H) by its output."""
+    """The gradients by x and by the weights of a layer, from dh (T, B, H) by its output."""
     cell = CELLS[row.cell]
     d: tuple[Any, ...] = (0.0,) * cell.states
     dax, dah = [], []
@@ -74,7 +73,7 @@ def backward(
 
 
 def parameters_after_an_epoch(row: Row, params: Params, x: np.ndarray, y: np.ndarray) -> Params:
-    """Return where plain SGD gets, one update for each of x (K, B, T, I)."""
+    """Where plain SGD gets, one update for each of x (K, B, T, I)."""
     params = {name: value.copy() for name, value in params.items()}
     for xb, yb in zip(x, y, strict=True):
         for name, gradient in loss_and_gradients(row, params, xb, yb)[1].items():

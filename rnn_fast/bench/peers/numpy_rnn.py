@@ -1,4 +1,4 @@
-"""NumPy: the tutorial's class made right, as a good NumPy programmer would write it."""
+"""NumPy: the textbook for mini-batches; for single samples the tutorial's class made right."""
 
 from __future__ import annotations
 
@@ -7,12 +7,51 @@ from typing import Any
 
 import numpy as np
 
-from . import Params, Runner
-from .problems import LEARNING_RATE, Row
+from ..problems import LEARNING_RATE, Params, Problem, Runner
+from ..textbook import loss_and_gradients
+
+__all__ = ["SimpleRNN", "loss_and_gradients", "script", "ways"]
+
+
+def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
+    """See the package; there is one."""
+    x, y = problem.x, problem.y
+    if problem.row.B > 1:
+        return {"NumPy": mini_batches(problem)}
+    model = SimpleRNN(x.shape[3], problem.row.H, y.shape[2])
+    for name, value in problem.params.items():
+        setattr(model, name, value[:, None].copy() if value.ndim == 1 else value.copy())
+    return {"NumPy": script(model, x[:, 0], y[:, 0])}
+
+
+def mini_batches(problem: Problem) -> Runner:
+    """Loops over time, each weight gradient one product over all steps, in the row's dtype."""
+    params = {name: value.copy() for name, value in problem.params.items()}
+
+    def run() -> Params:
+        for xb, yb in zip(problem.x, problem.y, strict=True):
+            for name, gradient in loss_and_gradients(problem.row, params, xb, yb)[1].items():
+                params[name] -= LEARNING_RATE * gradient
+        return params
+
+    return run
+
+
+def script(model: Any, x: np.ndarray, y: np.ndarray) -> Runner:
+    """The tutorial's loop for any model with its interface; x (N, T, I), y (N, O)."""
+    samples = list(zip(x[..., None], y[..., None], strict=True))
+
+    def run() -> Mapping[str, Any]:
+        for sample, label in samples:
+            model.forward(sample)
+            model.backward(label)
+        return {name: getattr(model, name) for name in ("Wxh", "Whh", "bh", "Why", "by")}
+
+    return run
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
-    """Return ``1 / (1 + exp(-z))`` without overflow."""
+    """``1 / (1 + exp(-z))`` without overflow."""
     return np.exp(-np.logaddexp(0, -z))
 
 
@@ -35,7 +74,7 @@ class SimpleRNN:
         self.learning_rate = LEARNING_RATE
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """Return the probabilities (O, 1) for one sequence x (T, I, 1)."""
+        """The probabilities (O, 1) for one sequence x (T, I, 1)."""
         T = len(x)
         self.x = x[:, :, 0]
         self.hs = np.zeros((T + 1, len(self.Whh)), self.Whh.dtype)
@@ -59,27 +98,3 @@ class SimpleRNN:
         self.Wxh -= self.learning_rate * (da.T @ self.x)  # all steps in one product again
         self.Whh -= self.learning_rate * (da.T @ self.hs[:-1])
         self.bh -= self.learning_rate * da.sum(axis=0)[:, None]
-
-
-def tutorial_runners(
-    row: Row, params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float
-) -> dict[str, Runner]:
-    """Return the tutorial's loop over samples; see the package."""
-    model = SimpleRNN(x.shape[2], len(params["bh"]), y.shape[1])
-    model.learning_rate = learning_rate
-    for name, value in params.items():
-        setattr(model, name, value[:, None].copy() if value.ndim == 1 else value.copy())
-    return {"NumPy": script(model, x, y)}
-
-
-def script(model: Any, x: np.ndarray, y: np.ndarray) -> Runner:
-    """Return the tutorial's loop for any model with its interface; x (N, T, I), y (N, O)."""
-    samples = list(zip(x[..., None], y[..., None], strict=True))
-
-    def run() -> Mapping[str, Any]:
-        for sample, label in samples:
-            model.forward(sample)
-            model.backward(label)
-        return {name: getattr(model, name) for name in ("Wxh", "Whh", "bh", "Why", "by")}
-
-    return run

@@ -16,7 +16,7 @@ State = tuple[Array, ...]
 
 
 def sigmoid(xp: Any, z: Array) -> Array:
-    """Return ``1 / (1 + exp(-z))``, by tanh, which neither overflows."""
+    """``1 / (1 + exp(-z))``, by tanh, which neither overflows."""
     return 0.5 * xp.tanh(0.5 * z) + 0.5
 
 

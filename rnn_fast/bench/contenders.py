@@ -1,0 +1,150 @@
+"""Who takes part in a row: rnn_fast, the peers, and this machine's own matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..models import MODELS
+from .checks import Truth, WrongResultError
+from .peers.numpy_rnn import script
+from .problems import LEARNING_RATE, Problem, Runner
+from .results import GEMM, OURS, SCRIPT
+from .rows import Row
+from .timing import Contender, fastest
+
+SIDE = 1024  # of the matrices of the product
+
+Say = Callable[[str], None]
+
+
+def model_of(row: Row) -> Any:
+    """A new model of the row's network."""
+    return MODELS[row.cell](
+        row.I,
+        row.H,
+        num_layers=row.layers,
+        return_sequences=row.sequences,
+        dtype=row.dtype,
+        seed=0,
+    )
+
+
+class Ours:
+    """rnn_fast on a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its parameters are the initial ones.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        row = problem.row
+        self.problem = problem
+        self.model = model_of(row)
+        for name, value in problem.params.items():
+            setattr(self.model, name, value)
+        self.x = problem.x.reshape(-1, row.T, row.I)
+        self.y = problem.y.reshape(-1, *problem.y.shape[2:])
+
+    def fit(self, epochs: int) -> Any:
+        """Train, and give the history."""
+        return self.model.fit(
+            self.x,
+            self.y,
+            epochs=epochs,
+            batch_size=self.problem.row.B,
+            learning_rate=LEARNING_RATE,
+            shuffle=False,
+            verbose=False,
+        )
+
+
+def ours(truth: Truth) -> list[Contender]:
+    """Our `fit`, and for single samples also the tutorial's script; checked and warm."""
+    problem = truth.problem
+    row, own = problem.row, Ours(problem)
+    truth.check_gradients(OURS, own.model.loss_and_gradients)
+    own.fit(epochs=1)
+    truth.check_parameters(OURS, own.model.parameters)
+    epochs = 10 if row.B == 1 else 3  # of a call: what is done once a call hardly counts
+    fit = partial(own.fit, epochs)
+    found = [Contender("fit", OURS, fit, epochs * problem.updates, row.flop)]
+    if row.B == 1:
+        run = script(Ours(problem).model, problem.x[:, 0], problem.y[:, 0])
+        truth.check_parameters(f"{OURS}, {SCRIPT}", run())
+        found.append(Contender(SCRIPT, SCRIPT, run, problem.updates, row.flop))
+    return fastest(found, len(found))
+
+
+@contextmanager
+def noted(name: str, notes: list[str]) -> Iterator[None]:
+    """Write down what goes wrong in here, whatever it is: it is not the end of the others."""
+    try:
+        yield
+    except WrongResultError as error:
+        notes.append(f"refused {error}")
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        notes.append(f"left out {name}: {type(error).__name__}: {reason}")
+
+
+def theirs(
+    family: str, peer: ModuleType, truth: Truth, quick: bool, say: Say
+) -> tuple[list[Contender], list[str]]:
+    """A peer's fastest ways of doing the problem, after a short trial; checked and warm.
+
+    And what is wrong with the others; `torch.compile`, for one, needs a C++ compiler.
+    """
+    problem = truth.problem
+    ways: dict[str, Runner] = {}
+    found: list[Contender] = []
+    notes: list[str] = []
+    say(f"{family}: checking the gradients")
+    with noted(family, notes):
+        ways = peer.ways(problem, quick)
+        if ways:
+            gradients = partial(peer.loss_and_gradients, problem.row, problem.params)
+            truth.check_gradients(family, gradients)
+    ways = {} if notes else ways
+    for name, run in ways.items():
+        say(name)
+        with noted(name, notes):
+            truth.check_parameters(name, run())  # compiles
+            found.append(Contender(name, family, run, problem.updates, problem.row.flop))
+    return fastest(found, 1 if quick else 2), notes
+
+
+def gemm(dtype: str) -> Contender:
+    """The product of two square matrices, warm."""
+    a, b = np.random.default_rng(0).standard_normal((2, SIDE, SIDE)).astype(dtype)
+    run = partial(np.matmul, a, b, out=np.empty_like(a))
+    run()
+    name = {"float32": "sgemm", "float64": "dgemm"}[dtype]
+    return Contender(f"{name} {SIDE}^3", GEMM, run, updates=1, flop=2 * SIDE**3, calls=5)
+
+
+def field(
+    problem: Problem, peers: Mapping[str, ModuleType], quick: bool, say: Say
+) -> tuple[list[Contender], list[str]]:
+    """Everyone in the order of their turns, and what is wrong with those who are not among them.
+
+    Raises
+    ------
+    WrongResultError
+        It is we who are wrong.
+    """
+    truth, notes = Truth(problem), []
+    say("rnn_fast")
+    found = [*ours(truth), gemm(problem.row.dtype)]
+    for family, peer in peers.items():
+        fast, wrong = theirs(family, peer, truth, quick, say)
+        found += fast
+        notes += wrong
+    return found, notes

@@ -1,0 +1,20 @@
+"""The field grid and the ladder of sizes: an epoch of everyone's, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+from .contenders import Say, field
+from .problems import Problem
+from .results import Measured, Settings
+from .rows import ROWS
+from .timing import measured
+
+
+def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
+    """Check everyone, then time them in turns."""
+    problem = Problem.draw(ROWS[name], settings.quick)
+    found, refused = field(problem, peers, settings.quick, say)
+    say("in turns")
+    return measured(problem.row, found, settings.rounds, refused)

@@ -1,0 +1,129 @@
+"""Keras on JAX: `Sequential`, `compile` with `jit_compile`, and `fit`.
+
+A call of the compiled step for each batch is what `fit` does; `steps_per_execution` would write the
+steps out one after the other and only compile for longer. Of the GRU's two biases the second is
+held at our bhn's places alone, as PyTorch's. In float64 its layers (3.15) work in float32 in
+places, so it does not take part there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+os.environ["KERAS_BACKEND"] = "jax"  # read when it is imported
+import jax
+import jax.numpy as jnp
+import keras
+from jax import Array
+
+from ..problems import LEARNING_RATE, Params, Problem, Runner, weights
+from ..rows import Row
+
+jax.config.update("jax_enable_x64", True)
+
+UNROLLED = 64  # steps times gates at the most: some seconds to compile
+LAYERS = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+
+
+class OurBias(keras.constraints.Constraint):
+    """Hold the second bias (of a GRU, (2, 3 H)) at zero, but for its last third."""
+
+    def __call__(self, w: Array) -> Array:
+        """What is to stay of the biases w."""
+        held = np.ones(w.shape)
+        held[1, : w.shape[1] // 3 * 2] = 0
+        return w * keras.ops.cast(held, w.dtype)
+
+
+def network(row: Row, params: Params, unroll: bool = False) -> Any:
+    """A model with our parameters, not compiled."""
+    options = {"bias_constraint": OurBias()} if row.cell == "gru" else {}
+    layers = [keras.Input((row.T, row.I))]
+    for layer in range(row.layers):
+        every = row.sequences or layer < row.layers - 1
+        own = {"return_sequences": every, "unroll": unroll, **options}
+        layers.append(LAYERS[row.cell](row.H, **own))
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model.set_weights(theirs(row, params))
+    return model
+
+
+def gates(row: Row, w: np.ndarray) -> np.ndarray:
+    """Array w (G H, ...) in the other one's order of gates: z r h for r z n of a GRU."""
+    if row.cell != "gru":
+        return w
+    r, z, n = np.split(w, 3)
+    return np.concatenate([z, r, n])
+
+
+def theirs(row: Row, params: Params) -> list[np.ndarray]:
+    """Our parameters in the order and layout of the model's weights."""
+    found = []
+    for layer in range(row.layers):
+        own = weights(params, layer)
+        bias = gates(row, own["bh"])
+        if row.cell == "gru":
+            bias = np.stack([bias, np.concatenate([np.zeros_like(bias[: 2 * row.H]), own["bhn"]])])
+        found += [gates(row, own["Wxh"]).T, gates(row, own["Whh"]).T, bias]
+    return [*found, params["Why"].T, params["by"]]
+
+
+def ours(row: Row, found: list[Any]) -> Params:
+    """The model's weights, or gradients by them, by our names."""
+    *layers, Why, by = [np.asarray(value) for value in found]
+    named = {"Why": Why.T, "by": by}
+    for layer in range(row.layers):
+        end = f"_l{layer}" if layer else ""
+        Wxh, Whh, bias = layers[3 * layer : 3 * layer + 3]
+        if row.cell == "gru":
+            named["bhn" + end] = bias[1, 2 * row.H :]
+            bias = bias[0]
+        named |= {"Wxh" + end: gates(row, Wxh.T), "Whh" + end: gates(row, Whh.T)}
+        named["bh" + end] = gates(row, bias)
+    return named
+
+
+def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
+    """See the package; there are none in float64."""
+    row = problem.row
+    if row.dtype == "float64":
+        return {}
+    found = {"Keras": fitted(problem, unroll=False)}
+    if not quick and row.T * row.gates * row.layers <= UNROLLED:
+        found["Keras unrolled"] = fitted(problem, unroll=True)
+    return found
+
+
+def fitted(problem: Problem, unroll: bool) -> Runner:
+    """An epoch of `fit`."""
+    row = problem.row
+    x = problem.x.reshape(-1, row.T, row.I)
+    y = problem.y.reshape(-1, *problem.y.shape[2:])
+    model = network(row, problem.params, unroll)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(LEARNING_RATE), loss, jit_compile=True)
+
+    def run() -> Mapping[str, Any]:
+        model.fit(x, y, batch_size=row.B, shuffle=False, verbose=0)
+        return ours(row, jax.block_until_ready([v.value for v in model.trainable_variables]))
+
+    return run
+
+
+def loss_and_gradients(
+    row: Row, params: Params, x: np.ndarray, y: np.ndarray
+) -> tuple[float, Params]:
+    """The mean loss and its gradients."""
+    model = network(row, params)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    fixed = [v.value for v in model.non_trainable_variables]
+
+    def mean(values: list[Array]) -> Array:
+        return loss(jnp.asarray(y), model.stateless_call(values, fixed, jnp.asarray(x))[0])
+
+    value, found = jax.value_and_grad(mean)([v.value for v in model.trainable_variables])
+    return float(value), ours(row, found)

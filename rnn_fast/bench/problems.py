@@ -1,0 +1,66 @@
+"""What everyone starts from: data and initial parameters of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .rows import Row
+
+LEARNING_RATE = 0.01
+
+Params = dict[str, np.ndarray]
+Runner = Callable[[], Mapping[str, Any]]
+"""Do one epoch more, block until it is done, and give the parameters it has reached."""
+
+
+def weights(params: Params, layer: int) -> Params:
+    """The parameters of one layer, by their names in the lowest."""
+    end = f"_l{layer}" if layer else ""
+    return {k: params[k + end] for k in ("Wxh", "Whh", "bh", "bhn") if k + end in params}
+
+
+def recurrent_bias(xp: Any, row: Row, w: Params) -> Any:
+    """What is added to ``Whh h_{t-1}``: bhn below zeros, or nothing."""
+    return xp.concatenate([xp.zeros_like(w["bh"][: 2 * row.H]), w["bhn"]]) if "bhn" in w else 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all start from: parameters by name, x (K, B, T, I), y (K, B, 1) or (K, B, T, 1)."""
+
+    row: Row
+    params: Params
+    x: np.ndarray
+    y: np.ndarray
+
+    @property
+    def updates(self) -> int:
+        """Of an epoch, K."""
+        return len(self.x)
+
+    @classmethod
+    def draw(cls, row: Row, quick: bool = False) -> Problem:
+        """Draw the tutorial's task: standard-normal steps, labelled by the sign of their sum.
+
+        With an output after every step, by that of the sum so far.
+        """
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((row.updates(quick), row.B, row.T, row.I)).astype(row.dtype)
+        sums = x.sum(axis=3).cumsum(axis=2)
+        y = ((sums if row.sequences else sums[..., -1]) > 0).astype(row.dtype)[..., None]
+        GH = row.gates * row.H
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(row.layers):
+            end, I = (f"_l{layer}", row.H) if layer else ("", row.I)
+            shapes |= {f"Wxh{end}": (GH, I), f"Whh{end}": (GH, row.H), f"bh{end}": (GH,)}
+            shapes |= {f"bhn{end}": (row.H,)} if row.cell == "gru" else {}
+        shapes |= {"Why": (1, row.H), "by": (1,)}
+        params = {
+            name: (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(row.dtype)
+            for name, shape in shapes.items()
+        }
+        return cls(row, params, x, y)

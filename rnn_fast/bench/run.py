@@ -1,0 +1,93 @@
+"""Start the worker, show how far it is, and collect what it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from .peers import ONE_THREAD
+from .results import Measured, Results
+
+
+def measure(results: Results, keep: Callable[[Results], None] | None = None) -> None:
+    """Measure what its settings ask for and fill in `results`, row by row.
+
+    What there is so far is in it also if this is interrupted, and goes to `keep` after each row.
+
+    Raises
+    ------
+    ChildProcessError
+        The worker failed, or was killed; says why.
+    """
+    from tqdm import tqdm
+
+    rows = results.settings.rows
+    bar = tqdm(total=len(rows), unit="row", disable=None, leave=False)  # in a terminal alone
+    with bar, tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        with worker(results, said) as process:
+            error = ""
+            for event in events(process):
+                error = take(event, results, bar) or error
+                if keep and event["kind"] == "row":
+                    keep(results)
+            code = process.wait()
+        if code or error:
+            said.seek(0)
+            last = error or (said.read().strip().splitlines() or [""])[-1]
+            raise ChildProcessError(f"the measuring process ended with code {code}: {last}")
+
+
+@contextmanager
+def worker(results: Results, said: IO[str]) -> Iterator[subprocess.Popen[str]]:
+    """The running process, ended at the latest with the block; its errors go to `said`."""
+    command = [sys.executable, "-m", f"{__package__}.worker", json.dumps(asdict(results.settings))]
+    with subprocess.Popen(
+        command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def environment() -> dict[str, str]:
+    """Ours, with the limits of threads, and so that the same package is found."""
+    here = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    return os.environ | ONE_THREAD | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+
+
+def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """What the worker tells."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+def take(event: dict[str, Any], results: Results, bar: Any) -> str:
+    """Take an event into the results or the bar; gives the error that it tells of, or ""."""
+    kind = event["kind"]
+    if kind == "machine":
+        results.machine = event["machine"]
+    elif kind == "stage":
+        bar.set_postfix_str(event["text"])
+    elif kind == "left out":
+        results.left_out.append(event["text"])
+    elif kind == "row":
+        results.rows[event["name"]] = Measured.of(event["measured"])
+        bar.update()
+    return event["text"] if kind == "error" else ""

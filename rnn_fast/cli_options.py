@@ -1,0 +1,39 @@
+"""What options of the command line have in common."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used."""
+
+
+def number(kind: Callable[[str], float], low: float, high: float = np.inf) -> Callable:
+    """An argparse type: a number of `kind` with ``low <= value < high``."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not low <= value < high:
+            limit = f"below {high:g}" if high < np.inf else "finite"
+            raise argparse.ArgumentTypeError(f"must be at least {low:g} and {limit}; got {text}")
+        return value
+
+    parse.__name__ = kind.__name__  # argparse says: "invalid int value: 'x'"
+    return parse
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work is done and not after it."""
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a directory")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,456 @@
+"""`rnn-fast bench`: what it measures is right, and its report says what was measured."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import pytest
+
+import rnn_fast
+from rnn_fast.bench import report, run, timing
+from rnn_fast.bench.checks import Truth, WrongResultError
+from rnn_fast.bench.contenders import field, theirs
+from rnn_fast.bench.peers import PEERS, numpy_rnn
+from rnn_fast.bench.problems import Problem
+from rnn_fast.bench.results import (
+    GEMM,
+    OURS,
+    PACKED,
+    RAGGED_OURS,
+    SCRIPT,
+    Measured,
+    Results,
+    Settings,
+    Timing,
+    ratio,
+)
+from rnn_fast.bench.rows import ADDING, FIELD, QUICK, RAGGED, ROWS, SUBJECTS, Row, select
+from rnn_fast.bench.worker import import_peers
+from rnn_fast.cli import main
+
+SMALL = {
+    "rnn": Row(5, 4, 3, 6),
+    "gru": Row(5, 4, 3, 6, cell="gru", layers=2),
+    "lstm every step": Row(5, 4, 3, 6, cell="lstm", sequences=True),
+    "float64": Row(5, 4, 3, 6, dtype="float64"),
+    "single samples": Row(1, 4, 1, 6),
+}
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+# ----------------------------------------------------------------------------------------- rows
+
+
+def test_rows_are_chosen_by_patterns():
+    assert select("*", ROWS) == list(ROWS)
+    assert select("h64b7, tutorial", ROWS) == ["tutorial", "h64b7"]
+    assert select("gru-*", ROWS) == [name for name in ROWS if name.startswith("gru-")]
+    assert set(SUBJECTS) == set(QUICK)
+    for subject, patterns in QUICK.items():
+        assert select(patterns, SUBJECTS[subject])
+
+
+@pytest.mark.parametrize("patterns", ["tutorials", "tutorial,", "TUTORIAL", ""])
+def test_an_unknown_row_is_named(patterns):
+    with pytest.raises(ValueError, match=r"no row matches '.*'; there are tutorial, cognitive"):
+        select(patterns, ROWS)
+
+
+def test_operations_are_counted():
+    assert Row(7, 5, 3, 4).flop == 6 * 7 * 5 * 4 * (3 + 4)
+    two = Row(7, 5, 3, 4, cell="lstm", layers=2)
+    assert two.flop == 6 * 7 * 5 * 4 * 4 * ((3 + 4) + (4 + 4))
+    assert str(two) == "LSTM x2 B7 T5 I3 H4"
+    assert str(replace(two, sequences=True, dtype="float64")).endswith(" every step float64")
+
+
+# ----------------------------------------------------------------- everyone computes the same
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [(family, name) for family in ("NumPy", "PyTorch", "JAX") for name in SMALL]
+    + [("Keras", "gru")],  # the one with an order of gates and biases of its own
+)
+def test_a_peer_is_right(family, name):
+    row = SMALL[name]
+    for package in {"PyTorch": ["torch"], "JAX": ["jax"], "Keras": ["jax", "keras"]}.get(
+        family, []
+    ):
+        if find_spec(package) is None:  # to import Keras here would choose what it runs on
+            pytest.skip(f"without {package}")
+    peer = importlib.import_module(f"rnn_fast.bench.peers.{PEERS[family]}")
+    problem = Problem.draw(row, quick=True)
+    truth = Truth(problem)
+    truth.check_gradients(family, partial(peer.loss_and_gradients, row, problem.params))
+    ways = peer.ways(problem, quick=True)
+    assert ways
+    for name, run_epoch in ways.items():
+        truth.check_parameters(name, run_epoch())
+
+
+@pytest.mark.parametrize("gate", range(4))
+def test_a_wrong_gradient_is_refused(gate):
+    row = SMALL["lstm every step"]
+    problem = Problem.draw(row, quick=True)
+
+    def spoiled(x, y):
+        loss, gradients = numpy_rnn.loss_and_gradients(row, problem.params, x, y)
+        gradients["Whh"][gate * row.H : (gate + 1) * row.H] *= 1.01
+        return loss, gradients
+
+    with pytest.raises(WrongResultError, match="off by"):
+        Truth(problem).check_gradients("spoiled", spoiled)
+
+
+def test_a_wrong_loss_is_refused():
+    row = SMALL["rnn"]
+    problem = Problem.draw(row, quick=True)
+
+    def spoiled(x, y):
+        loss, gradients = numpy_rnn.loss_and_gradients(row, problem.params, x, y)
+        return 1.001 * loss, gradients
+
+    with pytest.raises(WrongResultError, match="off by"):
+        Truth(problem).check_gradients("spoiled", spoiled)
+
+
+def test_one_way_of_a_peer_is_left_out_alone():
+    problem = Problem.draw(SMALL["rnn"], quick=True)
+    [right] = numpy_rnn.ways(problem, quick=True).values()
+    [other] = numpy_rnn.ways(problem, quick=True).values()
+
+    def fails():
+        raise RuntimeError("no compiler\nis there")
+
+    def ways(problem, quick):
+        wrong = {"skips one": lambda: other() | {"bh": problem.params["bh"]}}
+        return wrong | {"compiled": fails, "right": right}
+
+    peer = SimpleNamespace(loss_and_gradients=numpy_rnn.loss_and_gradients, ways=ways)
+    found, notes = theirs("Peer", peer, Truth(problem), True, silent)
+    assert [contender.name for contender in found] == ["right"]
+    assert re.match("refused skips one: updates are off by 1", notes[0])
+    assert notes[1:] == ["left out compiled: RuntimeError: no compiler"]
+
+
+def test_who_is_refused_is_named_and_the_others_go_on():
+    def wrong(row, params, x, y):
+        loss, gradients = numpy_rnn.loss_and_gradients(row, params, x, y)
+        return loss, gradients | {"by": -gradients["by"]}
+
+    def broken(problem, quick):
+        raise RuntimeError("no such layer")
+
+    peers = {
+        "JAX": SimpleNamespace(loss_and_gradients=wrong, ways=numpy_rnn.ways),
+        "Keras": SimpleNamespace(ways=broken),
+        "PyTorch": SimpleNamespace(ways=lambda problem, quick: {}),
+        "NumPy": numpy_rnn,
+    }
+    found, refused = field(Problem.draw(SMALL["rnn"], quick=True), peers, True, silent)
+    assert [contender.family for contender in found] == [OURS, GEMM, "NumPy"]
+    assert "refused JAX: loss or gradients are off" in refused[0]
+    assert refused[1:] == ["left out Keras: RuntimeError: no such layer"]
+
+
+# --------------------------------------------------------------------------------------- timing
+
+
+def test_everyone_takes_a_turn_in_every_round():
+    turns: list[str] = []
+    found = [
+        timing.Contender(name, name, partial(turns.append, name), 2, 1, calls=calls)
+        for name, calls in (("one", 1), ("three", 3))
+    ]
+    timing.interleave(found, rounds=2)
+    once = ["one"] + ["three"] * 4  # of which the first is not timed
+    assert turns == once * 2
+    assert [len(contender.seconds) for contender in found] == [2, 2]
+
+
+def test_the_fastest_is_kept_and_made_long_enough():
+    def spin(seconds):
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+
+    found = [timing.Contender(str(s), "", partial(spin, s), 1, 1) for s in (0.05, 0.002)]
+    [best] = timing.fastest(found, 1)
+    assert best.name == "0.002" and best.seconds == []
+    assert best.calls > 1
+
+
+# --------------------------------------------------------------------------------------- report
+
+
+def measured(row: Row, seconds: dict[str, list[float]], **more) -> Measured:
+    timings = [
+        Timing(f"{family} form", family, 2 * 1024**3 if family == GEMM else row.flop, times)
+        for family, times in seconds.items()
+    ]
+    return Measured(row, timings, **more)
+
+
+MACHINE = {
+    "processor": "A Processor",
+    "vectors": "AVX2, 256-bit vectors",
+    "cores": 8,
+    "system": "Linux x86_64",
+    "versions": {"Python": "3.12", "JAX": "1.0"},
+}
+
+
+@pytest.fixture
+def results():
+    """Two rows; in the first of them the machine was slow in the second round."""
+    rows = {
+        "tutorial": measured(
+            FIELD["tutorial"],
+            {
+                OURS: [1e-6, 3e-6, 1e-6],
+                SCRIPT: [4e-6, 12e-6, 4e-6],
+                GEMM: [0.01, 0.03, 0.01],
+                "JAX": [2.5e-6, 7.5e-6, 2.5e-6],
+                "NumPy": [80e-6, 240e-6, 80e-6],
+            },
+        ),
+        "control": measured(
+            FIELD["control"],
+            {OURS: [2e-3] * 3, GEMM: [0.01] * 3, "JAX": [9e-3] * 3, "PyTorch": [8e-3] * 3},
+            core=0.5,
+            notes=["refused NumPy: updates are off by 1.0e+00"],
+        ),
+    }
+    settings = Settings("grid", [*rows, "neuro"], 3)
+    return Results(settings, MACHINE, rows, ["Keras (not installed)"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1.284e-6, "1.28 us"),
+        (136e-6, "136 us"),
+        (0.9996e-3, "1 ms"),
+        (0.208, "208 ms"),
+        (2.5, "2.5 s"),
+    ],
+)
+def test_durations(seconds, text):
+    assert report.duration(seconds) == text
+
+
+@pytest.mark.parametrize(("ratio", "text"), [(1.26, "1.3"), (46.2, "46"), (123.4, "123")])
+def test_factors(ratio, text):
+    assert report.factor(ratio) == text
+
+
+def test_ratios_are_of_the_same_round():
+    slow, fast = Timing("", "", 1, [3, 30, 8]), Timing("", "", 1, [1, 10, 4])
+    assert ratio(slow, fast) == 3
+
+
+def test_the_table(results):
+    text = report.text(results)
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert lines["row"].split()[:4] == ["row", "network", "and", "batch"]
+    flop = FIELD["tutorial"].flop
+    assert re.split("  +", lines["tutorial"]) == [
+        *("tutorial", "RNN B1 T10 I1 H32", "1 us", f"{flop / 1e3:.3g}"),
+        f"{flop / 1e-6 / (2 * 1024**3 / 0.01):.0%}",
+        *("2.5 us", "-", "80 us", "2.5", "JAX form"),
+    ]
+    assert lines["control"].endswith("4  PyTorch form")
+    assert "AVX2, 256-bit vectors" in text and "8 cores" in text and "JAX 1.0" in text
+    assert "2.5 to 4 times the best peer, 3.2 in the geometric mean" in text
+    assert "20 times as long, and 80 times as long as `fit`" in text
+    assert "50% of its core" in text
+    assert "control: refused NumPy: updates are off by" in text
+    assert "left out: Keras (not installed)" in text
+    assert "not measured: neuro" in text
+
+
+def test_markdown_has_the_same_table(results):
+    lines = report.markdown(results).splitlines()
+    table, notes = report.grid(results)
+    assert [[c.strip() for c in line.strip("|").split("|")] for line in lines[2:4]] == table[1:]
+    assert lines[1] == "|" + "---|" * len(table[0])
+    assert any(notes[0] in line for line in lines)
+
+
+def test_without_peers_there_are_no_columns_for_them(results):
+    for row in results.rows.values():
+        row.timings = [t for t in row.timings if t.family in (OURS, GEMM, SCRIPT)]
+    assert report.grid(results)[0][0][2:] == ["rnn_fast", "GFLOP/s", "of gemm"]
+    assert "best peer" not in report.text(results)
+
+
+def test_the_other_tables():
+    lstm = RAGGED["lstm-b64"]
+    times = {OURS: [4e-3], RAGGED_OURS: [2e-3], "PyTorch": [8e-3], PACKED: [16e-3]}
+    rows = {"lstm-b64": measured(lstm, times), "lstm-b32": measured(lstm, {OURS: [4e-3]})}
+    table, _ = report.ragged(Results(Settings("ragged", list(rows), 1), MACHINE, rows))
+    assert table[1][2:] == ["4 ms", "2 ms", "0.50", "8 ms", "16 ms", "2.00"]
+    assert table[2][2:] == ["-"] * 6
+    rows = {"t100": measured(ADDING["t100"], {OURS: [1e-4], "PyTorch": [1e-3]})}
+    table, _ = report.adding(Results(Settings("adding", ["t100"], 1), MACHINE, rows))
+    assert table[1][2:] == ["100 us", "1 ms", "10"]
+
+
+def test_json_goes_there_and_back(results, tmp_path):
+    results.write(tmp_path / "found.json")
+    assert Results.read(tmp_path / "found.json") == results
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": {"a": {}}}'])
+def test_other_json_is_refused(tmp_path, text):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="is not what `rnn-fast bench --json` writes"):
+        Results.read(path)
+
+
+def test_a_chart(results, tmp_path):
+    pytest.importorskip("matplotlib")
+    from rnn_fast.bench.plot import plot
+
+    plot(results, tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+    plot(results, tmp_path / "chart.svg")
+    svg = (tmp_path / "chart.svg").read_text()
+    for name in (
+        "rnn_fast",
+        "JAX",
+        "PyTorch",
+        "NumPy",
+        "tutorial",
+        "One training step on A Processor",
+    ):
+        assert f"<!-- {name}" in svg
+    with pytest.raises(ValueError, match="no row was measured"):
+        plot(Results(results.settings, MACHINE), tmp_path / "empty.png")
+
+
+# ---------------------------------------------------------------------------- the command
+
+
+def test_who_is_not_installed_is_named(monkeypatch):
+    for package in ("torch", "jax", "keras"):
+        monkeypatch.setitem(sys.modules, package, None)
+        for module in ("jax_rnn", "torch_rnn", "keras_rnn"):
+            monkeypatch.delitem(sys.modules, f"rnn_fast.bench.peers.{module}", raising=False)
+    found, left_out = import_peers(Settings("grid", [], 1))
+    assert list(found) == ["NumPy"]
+    missing = "JAX, PyTorch, Keras (not installed; `pip install 'rnn_fast[peers]'` brings them)"
+    assert left_out == [missing]
+
+
+@pytest.fixture
+def bench(capfd):
+    """Run the command; gives (exit code, standard output, standard error)."""
+
+    def call(*arguments) -> tuple[int, str, str]:
+        code = main(["bench", *map(str, arguments)])
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def test_a_run(bench, tmp_path):
+    path = tmp_path / "found.json"
+    code, out, err = bench("--rows", "h5b256", "--quick", "--without-peers", "--json", path)
+    assert (code, err) == (0, "")
+    assert "RNN B256 T50 I8 H5" in out and "one thread each" in out
+    found = Results.read(path)
+    assert list(found.rows) == ["h5b256"]
+    assert {t.family for t in found.rows["h5b256"].timings} == {OURS, GEMM}
+    assert all(len(t.seconds) == 3 and min(t.seconds) > 0 for t in found.rows["h5b256"].timings)
+    code, again, _ = bench("--read", path)
+    assert code == 0 and again == out
+    code, out, _ = bench("--read", path, "--markdown")
+    assert code == 0 and "| h5b256 | RNN B256 T50 I8 H5 |" in out
+
+
+def test_a_ragged_run(bench):
+    code, out, err = bench("ragged", "--rows", "lstm-b32", "--rounds", 1, "--without-peers")
+    assert (code, err) == (0, "")
+    assert "LSTM B32 T100 I8 H64" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rows", "tutorials"], "no row matches 'tutorials'"),
+        (["ragged", "--rows", "tutorial"], "no row matches 'tutorial'; there are rnn-b256"),
+        (["ragged", "--plot", "a.png"], "--plot is for the grid"),
+        (["--json", "/no/such/folder/a.json"], "cannot write"),
+        (["--read", __file__], "is not what `rnn-fast bench --json` writes"),
+    ],
+)
+def test_wrong_usage(bench, arguments, words):
+    code, out, err = bench(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("rnn-fast: error: ") and words in err and err.count("\n") == 1
+
+
+def test_a_chart_needs_a_known_ending(bench):
+    pytest.importorskip("matplotlib")
+    code, out, err = bench("--plot", "a.chart")
+    assert (code, out) == (2, "") and "a chart's name must end in one of" in err
+
+
+def test_a_chart_needs_matplotlib(bench, monkeypatch):
+    for module in ("matplotlib", "matplotlib.backend_bases"):
+        monkeypatch.setitem(sys.modules, module, None)
+    code, out, err = bench("--plot", "chart.png")
+    assert (code, out) == (2, "") and "`pip install 'rnn_fast[plot]'` brings it" in err
+
+
+def test_a_worker_that_dies_is_told_of(monkeypatch):
+    results = Results(Settings("grid", ["no such row"], 1, peers=False))
+    with pytest.raises(ChildProcessError, match="KeyError: 'no such row'"):
+        run.measure(results)
+    assert results.machine["cores"] == os.cpu_count()
+
+
+def test_the_worker_has_one_thread():
+    code = "import sys, numpy, threadpoolctl, rnn_fast; print(rnn_fast.__file__)\n"
+    code += "print(*(pool['num_threads'] for pool in threadpoolctl.threadpool_info()))"
+    pytest.importorskip("threadpoolctl")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=run.environment(), capture_output=True, text=True
+    )
+    where, threads = done.stdout.splitlines()
+    assert where == rnn_fast.__file__
+    assert set(threads.split()) <= {"1"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are another thing there")
+def test_an_interrupt_leaves_what_there_is(tmp_path):
+    path = tmp_path / "found.json"
+    command = [sys.executable, "-m", "rnn_fast", "bench", "--rows", "h5b256,*64*"]
+    command += ["--without-peers", "--rounds", "1", "--json", str(path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not path.exists() and process.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == "rnn-fast: error: interrupted\n"
+    assert "RNN B256 T50 I8 H5" in out and "not measured: " in out
+    assert "h5b256" in Results.read(path).rows
