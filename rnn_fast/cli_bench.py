@@ -15,7 +15,8 @@ from .cli_options import InputError, check_writable, number
 ROUNDS, QUICK_ROUNDS = 7, 3
 
 SUBJECT = """what to measure: grid, the networks that people train and a ladder of sizes;
-ragged, sequences of different lengths; adding, a task until it is learned (default: grid)"""
+ragged, sequences of different lengths; adding, a task until it is learned; threads, the grid on one
+core and on all (default: grid)"""
 
 
 def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:

@@ -431,7 +431,7 @@ def test_the_worker_has_one_thread():
     code += "print(*(pool['num_threads'] for pool in threadpoolctl.threadpool_info()))"
     pytest.importorskip("threadpoolctl")
     done = subprocess.run(
-        [sys.executable, "-c", code], env=run.environment(), capture_output=True, text=True
+        [sys.executable, "-c", code], env=run.environment("grid"), capture_output=True, text=True
     )
     where, threads = done.stdout.splitlines()
     assert where == rnn_fast.__file__

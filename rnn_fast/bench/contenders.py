@@ -53,7 +53,7 @@ class Ours:
         self.x = problem.x.reshape(-1, row.T, row.I)
         self.y = problem.y.reshape(-1, *problem.y.shape[2:])
 
-    def fit(self, epochs: int) -> Any:
+    def fit(self, epochs: int, n_threads: int = 1) -> Any:
         """Train, and give the history."""
         return self.model.fit(
             self.x,
@@ -62,6 +62,7 @@ class Ours:
             batch_size=self.problem.row.B,
             learning_rate=LEARNING_RATE,
             shuffle=False,
+            n_threads=n_threads,
             verbose=False,
         )
 

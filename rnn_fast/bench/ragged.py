@@ -47,6 +47,7 @@ def ours(row: Row, x: np.ndarray, y: np.ndarray, lengths: np.ndarray) -> list[Co
         batch_size=row.B,
         epochs=STEPS,
         learning_rate=LEARNING_RATE,
+        n_threads=1,
         verbose=False,
     )
     return [

@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from math import exp, log
 
 from .peers import PEERS
-from .results import GEMM, OURS, PACKED, RAGGED_OURS, SCRIPT, Measured, Results, Timing, ratio
+from .results import (
+    GEMM,
+    OURS,
+    PACKED,
+    RAGGED_OURS,
+    SCRIPT,
+    TOGETHER,
+    Measured,
+    Results,
+    Timing,
+    ratio,
+)
 
 Table = list[list[str]]  # the first row names the columns
 ENOUGH = 0.9  # of a core: below, the machine was busy
@@ -122,10 +133,23 @@ def adding(results: Results) -> tuple[Table, list[str]]:
     return table, notes
 
 
+def threads(results: Results) -> tuple[Table, list[str]]:
+    """The table of one core and all."""
+    table = [["row", "network and batch", "one core", "all cores", "speed-up"]]
+    notes = ["Rows whose batch is one block of lanes, or too little work, are left to one core."]
+    for name, measured in results.rows.items():
+        alone, together = measured.best(OURS), measured.best(TOGETHER)
+        assert alone and together
+        line = [duration(alone.median), duration(together.median)]
+        table.append([name, str(measured.row), *line, f"{ratio(alone, together):.2f}"])
+    return table, notes
+
+
 TABLES: dict[str, Callable[[Results], tuple[Table, list[str]]]] = {
     "grid": grid,
     "ragged": ragged,
     "adding": adding,
+    "threads": threads,
 }
 
 # -------------------------------------------------------------------------------------- words
@@ -136,7 +160,8 @@ def machine(results: Results) -> list[str]:
     m = results.machine
     if not m:
         return []
-    where = f"{m['processor']} ({m['vectors']}), {m['cores']} cores, {m['system']}; one thread each"
+    each = "" if results.settings.subject == "threads" else "; one thread each"
+    where = f"{m['processor']} ({m['vectors']}), {m['cores']} cores, {m['system']}{each}"
     lines = [where, ", ".join(f"{name} {version}" for name, version in m["versions"].items())]
     cores = [measured.core for measured in results.rows.values()]
     if cores and min(cores) < ENOUGH:

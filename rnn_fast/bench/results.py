@@ -15,6 +15,7 @@ from .rows import Row
 OURS, GEMM = "rnn_fast", "gemm"
 SCRIPT = "forward, backward"  # ours too, a call for each sample
 RAGGED_OURS, PACKED = "rnn_fast ragged", "PyTorch packed"
+TOGETHER = "rnn_fast, all cores"
 
 
 @dataclass(frozen=True)

@@ -94,12 +94,13 @@ RAGGED = {
 #: Of the adding problem.
 ADDING = {f"t{T}": Row(32, T, 2, 8, cell="lstm") for T in (100, 200)}
 #: What there is to measure.
-SUBJECTS = {"grid": ROWS, "ragged": RAGGED, "adding": ADDING}
+SUBJECTS = {"grid": ROWS, "ragged": RAGGED, "adding": ADDING, "threads": ROWS}
 #: What `--quick` leaves of them.
 QUICK = {
     "grid": "tutorial,cognitive,hydrology,neuro,control,wide-rnn",
     "ragged": "lstm-b256,lstm-b32",
     "adding": "t100",
+    "threads": "hydrology,control,wide-rnn",
 }
 
 

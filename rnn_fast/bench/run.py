@@ -51,7 +51,7 @@ def worker(results: Results, said: IO[str]) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", f"{__package__}.worker", json.dumps(asdict(results.settings))]
     with subprocess.Popen(
         command,
-        env=environment(),
+        env=environment(results.settings.subject),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=said,
@@ -64,11 +64,12 @@ def worker(results: Results, said: IO[str]) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def environment() -> dict[str, str]:
+def environment(subject: str) -> dict[str, str]:
     """Ours, with the limits of threads, and so that the same package is found."""
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    return os.environ | ONE_THREAD | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    limits = {} if subject == "threads" else ONE_THREAD
+    return os.environ | limits | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

@@ -46,7 +46,9 @@ def own_output() -> TextIO:
 
 def import_peers(settings: Settings) -> tuple[dict[str, ModuleType], list[str]]:
     """The peers that are installed, and what is to be said of the others."""
-    wanted = PEERS if settings.subject == "grid" else {"PyTorch": PEERS["PyTorch"]}
+    wanted = {} if settings.subject == "threads" else {"PyTorch": PEERS["PyTorch"]}
+    if settings.subject == "grid":
+        wanted = PEERS
     found, missing, broken = {}, [], []
     for family, module in wanted.items():
         if settings.quick and family == "Keras":
@@ -91,10 +93,11 @@ def main() -> int:
     """Measure what the command line asks for; gives the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for `run`, which ends this process
     channel = Channel(own_output())
-    if hasattr(os, "sched_setaffinity"):  # before JAX starts, which counts the cores it may use
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    settings = Settings(**json.loads(sys.argv[1]))
+    if settings.subject != "threads" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before JAX counts its cores
     try:
-        work(Settings(**json.loads(sys.argv[1])), channel)
+        work(settings, channel)
     except Exception as error:
         channel.send("error", text=f"{type(error).__name__}: {error}")
         raise

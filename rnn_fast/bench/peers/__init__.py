@@ -20,6 +20,7 @@ the process to one core beforehand.
 """
 
 ONE_THREAD = {
+    "RNN_FAST_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

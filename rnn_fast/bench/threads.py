@@ -1,0 +1,35 @@
+"""What threads bring: our own `fit` on one core and on all of them, in turns.
+
+Nothing else of this machine is timed here, so that the process may use all cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import ModuleType
+
+from ..threads import available
+from .contenders import Ours, Say
+from .problems import Problem
+from .results import OURS, TOGETHER, Measured, Settings
+from .rows import ROWS
+from .timing import Contender, measured
+
+LONG = 1.0  # seconds of a call: a team that does not pay is found out within it
+
+
+def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
+    """Time an update on one and on all cores."""
+    problem = Problem.draw(ROWS[name], settings.quick)
+    own, row = Ours(problem), problem.row
+    say(name)
+    own.fit(1)
+    seconds = min(own.fit(1).seconds)
+    epochs = max(1, round(LONG / seconds))
+    found = []
+    for n, family in ((1, OURS), (available(), TOGETHER)):
+        run = partial(own.fit, epochs, n_threads=n)
+        run()
+        found.append(Contender(f"{n} threads", family, run, epochs * problem.updates, row.flop))
+    return measured(row, found, settings.rounds, [])
