@@ -57,7 +57,7 @@ def data(samples: int, steps: int, features: int, dtype: str) -> tuple[np.ndarra
     return X.astype(dtype), (X.sum((1, 2)) > 0).astype(np.int64)
 
 
-class Training:
+class _Training:
     """An epoch of some updates; the model is compiled and warm."""
 
     sizes: ClassVar[dict[str, Size]]
@@ -89,7 +89,7 @@ class Training:
         return calibrated(self.epoch, budget=0.4)
 
 
-class Field(Training):
+class Field(_Training):
     """The field grid."""
 
     sizes = FIELD
@@ -97,7 +97,7 @@ class Field(Training):
     param_names = ("size",)
 
 
-class Double(Training):
+class Double(_Training):
     """Of the grid, one of each cell in float64."""
 
     sizes: ClassVar = {name: FIELD[name] for name in ("cognitive", "hydrology", "neuro")}
@@ -106,7 +106,7 @@ class Double(Training):
     dtype = "float64"
 
 
-class Others(Training):
+class Others(_Training):
     """Other cells and networks, at odd sizes."""
 
     sizes = OTHERS
@@ -114,7 +114,7 @@ class Others(Training):
     param_names = ("size",)
 
 
-class Ragged(Training):
+class Ragged(_Training):
     """Lengths uniform from 1 to T."""
 
     sizes: ClassVar = {name: FIELD[name] for name in ("hydrology", "control")}
@@ -123,7 +123,7 @@ class Ragged(Training):
     ragged = True
 
 
-class Tutorial(Training):
+class Tutorial(_Training):
     """1000 sequences of 10 steps, hidden 32, SGD on one at a time: 1000 updates an epoch."""
 
     sizes: ClassVar = {"tutorial": Size(SimpleRNN, 1, 32, 10, 1, 1000, {})}

@@ -16,7 +16,9 @@ import queue
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +31,7 @@ from .sides import HERE, Side
 from .verdict import Item
 
 #: rounds of what is a time, by unit; all else is exact, so once is enough, and on a busy core too
-ROUNDS = {"tile-1": 3, "times as long": 3, "import numpy": 2, "import numpy, once": 1}
+ROUNDS = {"tile-1": 2, "times as long": 2, "import numpy": 1, "import numpy, once": 1}
 MACHINE = "gate"
 
 
@@ -99,14 +101,9 @@ class Log:
 
 
 @contextmanager
-def server(side: Side, benchmarks: Path, **variables: str) -> Iterator[runner.ForkServer]:
+def server(side: Side, benchmarks: Path) -> Iterator[runner.ForkServer]:
     """asv's fork server of a side, with the suite imported."""
-    os.environ.update(variables)
-    try:
-        spawner = runner.get_spawner(side, str(benchmarks), "forkserver")
-    finally:
-        for name in variables:
-            del os.environ[name]
+    spawner = runner.get_spawner(side, str(benchmarks), "forkserver")
     try:
         spawner.preimport()  # `discover` has seen that it can be imported
         yield spawner
@@ -119,21 +116,21 @@ class Caches:
 
     def __init__(self) -> None:
         self.folders: dict[tuple[str, str], tuple[str | None, str]] = {}
-        self.lock = threading.Lock()
+        self.locks: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
     def get(
         self, side: Side, spawner: runner.ForkServer, benchmark: dict[str, Any]
     ) -> tuple[str | None, str]:
         """(folder, error) for a benchmark."""
-        key = benchmark.get("setup_cache_key")
-        if key is None:
+        if benchmark.get("setup_cache_key") is None:
             return None, ""
-        with self.lock:
-            if (side.name, key) not in self.folders:
+        key = side.name, benchmark["setup_cache_key"]
+        with self.locks[key]:
+            if key not in self.folders:
                 timeout = benchmark.get("setup_cache_timeout", 180)
                 folder, error = spawner.create_setup_cache(benchmark["name"], timeout, "{}")
-                self.folders[side.name, key] = folder, error or ""
-            return self.folders[side.name, key]
+                self.folders[key] = folder, error or ""
+            return self.folders[key]
 
     def close(self) -> None:
         """Remove them."""
@@ -181,18 +178,18 @@ class Rounds:
 
     def prepare(self, items: list[Item]) -> None:
         """Compile what times need and measure what is exact, on as many cores as there are."""
+        if not items:
+            return
         work: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
         for item in sorted(items, key=self.rounds_of):  # those with a cache to set up come first
             for s in (1, 0):
                 work.put((s, item))
         total, lock, caches = work.qsize(), threading.Lock(), Caches()
 
+        base_side, head_side = (side.preparing() for side in self.sides)
+
         def work_off() -> None:
-            options = {"RNN_FAST_BENCH_PREPARE": "1"}
-            with (
-                server(self.sides[0], self.folder, **options) as base,
-                server(self.sides[1], self.folder, **options) as head,
-            ):
+            with server(base_side, self.folder) as base, server(head_side, self.folder) as head:
                 while True:
                     try:
                         s, item = work.get_nowait()
@@ -205,25 +202,20 @@ class Rounds:
                         if not self.rounds_of(item):
                             self.logs[s].add(item, *outcome)
 
-        threads = [threading.Thread(target=work_off) for _ in range(min(4, os.cpu_count() or 1))]
-        for thread in threads:
-            thread.start()
-            time.sleep(0.2)  # environment variables are the process's own
-        for thread in threads:
-            thread.join()
+        workers = min(4, os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(work_off) for _ in range(workers)]:
+                done.result()
         caches.close()
 
     def measure(self, items: list[Item], more: int = 0) -> None:
         """All rounds of what is a time, and `more`."""
         timed = [item for item in items if self.rounds_of(item)]
         last = max((self.rounds_of(item) + more for item in timed), default=0)
-        caches = Caches()
+        caches, (base_side, head_side) = Caches(), self.sides
         for r in range(last):
             here = [item for item in timed if r < self.rounds_of(item) + more]
-            with (
-                server(self.sides[0], self.folder) as base,
-                server(self.sides[1], self.folder) as head,
-            ):
+            with server(base_side, self.folder) as base, server(head_side, self.folder) as head:
                 self._round(r, last, here, (base, head), caches)
         caches.close()
 

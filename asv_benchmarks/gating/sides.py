@@ -7,6 +7,7 @@ are kept under ``env/gate/`` by what they are made of, so a base that was built 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import os
@@ -54,6 +55,7 @@ class Side:
 
     def __init__(self, name: str, revision: str | None):
         self.name, self.revision = name, revision
+        self.variables: dict[str, str] = {}
         if revision is None:
             listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
             names = sorted(set(listing.decode().split("\0")) - {""})
@@ -118,7 +120,14 @@ class Side:
             "PYTHONPATH": package,  # for processes that a benchmark starts
             "ASV_PYTHONPATH": package,  # for asv's own, which drops the other
             "RNN_FAST_CACHE_DIR": str(self.folder / "programs"),
+            **self.variables,
         }
+
+    def preparing(self) -> Side:
+        """The same, where benchmarks compile what they need and measure no time."""
+        side = copy.copy(self)
+        side.variables = {"RNN_FAST_BENCH_PREPARE": "1"}
+        return side
 
     def run(self, arguments: list[str], **options: Any) -> Any:
         """Run its Python, as asv's environments do."""
