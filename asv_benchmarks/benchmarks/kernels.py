@@ -31,7 +31,7 @@ class Products(Kernel):
     def setup(self, kernel: str, dtype: str) -> None:
         n = lanes(dtype)
         if kernel == "multiply":
-            a, b, out = reals(64 * 64, dtype), reals(64 * n, dtype), reals(64 * n, dtype)
+            a, b, out = reals(64 * 32, dtype), reals(32 * n, dtype), reals(64 * n, dtype)
             self.work = bound("multiply", dtype, a=a, b=b, out=out)
         elif kernel == "combine":
             a, b, out = reals(64, dtype), reals(64 * n, dtype), reals(n, dtype)
@@ -43,9 +43,9 @@ class Products(Kernel):
                 dtype,
                 grads=reals(64 * max(columns, 8) * n, dtype),
                 columns=columns,
-                da=reals(8 * 64 * n, dtype, 1e-6),
-                z=reals(8 * columns * n, dtype),
-                panel=reals(8 * n * n, dtype),
+                da=reals(2 * 64 * n, dtype, 1e-6),
+                z=reals(2 * columns * n, dtype),
+                panel=reals(2 * n * n, dtype),
             )
 
     def track_time(self, kernel: str, dtype: str) -> float:
@@ -165,9 +165,9 @@ class Around(Kernel):
             self.work = self.weights(kernel)
         elif kernel == "load_inputs":
             ids = np.zeros((6, n), np.int64)
-            ids[1] = np.arange(n) * 32
-            ids[2] = np.where(np.arange(n) % 2, 16, 32)
-            x, z = reals(n * 32 * 5, "float32"), reals(32 * 6 * n, "float32")
+            ids[1] = np.arange(n) * 16
+            ids[2] = np.where(np.arange(n) % 2, 8, 16)
+            x, z = reals(n * 16 * 5, "float32"), reals(16 * 6 * n, "float32")
             self.work = bound("load_inputs", "float32", x=x, starts=ids[1], ids=ids, z=z)
         elif kernel == "draw_mask":
             ids = np.arange(6 * n).reshape(6, n)
@@ -179,11 +179,11 @@ class Around(Kernel):
 
     @staticmethod
     def weights(kernel: str) -> Callable[[int], None]:
-        """Of two layers of an LSTM."""
+        """Of an LSTM whose gradients need both panels and dots, and stay in cache."""
         from rnn_fast.compute import LaneSpace
         from rnn_fast.layout import Network
 
-        net = Network("lstm", np.dtype("float32"), 8, 32, 1, "bce", layers=2)
+        net = Network("lstm", np.dtype("float32"), 7, 28, 1, "bce")
         space = LaneSpace(net, 4, 64)
         work = bound(
             "weights",

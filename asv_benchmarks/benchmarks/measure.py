@@ -45,9 +45,15 @@ class Clock:
 
     So a process that takes turns on the core costs nothing here, while one that waits or sleeps
     itself does.  Linux tells how long a thread stood in line; elsewhere it is counted.
+
+    Attributes
+    ----------
+    waited : int
+        Nanoseconds in line so far.
     """
 
     def __init__(self) -> None:
+        self.waited = 0
         try:  # opened anew by each: it belongs to the thread
             self.file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         except OSError:
@@ -55,8 +61,9 @@ class Clock:
 
     def __call__(self) -> float:
         """Now; only differences mean something."""
-        waited = int(os.pread(self.file, 64, 0).split()[1]) if self.file >= 0 else 0
-        return perf_counter() - 1e-9 * waited
+        if self.file >= 0:
+            self.waited = int(os.pread(self.file, 64, 0).split()[1])
+        return perf_counter() - 1e-9 * self.waited
 
 
 def seconds(work: Callable[[int], None], times: int, clock: Callable[[], float]) -> float:
@@ -83,22 +90,26 @@ def quotients(
 ) -> list[float]:
     """Times of the workload in times of the calibration, each by what ran before and after.
 
-    As many as fit into `budget` seconds, but 5 at the least and 80 at the most.
+    As many as fit into `budget` seconds of this thread, but 5 at the least.  One that another
+    process broke into is left out, for that leaves the caches cold, if there are enough others.
     """
     clock = Clock()
     per_work, per_calibration = times_in(work, clock), times_in(calibrate, clock)
-    found, end = [], perf_counter() + budget
-    before = seconds(calibrate, per_calibration, clock)
-    while len(found) < 5 or (len(found) < 80 and perf_counter() < end):
+    found, whole = [], []
+    end = clock() + budget
+    before, waited = seconds(calibrate, per_calibration, clock), clock.waited
+    while len(found) < 5 or clock() < end:
         took = seconds(work, per_work, clock)
         after = seconds(calibrate, per_calibration, clock)
         found.append(took / per_work / ((before + after) / 2 / per_calibration))
-        before = after
-    return found
+        if clock.waited == waited:
+            whole.append(found[-1])
+        before, waited = after, clock.waited
+    return whole if len(whole) >= 5 else found
 
 
 def calibrated(
-    work: Callable[[int], None], calibration: str = "tile", budget: float = 0.2
+    work: Callable[[int], None], calibration: str = "tile", budget: float = 0.15
 ) -> float:
     """The median of the `quotients`.
 

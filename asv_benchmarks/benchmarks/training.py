@@ -86,7 +86,7 @@ class _Training:
         self.epoch()
 
     def track_epoch(self, size: str) -> float:
-        return calibrated(self.epoch, budget=0.4)
+        return calibrated(self.epoch, budget=0.3)
 
 
 class Field(_Training):

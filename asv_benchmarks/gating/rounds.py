@@ -1,9 +1,8 @@
 """Measuring: rounds of base and head in turn, and the result files, which are asv's own.
 
-asv runs one benchmark in one process, and so does this, by asv's own fork server: one for each
-side, anew in each round.  What the two sides share is the moment: base and head of a benchmark
-run one right after the other, on the core that is least busy, and each round begins with the
-other side.
+asv runs one benchmark in one process, and so does this, by asv's own fork server, one for each
+side.  What the two sides share is the moment: the rounds of a benchmark follow one another as
+base, head, head, base, within a second or two, on the core that is least busy.
 """
 
 from __future__ import annotations
@@ -211,33 +210,19 @@ class Rounds:
     def measure(self, items: list[Item], more: int = 0) -> None:
         """All rounds of what is a time, and `more`."""
         timed = [item for item in items if self.rounds_of(item)]
-        last = max((self.rounds_of(item) + more for item in timed), default=0)
-        caches, (base_side, head_side) = Caches(), self.sides
-        for r in range(last):
-            here = [item for item in timed if r < self.rounds_of(item) + more]
-            with server(base_side, self.folder) as base, server(head_side, self.folder) as head:
-                self._round(r, last, here, (base, head), caches)
+        caches, (base_side, head_side), chosen = Caches(), self.sides, 0.0
+        with server(base_side, self.folder) as base, server(head_side, self.folder) as head:
+            for k, item in enumerate(timed):
+                say(f"measure {k + 1}/{len(timed)} {item[0]}")
+                if time.monotonic() > chosen + 3:
+                    self._bind((base, head))
+                    chosen = time.monotonic()
+                for r in range(self.rounds_of(item) + more):
+                    for s in (0, 1) if (r + k) % 2 else (1, 0):
+                        side, spawner = self.sides[s], (base, head)[s]
+                        outcome = run_once(side, spawner, caches, self.by_name[item[0]], item[1])
+                        self.logs[s].add(item, *outcome)
         caches.close()
-
-    def _round(
-        self,
-        r: int,
-        last: int,
-        items: list[Item],
-        spawners: tuple[runner.ForkServer, runner.ForkServer],
-        caches: Caches,
-    ) -> None:
-        chosen = 0.0
-        for k, item in enumerate(items):
-            say(f"round {r + 1}/{last}, {k + 1}/{len(items)} {item[0]}")
-            if time.monotonic() > chosen + 3:
-                self._bind(spawners)
-                chosen = time.monotonic()
-            for s in (0, 1) if (r + k) % 2 else (1, 0):
-                outcome = run_once(
-                    self.sides[s], spawners[s], caches, self.by_name[item[0]], item[1]
-                )
-                self.logs[s].add(item, *outcome)
 
     @staticmethod
     def _bind(spawners: tuple[runner.ForkServer, runner.ForkServer]) -> None:
