@@ -78,16 +78,15 @@ def compare(options: argparse.Namespace) -> int:
     rounds.prepare(items)
     rounds.measure(items)
     first = rounds.write(RESULTS / "first", own)
-    chosen = set(items) if options.only else None
     sides = [judge.read(folder) for folder in first]
-    verdict = judge.compare(*sides, chosen, options.removed)
+    verdict = judge.compare(*sides, only=options.only, removed=options.removed)
     if verdict.suspects:
         print(f"\n{len(verdict.suspects)} suspected; once more:", flush=True)
         rounds.reset()
         rounds.prepare([item for item in verdict.suspects if not rounds.rounds_of(item)])
         rounds.measure(verdict.suspects, MORE)
         second = rounds.write(RESULTS / "second", own)
-        again = judge.compare(*map(judge.read, second), set(verdict.suspects))
+        again = judge.compare(*map(judge.read, second), chosen=verdict.suspects)
         judge.confirm(verdict, again)
     print("\n" + judge.report(verdict, *sides))
     return verdict.code

@@ -19,7 +19,9 @@ import numpy as np
 
 from rnn_fast import GRU, LSTM, SimpleRNN, _jit, compute
 
-ALLOCATION = re.compile(r"^\s+\S.*\b(?:malloc|calloc|realloc|free|posix_memalign|_Zn[wa]m|NRT_\w+)\b")
+ALLOCATION = re.compile(
+    r"^\s+\S.*\b(?:malloc|calloc|realloc|free|posix_memalign|_Zn[wa]m|NRT_\w+)\b"
+)
 PACKED = re.compile(r"^\s+(?:vfn?m(?:add|sub)\d+p[sd]|fml[as]\s+v\d+\.)")
 SCALAR = re.compile(r"^\s+(?:vfn?m(?:add|sub)\d+s[sd]|fn?m(?:add|sub)\s)")
 SPILL = re.compile(r"^\s+(?:v?mov[au]p[sd]\s+%[xyz]mm\d+, -?\d*\(%r[sb]p\)|st[rp]\s+q.*\[sp)")

@@ -54,9 +54,7 @@ def reals(n: int, dtype: str, scale: float = 1.0) -> np.ndarray:
 def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callable[[int], None]:
     """The program of a factory, called on arrays and numbers; it takes how many times."""
     kinds = {
-        name: "int"
-        if isinstance(value, int)
-        else {"f": "reals", "i": "integers"}[value.dtype.kind]
+        name: "int" if isinstance(value, int) else {"f": "reals", "i": "integers"}[value.dtype.kind]
         for name, value in arguments.items()
     }
     for name, value in arguments.items():
@@ -170,7 +168,11 @@ def loss(dtype: str, name: str, version: str) -> Callable:
     """Loss and gradient of 4 outputs of as many samples as there are lanes."""
     from rnn_fast.layout import LOSSES
 
-    kernel, shape, index = named("losses", "loss_and_gradient"), tile_shape(dtype), LOSSES.index(name)
+    kernel, shape, index = (
+        named("losses", "loss_and_gradient"),
+        tile_shape(dtype),
+        LOSSES.index(name),
+    )
 
     def program(logits, targets, weights, losses, hits, times):
         for _ in range(times):

@@ -52,7 +52,7 @@ class Verdict:
     """What follows for each item that has a result, or should have one."""
 
     unmeasured: dict[str, str] = field(default_factory=dict)  #: printed name, and why
-    ratios: dict[Item, float] = field(default_factory=dict)  #: head / base, the median of the rounds
+    ratios: dict[Item, float] = field(default_factory=dict)  #: head / base, median of the rounds
     suspects: list[Item] = field(default_factory=list)
     better: list[Item] = field(default_factory=list)
     cleared: dict[Item, float] = field(default_factory=dict)  #: suspected once only; first ratio
@@ -121,29 +121,34 @@ def finite_samples(name: str, result: dict[str, Any]) -> dict[Item, list[float]]
 
 def ratio(base: list[float], head: list[float]) -> float:
     """The median over the rounds of head / base; nothing has become nothing: 1."""
-    if len(base) != len(head):
-        raise ValueError(f"base has {len(base)} rounds, head has {len(head)}")
     pairs = zip(base, head, strict=True)
     return median(h / b if b > 0 else 1.0 if h <= 0 else math.inf for b, h in pairs)
 
 
-def compare(base: Side, head: Side, chosen: set[Item] | None = None, removed: str = "") -> Verdict:
-    """The verdict on all items, or on those `chosen`.
+def compare(
+    base: Side,
+    head: Side,
+    *,
+    only: str = "",
+    removed: str = "",
+    chosen: Iterable[Item] | None = None,
+) -> Verdict:
+    """The verdict on all items, or on those `chosen` for a second run.
 
     Parameters
     ----------
+    only : str
+        Regular expression of the names, as printed, that are looked at.
     removed : str
-        Regular expression of printed names that are known to be gone.
+        Regular expression of the names that are known to be gone.
     """
     verdict = Verdict()
     if chosen is None:
-        for item in sorted(base.listed.keys() - head.listed.keys()):
-            name = base.listed[item]
-            if not (removed and re.search(removed, name)):
+        chosen = [i for i in head.listed if is_tracked(i) and re.search(only, head.listed[i])]
+        for name in sorted(set(base.listed.values()) - set(head.listed.values())):
+            if re.search(only, name) and not (removed and re.search(removed, name)):
                 verdict.unmeasured[name] = "gone: base has it, head does not"
-    for item in sorted(item for item in head.listed if is_tracked(item)):
-        if chosen is not None and item not in chosen:
-            continue
+    for item in sorted(chosen):
         name, unit = head.listed[item], head.units[item[0]]
         before, after = base.samples.get(item), head.samples.get(item)
         if unit not in LIMITS:
@@ -152,6 +157,8 @@ def compare(base: Side, head: Side, chosen: set[Item] | None = None, removed: st
             verdict.unmeasured[name] = "no result in head" + last_line(head.errors.get(item[0]))
         elif before is None:
             verdict.new.append(name)
+        elif len(before) != len(after):
+            verdict.unmeasured[name] = f"base has {len(before)} rounds, head has {len(after)}"
         else:
             change = verdict.ratios[item] = ratio(before, after)
             if change > LIMITS[unit]:
