@@ -19,6 +19,7 @@ import re
 import shutil
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from gating import verdict as judge
@@ -52,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
         code = compare(options)
     except CannotBuild as error:
         print(f"\nNOT MEASURED: {error}")
+        code = judge.UNMEASURED
+    except (Exception, KeyboardInterrupt):  # whatever it is, it is neither a pass nor a regression
+        traceback.print_exc()
+        print("\nNOT MEASURED: the gate itself failed")
         code = judge.UNMEASURED
     print(f"exit status {code}, after {time.monotonic() - started:.0f} s; files in {RESULTS}")
     return code

@@ -156,13 +156,17 @@ class Updates(Kernel):
 class Around(Kernel):
     """What stands around the products: packing, inputs into lanes, ends of sequences, dropout."""
 
-    params = ("pack_weights", "unpack_gradients", "load_inputs", "freeze", "hold", "draw_mask")
+    params = ("pack", "unpack", "load_inputs", "freeze", "hold", "draw_mask")
     param_names = ("kernel",)
 
     def setup(self, kernel: str) -> None:
         n = lanes("float32")
-        if kernel in ("pack_weights", "unpack_gradients"):
-            self.work = self.weights(kernel)
+        if kernel == "pack":
+            source, out = reals(64 * 36, "float32"), reals(64 * 36, "float32")
+            self.work = bound("pack", "float32", source=source, out=out)
+        elif kernel == "unpack":
+            grads, out = reals(64 * 5 * n, "float32"), reals(64 * (n + 4), "float32")
+            self.work = bound("unpack", "float32", grads=grads, out=out)
         elif kernel == "load_inputs":
             ids = np.zeros((6, n), np.int64)
             ids[1] = np.arange(n) * 16
@@ -176,26 +180,6 @@ class Around(Kernel):
             lengths = (np.arange(n) % 16).astype(np.float32)
             p, q = reals(16 * n, "float32"), reals(16 * n, "float32")
             self.work = bound("ends", "float32", kernel, lengths=lengths, p=p, q=q)
-
-    @staticmethod
-    def weights(kernel: str) -> Callable[[int], None]:
-        """Of an LSTM whose gradients need both panels and dots, and stay in cache."""
-        from rnn_fast.compute import LaneSpace
-        from rnn_fast.layout import Network
-
-        net = Network("lstm", np.dtype("float32"), 7, 28, 1, "bce")
-        space = LaneSpace(net, 4, 64)
-        work = bound(
-            "weights",
-            "float32",
-            kernel,
-            *space.tile,
-            sizes=space.sizes.ctypes.data,
-            work=space.work,
-            flat=reals(net.n_parameters, "float32"),
-        )
-        work.space = space  # type: ignore[attr-defined]
-        return work
 
     def track_time(self, kernel: str) -> float:
         return calibrated(self.work)

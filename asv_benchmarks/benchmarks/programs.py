@@ -224,19 +224,31 @@ def penalize(dtype: str, version: str) -> Callable:
 # --------------------------------------------------------------------------- around the products
 
 
-def weights(dtype: str, name: str, rows: int, vecs: int, version: str) -> Callable:
-    """`pack_weights` or `unpack_gradients`, of all matrices of a network laid out for a tile."""
-    from numba import int64
+def pack(dtype: str, version: str) -> Callable:
+    """A matrix (64, 36) into blocks of as many rows as the tile has."""
+    from rnn_fast.layout import Pack
 
-    from rnn_fast.layout import LaneSizes
-    from rnn_fast.simd import Shape, load_record, pointer
+    kernel, shape = named("layers.matrices", "pack"), tile_shape(dtype)
+    matrix = Pack(source=0, down=36, right=1, R=64, C=36, out=0, height=36, k0=0)
 
-    kernel, shape = named("layers.matrices", name), Shape(dtype, rows, vecs)
-
-    def program(sizes, work, flat, times):
-        sizes = load_record(LaneSizes, pointer(sizes, int64))
+    def program(source, out, times):
         for _ in range(times):
-            kernel(shape, sizes, work, flat)
+            kernel(shape, matrix, source, out)
+
+    return program
+
+
+def unpack(dtype: str, version: str) -> Callable:
+    """The gradient of a matrix (64, lanes + 4): panels, and 4 columns of partial sums."""
+    from rnn_fast.layout import Unpack
+
+    kernel, shape = named("layers.matrices", "unpack"), tile_shape(dtype)
+    C = lanes(dtype) + 4
+    part = Unpack(grads=0, R=64, C=C, row=0, n_rows=64, column=0, n_columns=C, out=0, down=C)
+
+    def program(grads, out, times):
+        for _ in range(times):
+            kernel(shape, grads, part, out)
 
     return program
 

@@ -7,6 +7,7 @@ base, head, head, base, within a second or two, on the core that is least busy.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import math
@@ -18,7 +19,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -99,7 +99,7 @@ class Log:
         )
 
 
-@contextmanager
+@contextlib.contextmanager
 def server(side: Side, benchmarks: Path) -> Iterator[runner.ForkServer]:
     """asv's fork server of a side, with the suite imported."""
     spawner = runner.get_spawner(side, str(benchmarks), "forkserver")
@@ -203,8 +203,14 @@ class Rounds:
 
         workers = min(4, os.cpu_count() or 1)
         with ThreadPoolExecutor(workers) as pool:
-            for done in [pool.submit(work_off) for _ in range(workers)]:
-                done.result()
+            try:
+                for done in [pool.submit(work_off) for _ in range(workers)]:
+                    done.result()
+            except BaseException:  # one has failed, or Ctrl-C: the others are not to go on
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        work.get_nowait()
+                raise
         caches.close()
 
     def measure(self, items: list[Item], more: int = 0) -> None:
