@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from . import (
     checks,
     compute,
     data,
+    feeds,
     fitting,
     interop,
     io,
@@ -21,6 +23,7 @@ from . import (
     params,
     scores,
     settings,
+    threads,
 )
 from .history import History
 from .online import Online
@@ -258,16 +261,24 @@ class Model:
         early_stopping: EarlyStopping | int | None = None,
         callbacks: Iterable[Callable[[Model, History], object]] = (),
         checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: int = 1,
+        checkpoint_every: int | timedelta = 1,
         resume: bool = False,
+        shuffle_block: int | None = None,
+        n_threads: int | None = None,
         verbose: bool | int | None = None,
         check_finite: bool = True,
     ) -> History:
-        """Train on N sequences.  Each epoch is one compiled call.
+        """Train on N sequences.  Each epoch is a few compiled calls.
+
+        What is not in memory is read in blocks of sequences, one ahead by a thread: a memmap, the
+        path of an .npy or .npz file, a dataset of HDF5 or Zarr, or anything with a shape, a dtype
+        and slices.  Memory is then that of four blocks, of 32 MB unless `shuffle_block` says
+        otherwise.  With an .npz file y may be its path as well: arrays are found by the names of
+        the arguments, lengths without being asked for; compressed ones are read whole.
 
         Parameters
         ----------
-        X : array-like (N, T, I), or a list of (T_i, I)
+        X : array-like (N, T, I), or a list of (T_i, I), or what is not in memory
             Sequences; with an embedding, integers (N, T) or a list of (T_i,).
         y : array-like, (N, O); also (N,) for one output and for classes
             bce: labels or probabilities in [0, 1].  cross_entropy: class indices (N,) or (N, 1),
@@ -295,6 +306,9 @@ class Model:
         shuffle : bool
             Whether each epoch takes the sequences in an order of its own, drawn from the model's
             generator, which goes on from one `fit` to the next.
+        shuffle_block : int, optional
+            Sequences of a block: the order is drawn for the blocks, and for the sequences in each.
+            Without, what is in memory is one block.
         lengths : array-like of N integers, optional
             Steps of each sequence of a padded X, from 1 to T.
         mask : array-like of bool (N, T), or list, optional
@@ -324,14 +338,20 @@ class Model:
             Each is called as ``f(model, history)`` after each epoch; what returns True ends the
             training.
         checkpoint : path, optional
-            A file to write after every `checkpoint_every` epochs and at the end, at once or, should
-            that fail with an OSError, not at all; the one before is kept as ``<path>.previous``.
-            `rnn_fast.load` reads it as the model of that moment.
-        checkpoint_every : int
-            Epochs.
+            A file to write after every `checkpoint_every` epochs, at the end, and when a signal
+            stops the training; at once or, should that fail with an OSError, not at all.  The one
+            before is kept as ``<path>.previous``.  `rnn_fast.load` reads it as the model of that
+            moment.
+        checkpoint_every : int or timedelta
+            Epochs, or a time after which to write one between two updates.
         resume : bool
             Whether to go on from `checkpoint`, if there is one: the same call as the one that was
             stopped gives the same bits, and the history of all epochs, as if it never had been.
+        n_threads : int, optional
+            Threads that work on a batch; as many as this process may use cores, or as
+            ``RNN_FAST_NUM_THREADS`` or ``OMP_NUM_THREADS`` say, without.  They have no effect on
+            the result.  Where the cores are taken, by another `fit` of this process or by other
+            programs, fewer are used.
         verbose : {None, False, True, 2}
             Nothing, a progress bar, or a line per epoch, on stderr; None is a bar in a terminal
             or a notebook.
@@ -348,72 +368,198 @@ class Model:
         DivergedError
             The loss or a parameter is no longer finite.  The parameters are those from before
             that epoch, and the error's `history` has the epochs until then.
-        KeyboardInterrupt
-            Comes at the end of an epoch; the model is as that epoch left it.
+        KeyboardInterrupt, Terminated
+            Ctrl-C or SIGTERM; the model is as the last update left it, which may be one in the
+            middle of an epoch.
+        OSError
+            The data cannot be read, or a checkpoint not be written; the model is as the last update
+            left it.
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
-        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping)
-        plan = fitting.plan(epochs, batch_size, *descent, shuffle, bptt, checkpoint_every, verbose)
+        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping, shuffle)
+        saves = checkpoint_every, n_threads, verbose
+        plan = fitting.plan(epochs, batch_size, *descent, bptt, *saves)
         share = settings.rate("validation_split", validation_split, below=1)
-        penalties, calls = params.penalties(l1, l2, self._net), [*callbacks]
+        if share and validation_data is not None:
+            raise ValueError("validation_split cannot go with validation_data")
+        if shuffle_block is not None:
+            shuffle_block = settings.whole("shuffle_block", shuffle_block)
+        feed = feeds.Feed(
+            self._net,
+            X,
+            y,
+            lengths=lengths,
+            state=initial_state,
+            trains=True,
+            block=shuffle_block,
+            batch_size=plan.batch_size or 1,
+            check_finite=check_finite,
+            mask=mask,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        feed.split_sizes(share)
+        about = {
+            "sequences": len(feed),
+            "blocks": feed.blocks[0][1],
+            "validation_split": share,
+        }
+
+        def parts() -> tuple[fitting.Source, feeds.Part | None]:
+            return feed.split(share, self._generator) if share else (feed.whole(), None)
+
+        return self._train(
+            plan,
+            parts,
+            about,
+            checkpoint=checkpoint,
+            resume=resume,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            penalties=(l1, l2),
+            check_finite=check_finite,
+        )
+
+    def fit_stream(
+        self,
+        batches: Iterable[Any],
+        *,
+        epochs: int = 1,
+        steps_per_epoch: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        schedule: Any = None,
+        optimizer: str | optimizers.Optimizer = "sgd",
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        l1: float | Mapping[str, float] | None = None,
+        l2: float | Mapping[str, float] | None = None,
+        bptt: int | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        early_stopping: EarlyStopping | int | None = None,
+        callbacks: Iterable[Callable[[Model, History], object]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta = 1,
+        resume: bool = False,
+        n_threads: int | None = None,
+        verbose: bool | int | None = None,
+        check_finite: bool = True,
+    ) -> History:
+        """Train on what an iterable gives, such as a generator; see `rnn_fast.tasks`.
+
+        A thread takes the next item from it while one is trained on.
+
+        Parameters
+        ----------
+        batches : iterable
+            Of (X, y), (X, y, lengths), or dicts of these and `mask`, `sample_weight`,
+            `class_weight`, `initial_state`, each as in `fit`: array-likes, or tensors of PyTorch
+            on the CPU.
+        epochs : int
+            How often to go through it, or how many times `steps_per_epoch` items to take.
+        steps_per_epoch : int, optional
+            Items of an epoch; without, an epoch is all there are, and `batches` must not be used
+            up by it if there is a second.
+        batch_size : int, optional
+            Sequences per update; without, an item is a batch.
+        learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2, bptt
+            As in `fit`.  A schedule changes the rate from update to update if it is known how many
+            there are, by `steps_per_epoch` or ``len(batches)``, else from epoch to epoch.
+        validation_data, early_stopping, callbacks, checkpoint, checkpoint_every
+            As in `fit`.
+        resume : bool
+            As in `fit`: `batches` must give the same items again, from the first on; those that
+            have been trained on are passed over.
+        n_threads, verbose, check_finite
+            As in `fit`.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TypeError, ValueError
+            Also for an item, when its turn comes; the model is as the last update left it.
+        DivergedError, KeyboardInterrupt, Terminated, OSError
+            As `fit`; and whatever the iterable raises.
+        """
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping, False)
+        saves = checkpoint_every, n_threads, verbose
+        plan = fitting.plan(epochs, batch_size, *descent, bptt, *saves)
+        steps = steps_per_epoch
+        if steps is not None:
+            steps = settings.whole("steps_per_epoch", steps)
+        stream = feeds.Stream(self._net, batches, steps, epochs, check_finite)
+        return self._train(
+            plan,
+            lambda: (stream, None),
+            {"steps_per_epoch": steps},
+            checkpoint=checkpoint,
+            resume=resume,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            penalties=(l1, l2),
+            check_finite=check_finite,
+        )
+
+    def _train(
+        self,
+        plan: fitting.Plan,
+        parts: Callable[[], tuple[fitting.Source, feeds.Part | None]],
+        about: dict[str, Any],
+        *,
+        checkpoint: str | os.PathLike[str] | None,
+        resume: bool,
+        validation_data: Any,
+        callbacks: Iterable[Callable[[Model, History], object]],
+        penalties: tuple[Any, Any],
+        check_finite: bool,
+    ) -> History:
+        """Train on the first of `parts`, which may draw from the generator, hold out the second.
+
+        `about` is what must be the same for a training to be gone on with.
+        """
         if plan.bptt and self.bidirectional:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
-        weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
-        given, targets = self._data(X, y, check_finite, lengths, **weights)
-        state = data.initial_state(initial_state, len(given), self._net, trains=True)
-        held, validate = 0, None
+        factors, calls = params.penalties(*penalties, self._net), [*callbacks]
+        held: feeds.Part | None = None
         if validation_data is not None:
-            if share:
-                raise ValueError("validation_split cannot go with validation_data")
             X, y, lengths = _parts(validation_data)
-            held_out = self._data(X, y, check_finite, lengths, prefix="validation ")
-            validate = partial(self._measure, *held_out)
-        elif share:
-            held = max(1, round(share * len(given)))
-            if held == len(given):
-                raise ValueError(
-                    f"validation_split={share:g} of {held} sequences leaves none to train on"
-                )
+            held = feeds.Feed(
+                self._net, X, y, lengths=lengths, check_finite=check_finite, prefix="validation "
+            ).whole()
         keeper = saved = None
         if checkpoint is not None:
-            about = {
-                "sequences": len(given),
-                "settings": repr(plan._replace(epochs=0, verbose=None, save_every=0)),
-                "penalties": repr((l1, l2)),
-                "validation_split": share,
-            }
+            about = {**about, "settings": plan.shaping(), "penalties": repr(penalties)}
             arguments = (self._architecture(), self._views, self._generator, about)
             keeper = checkpoints.Keeper(checkpoint, *arguments)
         if resume:
             if keeper is None:
                 raise ValueError("resume=True needs a checkpoint")
             saved = keeper.resume()
-        samples = np.arange(len(given), dtype=np.int64)
-        if held:  # drawn after the generator has been put back
-            samples = self._generator.permutation(samples)
-            validate = partial(self._measure_some, given, targets, np.sort(samples[:held]), state)
-            samples = np.sort(samples[held:])
+        source, own_held = parts()  # drawn after the generator has been put back
+        held = held or own_held
+        validate = partial(self._measure, held, plan.n_threads) if held is not None else None
 
         def after(history: History) -> bool:
             return any([call(self, history) is True for call in calls])  # each is called
 
         self._online.stale = True
-        return fitting.train(
+        return fitting.Training(
             self._net,
             self._flat,
-            given.sequences,
-            targets,
-            samples,
+            source,
             plan,
             self._generator,
             validate,
             after,
-            penalties,
+            factors,
             keeper,
             saved,
             self._dropout,
-            state,
-        )
+        ).run()
 
     def decision_function(
         self,
@@ -422,6 +568,7 @@ class Model:
         lengths: Any = None,
         initial_state: Any = None,
         return_state: bool = False,
+        n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
         """Logits of N sequences, (N, O) or (N,), of the model's dtype; of a regression its values.
@@ -431,15 +578,14 @@ class Model:
 
         Parameters
         ----------
-        X, lengths, initial_state, check_finite
+        X, lengths, initial_state, n_threads, check_finite
             As in `fit`; an `initial_state` takes the place of a learned one.
         return_state : bool
             Whether to return (logits, state): the state of each sequence after its last step, to
             go on from.  In chunks the results have the same bits as in one go.
         """
-        return self._predict(
-            lambda logits: logits, X, lengths, initial_state, return_state, check_finite
-        )
+        own = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        return self._predict(lambda logits: logits, *own)
 
     def predict_proba(
         self,
@@ -448,6 +594,7 @@ class Model:
         lengths: Any = None,
         initial_state: Any = None,
         return_state: bool = False,
+        n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
         """Probabilities of N sequences, of the model's dtype and in the shape of the logits.
@@ -459,8 +606,8 @@ class Model:
             raise ValueError(
                 f"predict_proba needs a model with loss bce or cross_entropy, not {self.loss}"
             )
-        probabilities = partial(scores.activation, self.loss)
-        return self._predict(probabilities, X, lengths, initial_state, return_state, check_finite)
+        own = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        return self._predict(partial(scores.activation, self.loss), *own)
 
     def predict(
         self,
@@ -469,6 +616,7 @@ class Model:
         lengths: Any = None,
         initial_state: Any = None,
         return_state: bool = False,
+        n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
         """Return what the model says of N sequences.
@@ -480,7 +628,8 @@ class Model:
         said = partial(scores.labels, self.loss)
         if self.loss not in scores.CLASSIFIES:
             said = partial(scores.activation, self.loss)
-        return self._predict(said, X, lengths, initial_state, return_state, check_finite)
+        own = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        return self._predict(said, *own)
 
     def _predict(
         self,
@@ -489,23 +638,42 @@ class Model:
         lengths: Any,
         initial_state: Any,
         return_state: bool,
+        n_threads: Any,
         check_finite: bool,
     ) -> Any:
         """`function` of the logits in the shape of X, and the states if they are asked for."""
-        net = self._net
-        given = data.sequences("X", X, net, check_finite, lengths)
-        state = data.initial_state(initial_state, len(given), net)
-        final = None
-        if return_state:
-            final = np.zeros((len(given), net.states, net.runs, net.hidden_size), net.dtype)
-        logits = compute.logits(net, given.sequences, self._flat, state=state, final=final)
-        out = function(logits)
-        out = out[:, 0] if out.ndim == 2 and net.output_size == 1 else out
-        if net.sequences:
-            if (inside := given.inside) is not None:
-                out = np.where(inside.reshape(-1, *[1] * (out.ndim - 1)), out, out.dtype.type(0))
-            out = given.shaped(out)
-        return (out, data.public_state(final)) if final is not None else out
+        size, net = threads.wanted(n_threads), self._net
+        feed = feeds.Feed(net, X, lengths=lengths, state=initial_state, check_finite=check_finite)
+        outs, states = [], []
+        for visit in feed.whole():
+            given, _, state = visit.block
+            final = None
+            if return_state:
+                shape = (len(given), net.states, net.runs, net.hidden_size)
+                states.append(final := np.zeros(shape, net.dtype))
+            out = function(self._logits(given.sequences, state, size, final))
+            out = out[:, 0] if out.ndim == 2 and net.output_size == 1 else out
+            if net.sequences:
+                if (inside := given.inside) is not None:
+                    wide = inside.reshape(-1, *[1] * (out.ndim - 1))
+                    out = np.where(wide, out, out.dtype.type(0))
+                out = given.shaped(out)
+            outs.append(out)
+        result = outs[0] if len(outs) == 1 else np.concatenate(outs)
+        return (result, data.public_state(np.concatenate(states))) if return_state else result
+
+    def _logits(
+        self,
+        sequences: compute.Sequences,
+        state: np.ndarray | None,
+        size: int,
+        final: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """As `compute.logits`, with up to `size` threads, if there is enough to do."""
+        seconds = compute.seconds_per_row(self._net) / 3 * float(sequences.lengths.sum())
+        with threads.Team(size if seconds > threads.WORTH else 1) as team:
+            flat = self._flat
+            return compute.logits(self._net, sequences, flat, state=state, final=final, team=team)
 
     def evaluate(
         self,
@@ -516,16 +684,26 @@ class Model:
         mask: Any = None,
         sample_weight: Any = None,
         initial_state: Any = None,
+        n_threads: int | None = None,
         check_finite: bool = True,
     ) -> dict[str, float]:
-        """Mean ``loss`` on N sequences and, of a classifier, ``accuracy``: all is as in `fit`.
+        """Mean ``loss`` on N sequences, and ``accuracy``, or ``mse`` and ``r2``: all as in `fit`.
 
         Accuracy is the share of the sequences, or of the steps that count, whose labels are all
-        right.
+        right.  R2 is 1 minus the sum of the squared errors, of all outputs, in that of the squared
+        deviations of the targets from their means; NaN if they do not deviate.
         """
-        weights = {"mask": mask, "sample_weight": sample_weight}
-        given, targets = self._data(X, y, check_finite, lengths, **weights)
-        return self._measure(given, targets, initial_state)
+        feed = feeds.Feed(
+            self._net,
+            X,
+            y,
+            lengths=lengths,
+            state=initial_state,
+            check_finite=check_finite,
+            mask=mask,
+            sample_weight=sample_weight,
+        )
+        return self._measure(feed.whole(), threads.wanted(n_threads))
 
     def loss_and_gradients(
         self,
@@ -538,6 +716,7 @@ class Model:
         class_weight: Any = None,
         initial_state: Any = None,
         input_gradients: bool = False,
+        n_threads: int | None = None,
         check_finite: bool = True,
     ) -> tuple[float, dict[str, Any]]:
         """Mean loss of N sequences and its exact gradient by each parameter, name to fresh array.
@@ -546,23 +725,46 @@ class Model:
 
         Parameters
         ----------
-        X, y, lengths, mask, sample_weight, class_weight, initial_state, check_finite
-            As in `fit`.  With an `initial_state` there is a gradient of that name, in its form.
+        X, y, lengths, mask, sample_weight, class_weight, initial_state, n_threads, check_finite
+            As in `fit`, but that all is read into memory.  With an `initial_state` there is a
+            gradient of that name, in its form.
         input_gradients : bool
             Whether there is one by the input, named X and in its form; not with an embedding.
         """
-        net = self._net
-        weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
-        given, targets = self._data(X, y, check_finite, lengths, **weights)
-        state = data.initial_state(initial_state, len(given), net, trains=True)
+        net, size = self._net, threads.wanted(n_threads)
+        feed = feeds.Feed(
+            net,
+            X,
+            y,
+            lengths=lengths,
+            state=initial_state,
+            trains=True,
+            check_finite=check_finite,
+            whole=True,
+            mask=mask,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        given, targets, state = feed.load(0)
+        assert targets is not None
         if input_gradients and net.embedding:
             raise ValueError("input_gradients: indices have none; see that of the embedding")
         dstate = None if state is None else np.zeros_like(state)
         dx = np.zeros_like(given.sequences.x) if input_gradients else None
         flat = params.aligned(self._flat.size, self.dtype)
-        loss = compute.loss_and_gradients(
-            net, given.sequences, targets, self._flat, flat, state=state, dstate=dstate, dx=dx
-        )
+        seconds = compute.seconds_per_row(net) * float(given.sequences.lengths.sum())
+        with threads.Team(size if seconds > threads.WORTH else 1) as team:
+            loss = compute.loss_and_gradients(
+                net,
+                given.sequences,
+                targets,
+                self._flat,
+                flat,
+                state=state,
+                dstate=dstate,
+                dx=dx,
+                team=team,
+            )
         found: dict[str, Any] = {k: v.copy() for k, v in params.views(flat, net).items()}
         if dstate is not None:
             found["initial_state"] = data.public_state(dstate)
@@ -570,43 +772,20 @@ class Model:
             found["X"] = given.shaped(dx)
         return float(loss), found
 
-    def _data(
-        self,
-        X: Any,
-        y: Any,
-        check: bool,
-        lengths: Any = None,
-        *,
-        prefix: str = "",
-        **weights: Any,
-    ) -> tuple[data.Input, compute.Targets]:
-        given = data.sequences(prefix + "X", X, self._net, check, lengths)
-        return given, data.targets(prefix + "y", y, given, self._net, check, **weights)
-
-    def _measure(
-        self, given: data.Input, targets: compute.Targets, initial_state: Any = None
-    ) -> dict[str, float]:
-        state = data.initial_state(initial_state, len(given), self._net)
-        return self._measure_some(given, targets, np.arange(len(given)), state)
-
-    def _measure_some(
-        self,
-        given: data.Input,
-        targets: compute.Targets,
-        samples: np.ndarray,
-        state: np.ndarray | None,
-    ) -> dict[str, float]:
-        """Measures of some of the sequences."""
-        x, starts, lengths = given.sequences
-        some = compute.Sequences(x, starts[samples], lengths[samples])
-        state = None if state is None else state[samples]
-        logits, (y, weights) = compute.logits(self._net, some, self._flat, state=state), targets
-        rows = samples
-        if self.return_sequences:
-            rows = np.concatenate([np.arange(a, a + n) for a, n in zip(*some[1:], strict=True)])
-            logits = logits[rows]
-        weights = None if weights is None else weights[rows]
-        return scores.measures(self.loss, logits, y[rows], weights)
+    def _measure(self, part: feeds.Part, size: int) -> dict[str, float]:
+        """Measures of some of the sequences of a feed, with up to `size` threads."""
+        found = scores.Measures(self.loss)
+        for (given, targets, state), order, *_ in part:
+            x, starts, lengths = given.sequences
+            some = compute.Sequences(x, starts[order], lengths[order])
+            own = None if state is None else state[order]
+            logits, rows = self._logits(some, own, size), order
+            if self.return_sequences:
+                rows = feeds.rows_of(given.sequences, order)
+                logits = logits[rows]
+            y, weights = targets  # type: ignore[misc]  # there are any where something is measured
+            found.add(logits, y[rows], None if weights is None else weights[rows])
+        return found.means()
 
     # ------------------------------------------------------------------ files, copies, display
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +32,7 @@ from .layout import (
     unit_layout,
 )
 from .params import aligned
+from .threads import Team
 
 LANE_EPOCH = _jit.Program("rnn_fast.train", "lane_epoch", job="integers")
 PREDICTIONS = _jit.Program("rnn_fast.train", "predictions", job="integers")
@@ -95,6 +98,8 @@ class Descent:
         Rows are as long as the parameters.
     penalties : (2 * n,) array or None
         l1 and l2 of each parameter.
+    gradients : (n,) array
+        Of the last update; those by an embedding are zero between updates.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Descent:
         self.name, self.knobs = name, np.array(knobs, np.float64)
         self.penalties = penalties
         self.moments = aligned(OPTIMIZERS[name] * n, dtype)
+        self.gradients = aligned(n, dtype)
         self.spare = aligned((2 + STATE_ROWS) * 64, dtype)
 
     def sparse(self, net: Network) -> bool:
@@ -122,7 +128,7 @@ class Epoch(NamedTuple):
     """What an epoch reports."""
 
     loss: float  #: weighted mean over what was visited
-    correct: float  #: weighted share of it that was predicted right
+    correct: float  #: weighted share of it that was right; of values the mean squared error
     finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
     penalty: float = 0.0  #: mean over the updates of what l1 and l2 add to the loss
 
@@ -130,8 +136,24 @@ class Epoch(NamedTuple):
 # ------------------------------------------------------------------------------- work memory
 
 
+#: groups of blocks that a batch is divided into, at most: threads that can work on it
+GROUPS = 32
+#: numbers that may accumulate gradients in all groups; and that keep an embedding's
+ROOM = 1 << 24
+
+
+def seconds_per_row(net: Network) -> float:
+    """About what a step of one sequence takes to train on one core; for want of a measurement."""
+    gates = net.runs * net.hidden_size * (1 + net.gates)
+    weights = net.n_parameters - net.input_size * net.embedding
+    return 6 * weights / 50e9 + gates * 0.5e-9
+
+
 class LaneSpace:
     """Work memory of the samples-in-lanes driver, and the code that fits it.
+
+    Threads share the packed weights, and the gradients, which are accumulated by group of blocks;
+    for one block at a time each has memory of its own.
 
     Parameters
     ----------
@@ -142,6 +164,11 @@ class LaneSpace:
         Samples of a batch.
     **options : bool
         As for `LaneLayout`.
+
+    Attributes
+    ----------
+    groups : int
+        Threads that can work on a batch.
     """
 
     def __init__(self, net: Network, T: int, batch: int, **options: bool):
@@ -150,17 +177,60 @@ class LaneSpace:
         row = CELLS[net.cell].grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
         self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
-        self.offsets, length = offsets(self.layout.buffers())
-        self.sizes = np.array(self.layout.place(self.offsets), np.int64)
-        self.work = aligned(length, net.dtype)
-        self.ids = np.zeros(6 * lanes, np.int64)
+        blocks = self.blocks = -(-batch // lanes)
+        self.offsets, work = self._memory(self.layout.buffers())
+        starts, packed = self._memory(self.layout.weights())
+        self.sizes = np.array(self.layout.place(self.offsets, starts), np.int64)
+        self._members = [(work, np.zeros(6 * lanes, np.int64))]
+        shared: dict[str, Any] = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
+        self.groups, round_ = blocks, blocks
+        if not options.get("forward_only"):
+            self.groups = min(blocks, GROUPS, max(1, ROOM // self.layout.grads))
+            embedded = net.embedding * T * lanes
+            if embedded:
+                round_ = min(blocks, self.groups * max(1, ROOM // (embedded * self.groups)))
+            shared["grads"] = aligned(self.groups * self.layout.grads, net.dtype)
+            shared["partial"] = np.zeros(8 * self.groups)
+            shared["tokens"] = aligned(round_ * embedded, net.dtype)
+        self._shared = shared | {"groups": self.groups, "round": round_}
+        self._block = np.zeros(len(LaneJob._fields), np.int64)  # of the job, but for what changes
+        _fill(self._block, self._shared)
 
-    def run(self, program: _jit.Program, *key: str, **job: Any) -> None:
+    def _memory(self, sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Where each buffer starts, and memory for all."""
+        starts, length = offsets(sizes)
+        return starts, aligned(length, self.net.dtype)
+
+    def run(self, program: _jit.Program, *key: str, team: Team | None = None, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `LaneJob` of arrays, numbers, None."""
-        own = {name: getattr(self, name) for name in ("sizes", "offsets", "work", "ids")}
-        fields: dict[str, Any] = {**dict.fromkeys(LaneJob._fields), **own, **job}
-        block = np.array(addresses(*LaneJob(**fields)), np.int64)
-        program(self.net.dtype.name, self.net.cell, *self.tile, *key)(block.ctypes.data)
+        function = program(self.net.dtype.name, self.net.cell, *self.tile, *key)
+        team = team or Team()
+        with team.taken(self.groups) as n:
+            while len(self._members) < n:
+                _, work = self._memory(self.layout.buffers())
+                self._members.append((work, np.zeros_like(self._members[0][1])))
+            shared = self._block.copy()
+            _fill(shared, {"team": team.sync, **job})
+            jobs = []
+            for helps, (work, ids) in enumerate(self._members[:n]):
+                jobs.append(shared.copy())
+                _fill(jobs[-1], {"work": work, "ids": ids, "helps": helps})
+            lead, *helps_ = (partial(_call, function, own, job) for own in jobs)
+            team.run(lead, helps_)
+
+
+_PLACES = {name: i for i, name in enumerate(LaneJob._fields)}
+
+
+def _fill(block: np.ndarray, fields: dict[str, Any]) -> None:
+    """Write fields of a `LaneJob`: addresses of arrays, numbers, 0 for None."""
+    for name, value in fields.items():
+        block[_PLACES[name]] = _address(value)
+
+
+def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> None:
+    """Run a program on a job; `alive` holds what the job has addresses of."""
+    function(block.ctypes.data)
 
 
 class UnitSpace:
@@ -233,9 +303,11 @@ def lane_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:
     """Arguments for C: an array's address, 0 for None, a number as it is."""
-    return tuple(
-        a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a for a in arguments
-    )
+    return tuple(map(_address, arguments))
+
+
+def _address(a: Any) -> Any:
+    return a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a
 
 
 #: predictions of longer sequences are made in windows of so many steps, which bounds the memory
@@ -270,7 +342,7 @@ def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.nda
     the sum of the lengths.
     """
     own = lengths[order]
-    if (own == own[0]).all():
+    if not len(own) or (own == own[0]).all():
         return order
     return order[np.lexsort((-own, np.arange(len(order)) // batch_size))]
 
@@ -289,8 +361,12 @@ def train_epoch(
     dropout: float = 0.0,
     seed: int = 0,
     state: np.ndarray | None = None,
+    team: Team | None = None,
+    result: np.ndarray | None = None,
 ) -> Epoch:
     """Visit the samples ``order`` in batches, with a step of descent after each.
+
+    Parts of an epoch have the bits of the whole, if all but the last are of whole batches.
 
     Parameters
     ----------
@@ -315,14 +391,18 @@ def train_epoch(
         Of the dropout; not negative, below 2**62.
     state : (N, states, runs, H) array or None
         Initial states.
+    team : Team or None
+        Threads to work with; this one alone without.
+    result : (`RESULTS`,) float64 array or None
+        What an epoch has summed up so far, added to.
 
     Returns
     -------
     Epoch
+        With what was in `result` before.
     """
-    result = np.zeros(5)
-    longest = int(data.lengths[order].max())
-    batch_size = min(batch_size, len(order))
+    result = np.zeros(RESULTS) if result is None else result
+    longest = int(data.lengths.max())  # of all, for a part must do what the whole does
     equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
     if equal and targets.weights is None and state is None and not 0 < bptt < longest:
         space = _spaces.get(UnitSpace, net, longest, OPTIMIZERS[descent.name])
@@ -335,19 +415,20 @@ def train_epoch(
                 *addresses(descent.knobs, descent.penalties, descent.penalties is not None),
                 *addresses(descent.spare, result),
             )
-            return _epoch(result)
+            return reported(result)
     T = min(bptt or longest, longest)
     shape = (batch_size, net.states, net.runs, net.hidden_size)
     space = _spaces.get(LaneSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
     space.run(
         LANE_EPOCH,
         descent.name,
+        team=team,
         **_job(net, data, targets),
         order=by_length(order, data.lengths, batch_size),
         n=len(order),
         batch=batch_size,
         parameters=parameters,
-        gradients=np.zeros_like(parameters),
+        gradients=descent.gradients,
         moments=descent.moments,
         knobs=descent.knobs,
         schedule=schedule,
@@ -361,11 +442,16 @@ def train_epoch(
         seed=seed,
         result=result,
     )
-    return _epoch(result)
+    return reported(result)
 
 
-def _epoch(result: np.ndarray) -> Epoch:
-    loss, right, weight, penalty, updates = result.tolist()
+#: numbers that an epoch sums up, see `LaneJob.result`
+RESULTS = 6
+
+
+def reported(result: np.ndarray) -> Epoch:
+    """What an epoch has summed up, as means."""
+    loss, right, weight, penalty, updates, _ = result.tolist()
     weight, penalty = weight or 1.0, penalty / (updates or 1.0)
     return Epoch(loss / weight, right / weight, math.isfinite(loss), penalty)
 
@@ -388,12 +474,13 @@ def loss_and_gradients(
     state: np.ndarray | None = None,
     dstate: np.ndarray | None = None,
     dx: np.ndarray | None = None,
+    team: Team | None = None,
 ) -> float:
     """The mean loss over all samples; its gradient is written to `gradients`.
 
     Parameters
     ----------
-    net, data, targets, parameters, state
+    net, data, targets, parameters, state, team
         As for `train_epoch`.
     gradients : (n_parameters,) array
         Written.
@@ -402,13 +489,14 @@ def loss_and_gradients(
     dx : (rows, I) array or None
         Written, but for rows of padding: the gradient by `data.x`.
     """
-    result, n = np.zeros(5), len(data.starts)
+    result, n = np.zeros(RESULTS), len(data.starts)
     gradients[:] = 0
     options = {} if dx is None else {"input_gradients": True}
     space = _spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
     space.run(
         LANE_EPOCH,
         "sgd",
+        team=team,
         **_job(net, data, targets),
         order=by_length(np.arange(n), data.lengths, n),
         n=n,
@@ -424,7 +512,7 @@ def loss_and_gradients(
         seed=0,
         result=result,
     )
-    return _epoch(result).loss
+    return reported(result).loss
 
 
 def logits(
@@ -434,6 +522,7 @@ def logits(
     *,
     state: np.ndarray | None = None,
     final: np.ndarray | None = None,
+    team: Team | None = None,
 ) -> np.ndarray:
     """Logits (N, O) of the sequences or, with an output after every step, of all rows.
 
@@ -442,7 +531,7 @@ def logits(
 
     Parameters
     ----------
-    net, data, parameters, state
+    net, data, parameters, state, team
         As for `train_epoch`.
     final : (N, states, runs, H) array or None
         Written: the states after the last step, of reverse runs after step 0.
@@ -460,6 +549,8 @@ def logits(
         lengths = np.minimum(data.lengths - first, window)
         space.run(
             PREDICTIONS,
+            team=team,
+            dropout=np.zeros(1),
             **data._replace(starts=data.starts + first, lengths=lengths)._asdict(),
             order=by_length(going, lengths, n),
             n=len(going),

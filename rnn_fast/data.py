@@ -99,6 +99,17 @@ def sequences(
     return Input(padded(whole)._replace(lengths=counts), T)
 
 
+def check_shape(name: str, shape: tuple[int, ...], dtype: np.dtype, net: Network) -> None:
+    """Check that what has a shape and a dtype can be sequences, as `sequences` does.
+
+    Raises
+    ------
+    ValueError
+        It cannot.
+    """
+    _check_shape(name, np.broadcast_to(np.zeros((), dtype), shape), net)
+
+
 def _check_shape(name: str, array: np.ndarray, net: Network) -> None:
     if net.embedding:
         if array.ndim != 2 or array.size == 0:
@@ -167,6 +178,7 @@ def targets(
     mask: Any = None,
     sample_weight: Any = None,
     class_weight: Any = None,
+    part: bool = False,
 ) -> Targets:
     """`y`, and what each of it weighs.
 
@@ -182,6 +194,8 @@ def targets(
         Steps that count, where there is an output after every step.
     sample_weight : array-like (N,), or (N, T), or list, optional
     class_weight : dict of class to weight, or "balanced", optional
+    part : bool
+        Whether there are more of them: then all of these may weigh nothing.
 
     Raises
     ------
@@ -196,7 +210,7 @@ def targets(
         if shown.dtype != bool:
             raise TypeError(f"mask must hold bool; got dtype {shown.dtype}")
         counts = shown if counts is None else shown & counts
-        if not counts.any():
+        if not (part or counts.any()):
             raise ValueError("mask lets no step count")
     if not net.sequences:
         values = checks.targets(name, y, len(given), net, check_finite)
@@ -207,7 +221,7 @@ def targets(
         values = _values(name, values, y, given, net, check_finite)
     weights = None
     if sample_weight is not None:
-        weights = _sample_weight(sample_weight, given, net, counts)
+        weights = _sample_weight(sample_weight, given, net, counts, part)
     if class_weight is not None:
         own = _class_weight(class_weight, values, counts, net)
         weights = own if weights is None else weights * own
@@ -215,7 +229,7 @@ def targets(
         weights = counts if weights is None else weights * counts
     if weights is not None:
         weights = np.require(weights, net.dtype, ["C", "A"])
-        if not (weights if counts is None else weights[counts]).any():
+        if not (part or (weights if counts is None else weights[counts]).any()):
             raise ValueError("all weights are 0")
     return Targets(values, weights)
 
@@ -266,13 +280,15 @@ def _rows(name: str, value: Any, given: Input, columns: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------ weights
 
 
-def _sample_weight(value: Any, given: Input, net: Network, counts: np.ndarray | None) -> np.ndarray:
+def _sample_weight(
+    value: Any, given: Input, net: Network, counts: np.ndarray | None, part: bool
+) -> np.ndarray:
     """(N,), or (rows,) of a model with an output after every step."""
     lengths = given.sequences.lengths
     per_sequence = not isinstance(value, (list, tuple)) or not is_list(value)
     array = checks.real("sample_weight", value) if per_sequence else None
     if array is not None and array.shape == (len(given),):
-        _check_weights("sample_weight", array)
+        _check_weights("sample_weight", array, part)
         if not net.sequences:
             return array
         n = lengths if given.steps is None else np.full(len(given), given.steps)
@@ -283,17 +299,17 @@ def _sample_weight(value: Any, given: Input, net: Network, counts: np.ndarray | 
     rows = _rows("sample_weight", value, given, 0)
     if counts is not None:
         rows = np.where(counts, rows, 0)
-    _check_weights("sample_weight", rows if given.steps is None else given.shaped(rows))
+    _check_weights("sample_weight", rows if given.steps is None else given.shaped(rows), part)
     return rows
 
 
-def _check_weights(name: str, array: np.ndarray) -> None:
+def _check_weights(name: str, array: np.ndarray, part: bool = False) -> None:
     with np.errstate(invalid="ignore"):
         wrong = ~((array >= 0) & (array < np.inf))
     if wrong.any():
         at = checks.first(wrong)
         raise ValueError(f"{checks.element(name, array, at)} is not a finite weight of at least 0")
-    if not array.any():
+    if not (part or array.any()):
         raise ValueError(f"{name} must not be 0 everywhere")
 
 
@@ -303,17 +319,12 @@ def _class_weight(
     """The weight of each target's class."""
     if net.loss != "cross_entropy" and not (net.loss == "bce" and net.output_size == 1):
         raise ValueError("class_weight is for loss cross_entropy, or bce with one output")
-    n_classes = net.output_size if net.loss == "cross_entropy" else 2
-    classes = values[:, 0] if net.loss == "cross_entropy" else values[:, 0] > 0.5
-    labels = classes.astype(np.int64)
-    seen = labels if counts is None else labels[counts]
+    labels = _labels(values, net)
+    n_classes = _n_classes(net)
     if isinstance(value, str):
-        if value != "balanced":
-            raise ValueError(f"class_weight must be a dict or 'balanced'; got {value!r}")
-        n = np.bincount(seen, minlength=n_classes)
-        present = np.count_nonzero(n)
-        weights = np.divide(len(seen), present * n, out=np.zeros(n_classes), where=n > 0)
-    elif isinstance(value, Mapping):
+        seen = labels if counts is None else labels[counts]
+        value = balanced(value, np.bincount(seen, minlength=n_classes))
+    if isinstance(value, Mapping):
         weights = np.ones(n_classes)
         for label, weight in value.items():
             if isinstance(label, bool) or label not in range(n_classes):
@@ -325,6 +336,40 @@ def _class_weight(
     else:
         raise TypeError(f"class_weight must be a dict or 'balanced'; got {type(value).__name__}")
     return weights[labels]
+
+
+def _n_classes(net: Network) -> int:
+    return net.output_size if net.loss == "cross_entropy" else 2
+
+
+def _labels(values: np.ndarray, net: Network) -> np.ndarray:
+    classes = values[:, 0] if net.loss == "cross_entropy" else values[:, 0] > 0.5
+    return classes.astype(np.int64)
+
+
+def class_counts(given: Input, targets: Targets, net: Network) -> np.ndarray:
+    """How often each class is among the targets that weigh something."""
+    labels = _labels(targets.y, net)
+    if targets.weights is not None:
+        labels = labels[targets.weights > 0]
+    elif net.sequences and (inside := given.inside) is not None:
+        labels = labels[inside]
+    return np.bincount(labels, minlength=_n_classes(net))
+
+
+def balanced(value: str, counts: np.ndarray) -> dict[int, float]:
+    """The weights that "balanced" stands for: each class by the reciprocal of its frequency.
+
+    Raises
+    ------
+    ValueError
+        `value` is another word.
+    """
+    if value != "balanced":
+        raise ValueError(f"class_weight must be a dict or 'balanced'; got {value!r}")
+    present = np.flatnonzero(counts)
+    weights = dict.fromkeys(range(len(counts)), 0.0)
+    return weights | {int(c): counts.sum() / (len(present) * counts[c]) for c in present}
 
 
 # -------------------------------------------------------------------------------------- state

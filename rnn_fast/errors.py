@@ -22,5 +22,15 @@ class DivergedError(ArithmeticError):
         self.history = history
 
 
+class Terminated(SystemExit):
+    """SIGTERM came while a model was trained; the process exits with code 143 unless it is caught.
+
+    The model is as the last update left it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(128 + 15)
+
+
 class ModelFileError(ValueError):
     """A file is not a model that this version reads, or it is damaged."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +28,10 @@ class History:
     penalty : list of float or None
         What l1 and l2 add to the loss, the mean over the epoch's updates; None without them.  What
         is descended is the gradient of the sum.
-    val_loss, val_accuracy : list of float or None
+    mse, r2 : list of float or None
+        Mean squared error of a regression, and 1 minus its share in the variance of the targets,
+        over all outputs; None for a classifier.
+    val_loss, val_accuracy, val_mse, val_r2 : list of float or None
         The same of the validation data after the epoch; None without them.
     learning_rate : list of float
         Step size of the epoch's last update.
@@ -44,9 +44,13 @@ class History:
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] | None = None
+    mse: list[float] | None = None
+    r2: list[float] | None = None
     penalty: list[float] | None = None
     val_loss: list[float] | None = None
     val_accuracy: list[float] | None = None
+    val_mse: list[float] | None = None
+    val_r2: list[float] | None = None
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     sequences_per_second: list[float] = field(default_factory=list)
@@ -54,12 +58,10 @@ class History:
     @classmethod
     def begin(cls, classifies: bool, validates: bool, penalizes: bool = False) -> History:
         """Make a history without epochs, of which some measures will be kept."""
-        return cls(
-            accuracy=[] if classifies else None,
-            penalty=[] if penalizes else None,
-            val_loss=[] if validates else None,
-            val_accuracy=[] if classifies and validates else None,
-        )
+        own = ("accuracy",) if classifies else ("mse", "r2")
+        held_out = tuple(f"val_{name}" for name in ("loss", *own)) if validates else ()
+        kept = (*own, *held_out, *(("penalty",) if penalizes else ()))
+        return cls(**{name: [] for name in kept})
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -72,7 +74,7 @@ class History:
 
     def last(self) -> dict[str, float]:
         """Each measure of learning after the last epoch."""
-        names = ("loss", "accuracy", "penalty", "val_loss", "val_accuracy")
+        names = ("loss", "accuracy", "r2", "penalty", "val_loss", "val_accuracy", "val_r2")
         return {name: getattr(self, name)[-1] for name in names if getattr(self, name)}
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -94,7 +96,7 @@ class History:
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the losses over the epochs, and on a second axis the accuracies, if there are any.
+        """Draw the losses over the epochs, and on a second axis the accuracies, or R2.
 
         Parameters
         ----------
@@ -115,7 +117,7 @@ class History:
             ax = extra("matplotlib.pyplot", "plot").subplots()[1]
         epochs, kept = range(1, len(self) + 1), self.arrays()
         lines: list[Any] = []
-        for measure in ("loss", "accuracy"):
+        for measure in ("loss", "accuracy", "r2"):
             if measure not in kept:
                 continue
             own = ax if measure == "loss" else ax.twinx()
@@ -138,14 +140,29 @@ class History:
         return f"History({epochs}, {total:.3g} s, {speed:,.0f} sequences/s: {', '.join(learned)})"
 
 
-@contextmanager
-def progress(epochs: int, verbose: bool | int | None) -> Iterator[Callable[[History], None]]:
-    """Give a function to call after each epoch, which shows the last one of a history on stderr.
+class Progress:
+    """Shows nothing; what shows something has the same methods."""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def within(self, history: History, share: float | None, loss: float, speed: float) -> None:
+        """In an epoch: of which a share is done, if that is known; its loss so far, sequences/s."""
+
+    def epoch(self, history: History) -> None:
+        """After an epoch."""
+
+
+def progress(epochs: int, past: int, verbose: bool | int | None) -> Progress:
+    """What shows the progress of a training on stderr, in a ``with`` block.
 
     Parameters
     ----------
-    epochs : int
-        How many there will be.
+    epochs, past : int
+        How many there will be, and how many have been.
     verbose : {None, False, True, 2}
         Nothing, a bar, or a line per epoch; None is a bar where a person looks on, that is in a
         terminal or a notebook.  Without tqdm a bar becomes lines.
@@ -153,33 +170,61 @@ def progress(epochs: int, verbose: bool | int | None) -> Iterator[Callable[[Hist
     if verbose is None:
         verbose = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
     if not verbose:
-        yield lambda history: None
-        return
-    bar = _bar(epochs) if verbose == 1 else None
-    if bar is None:
-        yield partial(_print_line, epochs)
-        return
-    with bar:
-        yield partial(_advance, bar)
+        return Progress()
+    if verbose == 1:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            pass
+        else:
+            return Bar(tqdm, epochs, past)
+    return Lines(epochs)
 
 
-def _bar(epochs: int) -> Any:
-    """Make a progress bar, or None without tqdm."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=epochs, unit="epoch")
+class Lines(Progress):
+    """A line per epoch."""
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+
+    def epoch(self, history: History) -> None:
+        """Print it."""
+        done = f"epoch {len(history)}/{self.epochs}"
+        print(f"{done}: {_measures(history)}, {_speed(history)}", file=sys.stderr)
 
 
-def _advance(bar: Any, history: History) -> None:
-    bar.set_postfix_str(f"{_measures(history)}, {_speed(history)}", refresh=False)
-    bar.update()
+class Bar(Progress):
+    """A bar that moves within the epochs, with the time that is left."""
 
+    def __init__(self, tqdm: Any, epochs: int, past: int):
+        shape = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
+        self.epochs, self._done = epochs, float(past)
+        self.bar = tqdm(total=epochs, initial=past, bar_format=shape, desc=self._epoch(past))
 
-def _print_line(epochs: int, history: History) -> None:
-    done = f"epoch {len(history)}/{epochs}"
-    print(f"{done}: {_measures(history)}, {_speed(history)}", file=sys.stderr)
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def _epoch(self, past: int) -> str:
+        return f"epoch {min(past + 1, self.epochs)}/{self.epochs}"
+
+    def _advance(self, done: float) -> None:
+        self.bar.update(done - self._done)
+        self._done = done
+
+    def within(self, history: History, share: float | None, loss: float, speed: float) -> None:
+        """Move on, with the loss of the epoch so far."""
+        said = f"loss {loss:.4g}"
+        if (before := history.last()) and "val_loss" in before:
+            said += f", val_loss {before['val_loss']:.4g}"
+        self.bar.set_postfix_str(f"{said}, {speed:,.0f} sequences/s", refresh=False)
+        if share is not None:
+            self._advance(len(history) + share)
+
+    def epoch(self, history: History) -> None:
+        """Move to the end of the epoch."""
+        self.bar.set_postfix_str(f"{_measures(history)}, {_speed(history)}", refresh=False)
+        self.bar.set_description_str(self._epoch(len(history)), refresh=False)
+        self._advance(len(history))
 
 
 def _speed(history: History) -> str:

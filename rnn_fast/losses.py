@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._jit import kernel
 from .layout import LOSSES
-from .simd import absolute, clip, fill, first, load, size, store, where_less, width
+from .simd import absolute, clip, fill, first, fma, load, size, store, where_less, width
 from .vmath import exp, log1p, sigmoid
 
 BCE, CROSS_ENTROPY, MSE, HUBER, MAE = range(len(LOSSES))
@@ -29,7 +29,8 @@ def loss_and_gradient(shape, loss, logits, buffers, scale, O):
     buffers : NamedTuple of pointers
         Read: ``targets`` (O, lanes), or (1, lanes) class indices for cross entropy; ``weights``
         (lanes), of each sample in the gradient.  Written: ``losses`` (lanes), unweighted;
-        ``hits`` (lanes), 1 where the prediction is right, else 0.
+        ``hits`` (lanes), 1 where the prediction is right, else 0, and of values their squared
+        error.
     scale : float
         Factor of all gradients.
     """
@@ -42,7 +43,7 @@ def loss_and_gradient(shape, loss, logits, buffers, scale, O):
         elif loss == CROSS_ENTROPY:
             value, hit = cross_entropy(z, load(targets), weight, lanes, O)
         else:
-            value, hit = distance(loss, z, targets, weight, lanes, O), fill(z, 0.0)
+            value, hit = distance(loss, z, targets, weight, lanes, O)
         store(buffers.losses + v, value)
         store(buffers.hits + v, hit)
 
@@ -95,11 +96,12 @@ def distance(loss, logits, targets, weight, ld, O):
     """mean over o of a distance of z and y, with e = z - y; gradient / O.
 
     Squared: e**2, 2 e.  Absolute: |e|, sign(e), and 0 at 0.  Huber's (1964), with its corner at 1:
-    e**2 / 2 up to it and |e| - 1/2 beyond; e, limited to [-1, 1].
+    e**2 / 2 up to it and |e| - 1/2 beyond; e, limited to [-1, 1].  Gives the mean of e**2 as well.
     """
-    value = fill(logits, 0.0)
+    value, squares = fill(logits, 0.0), fill(logits, 0.0)
     for o in range(O):
         e = load(logits + o * ld) - load(targets + o * ld)
+        squares = fma(e, e, squares)
         if loss == MSE:
             d, de = e * e, e * 2.0
         elif loss == MAE:
@@ -109,7 +111,7 @@ def distance(loss, logits, targets, weight, ld, O):
             d = de * (e - de * 0.5)
         value = value + d
         store(logits + o * ld, de * weight / O)
-    return value / O
+    return value / O, squares / O
 
 
 @kernel

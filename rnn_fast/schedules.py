@@ -1,7 +1,7 @@
 """How the learning rate changes in the course of a `fit`.
 
 A schedule gives the factors of the learning rate at positions x of the training, in epochs: after
-half of the first epoch's updates x is 0.5.
+half of the first epoch's updates x is 0.5.  From one update to the next it is a `step`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Constant:
 
     name: ClassVar[str] = "constant"
 
-    def factors(self, x: np.ndarray, epochs: int) -> np.ndarray:
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """1."""
         return np.ones_like(x)
 
@@ -46,7 +46,7 @@ class Step:
         settings.whole("every", self.every)
         settings.above_zero("factor", self.factor)
 
-    def factors(self, x: np.ndarray, epochs: int) -> np.ndarray:
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``factor ** floor(x / every)``."""
         return self.factor ** np.floor(x / self.every)
 
@@ -67,7 +67,7 @@ class Exponential:
     def __post_init__(self) -> None:
         settings.above_zero("factor", self.factor)
 
-    def factors(self, x: np.ndarray, epochs: int) -> np.ndarray:
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``factor ** floor(x)``."""
         return self.factor ** np.floor(x)
 
@@ -90,7 +90,7 @@ class Cosine:
         if settings.rate("end", self.end) > 1:
             raise ValueError(f"end must be at most 1; got {self.end!r}")
 
-    def factors(self, x: np.ndarray, epochs: int) -> np.ndarray:
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``end + (1 - end) (1 + cos(pi x / epochs)) / 2``."""
         return self.end + (1 - self.end) * (1 + np.cos(math.pi * x / epochs)) / 2
 
@@ -123,7 +123,7 @@ class ReduceOnPlateau:
         settings.whole("patience", self.patience, least=0)
         settings.rate("threshold", self.threshold, below=1)
 
-    def factors(self, x: np.ndarray, epochs: int) -> np.ndarray:
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """1; what has been seen is in a `Plateau`."""
         return np.ones_like(x)
 
@@ -149,10 +149,9 @@ class WarmUp:
         settings.above_zero("epochs", self.epochs)
         object.__setattr__(self, "then", chosen(self.then))
 
-    def factors(self, x: np.ndarray, epochs: int) -> np.ndarray:
-        """``min(1, (x + step) / epochs)``, a step being from one update to the next."""
-        step = x[1] - x[0] if len(x) > 1 else 1.0
-        return np.minimum(1.0, (x + step) / self.epochs) * self.then.factors(x, epochs)
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """``min(1, (x + step) / epochs)``."""
+        return np.minimum(1.0, (x + step) / self.epochs) * self.then.factors(x, epochs, step)
 
 
 KINDS: tuple[Any, ...] = (Constant, Step, Exponential, Cosine, ReduceOnPlateau, WarmUp)

@@ -1,4 +1,4 @@
-"""What logits mean under each loss: probabilities, labels, mean loss, hits.
+"""What logits mean under each loss: probabilities, labels, mean loss, accuracy, R2.
 
 Logits are (..., O).  Targets are (N, O), for cross entropy (N, 1) class indices, of N sequences or
 of all their steps.  The formulas are those of the compiled `losses`, for use outside of training.
@@ -7,6 +7,7 @@ of all their steps.  The formulas are those of the compiled `losses`, for use ou
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -41,20 +42,86 @@ def labels(loss: str, logits: np.ndarray) -> np.ndarray:
     return logits.argmax(axis=-1).astype(np.int64, copy=False)
 
 
-def measures(
-    loss: str, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
-) -> dict[str, float]:
-    """Mean ``loss`` and, of a classifier, ``accuracy``; weighted (N,) if there are `weights`.
+def names(loss: str) -> tuple[str, ...]:
+    """What is measured under a loss: with it accuracy, or of values mean squared error and R2."""
+    return ("loss", "accuracy") if loss in CLASSIFIES else ("loss", "mse", "r2")
 
-    NaN where they are all 0.
+
+class Spread:
+    """Weight, mean and squared deviations of targets (N, O), to which more may be added.
+
+    The updates are those of Chan, Golub and LeVeque (1983), which do not cancel.
     """
-    if weights is not None and not weights.any():
-        return dict.fromkeys(("loss", "accuracy")[: 1 + (loss in CLASSIFIES)], math.nan)
-    with np.errstate(under="ignore"):
-        values = {"loss": float(np.average(losses(loss, logits, y), weights=weights))}
-        if loss in CLASSIFIES:
-            values["accuracy"] = float(np.average(right(loss, logits, y), weights=weights))
-    return values
+
+    def __init__(self, weight: float = 0.0, mean: Any = 0.0, squares: Any = 0.0):
+        self.weight = weight
+        self.mean, self.squares = np.asarray(mean, float), np.asarray(squares, float)  # (O,)
+
+    @classmethod
+    def of(cls, y: np.ndarray, weights: np.ndarray | None = None) -> Spread:
+        """That of y (N, O), weighted by (N,)."""
+        if weights is not None:
+            y, weights = y[weights > 0], weights[weights > 0].astype(float)
+        if not len(y):
+            return cls()
+        weight = float(len(y) if weights is None else weights.sum())
+        mean = np.average(y, axis=0, weights=weights).astype(float)
+        squares = np.square(y - mean)
+        return cls(weight, mean, squares.sum(0) if weights is None else weights @ squares)
+
+    def __add__(self, other: Spread) -> Spread:
+        weight = self.weight + other.weight
+        if not self.weight or not other.weight:
+            return self if self.weight else other
+        share, apart = other.weight / weight, other.mean - self.mean
+        squares = self.squares + other.squares + self.weight * share * apart**2
+        return Spread(weight, self.mean + share * apart, squares)
+
+    def r2(self, mse: float) -> float:
+        """``1 - (sum of squared errors) / (sum of squared deviations from the mean)``.
+
+        Both are over all outputs.  NaN where the targets are all the same.
+        """
+        total = float(self.squares.sum())
+        if not total > 0:
+            return math.nan
+        return 1 - mse * self.weight * self.squares.size / total
+
+    def record(self) -> list[Any]:
+        """The arguments that make it, in terms of JSON."""
+        return [self.weight, self.mean.tolist(), self.squares.tolist()]
+
+
+class Measures:
+    """Sums of what is measured, to which more sequences may be added."""
+
+    def __init__(self, loss: str) -> None:
+        self.loss, self.spread = loss, Spread()
+        self.weight, self.losses, self.hits = 0.0, 0.0, 0.0
+
+    def add(self, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Add N outputs, (N, O); weights (N,)."""
+        with np.errstate(under="ignore"):
+            each = losses(self.loss, logits, y), right(self.loss, logits, y)
+            if weights is None:
+                self.weight += len(y)
+                self.losses, self.hits = self.losses + each[0].sum(), self.hits + each[1].sum()
+            else:
+                counts = weights > 0  # where it does not count there may be anything
+                own = weights[counts].astype(float)
+                self.weight += float(own.sum())
+                self.losses += own @ each[0][counts]
+                self.hits += own @ each[1][counts]
+            if self.loss not in CLASSIFIES:
+                self.spread += Spread.of(y, weights)
+
+    def means(self) -> dict[str, float]:
+        """What `names` says; NaN where all weights are 0."""
+        if not self.weight:
+            return dict.fromkeys(names(self.loss), math.nan)
+        loss, hits = float(self.losses / self.weight), float(self.hits / self.weight)
+        values = (loss, hits) if self.loss in CLASSIFIES else (loss, hits, self.spread.r2(hits))
+        return dict(zip(names(self.loss), values, strict=True))
 
 
 def losses(loss: str, logits: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -82,7 +149,12 @@ def losses(loss: str, logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def right(loss: str, logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether all labels of each of N are right, (N,); a target of bce above 1/2 counts as 1."""
+    """Whether all labels of each of N are right, (N,); of values their mean squared error.
+
+    A target of bce above 1/2 counts as 1.
+    """
     if loss == "bce":
         return (labels(loss, logits) == (y > 0.5)).all(axis=1)
-    return labels(loss, logits) == y[:, 0]
+    if loss == "cross_entropy":
+        return labels(loss, logits) == y[:, 0]
+    return np.square(logits.astype(float) - y).mean(axis=1)

@@ -15,8 +15,16 @@ from numba import float64, int64
 from ._jit import kernel
 from .cells import CELLS
 from .layers import lanes as driver
-from .layers.matrices import pack_weights
-from .layers.samples import Data, choose_samples, update_embedding
+from .layers.matrices import pack_weights, unpack_gradients
+from .layers.samples import (
+    Data,
+    add_embedding_gradient,
+    at_place,
+    choose_samples,
+    total_weight,
+    update_embedding,
+)
+from .layers.team import OVER, close_phase, end_work, finish, open_phase, rest, take
 from .layers.units import (
     load_sequence,
     pad,
@@ -33,27 +41,39 @@ from .layers.units import (
 from .layout import (
     OPTIMIZERS,
     TASKS,
+    TEAM,
     LaneBuffers,
     LaneJob,
     LaneSizes,
     OnlineBlock,
+    Task,
     UnitBuffers,
     UnitSizes,
 )
 from .losses import outputs
-from .simd import Shape, load_buffers, load_record, pointer, size
+from .simd import Shape, load_buffers, load_record, pointer, size, store_record
 from .updates import MARKERS, clip, descend, descend_plainly, penalize
 
 PREPARE, FORWARD, BACKWARD = range(len(TASKS))
 FINITE = OnlineBlock._fields.index("finite")
 
 
-def lane_data(real):
-    """A kernel that gives the `Data` of a `LaneJob`, reals of type `real`."""
+def lane_kernels(real):
+    """Kernels that turn the addresses of a `LaneJob` into pointers, reals of type `real`."""
 
     @kernel
-    def data(job, order):
-        return Data(
+    def space_of(job):
+        """The driver's `Space`, prepared, and this thread's ids."""
+        sizes = load_record(LaneSizes, pointer(job.sizes, int64))
+        work = pointer(job.work, real)
+        buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
+        weights, grads = pointer(job.packed, real), pointer(job.grads, real)
+        return driver.Space(sizes, buffers, work, weights, grads)
+
+    @kernel
+    def given_of(job, sizes):
+        """What is the same for all batches."""
+        data = Data(
             pointer(job.x, real),
             pointer(job.x, int64),
             pointer(job.starts, int64),
@@ -61,16 +81,83 @@ def lane_data(real):
             pointer(job.y, real),
             pointer(job.weights, real),
             job.weights != 0,
-            order,
+            pointer(job.order, int64),
+        )
+        return driver.Given(
+            data,
+            pointer(job.ids, int64),
+            job.loss,
+            pointer(job.dropout, float64)[0],
+            pointer(job.parameters, real),
+            job.state != 0,
+            pointer(job.state, real),
+            job.carry != 0,
+            pointer(job.carry, real),
+            int64(sizes.learned_state != 0 or job.dstate != 0),
+            pointer(job.dstate, real),
+            job.dx != 0 or sizes.embedding != 0,
+            job.dx != 0,
+            pointer(job.dx, real),
+            pointer(job.tokens, real),
+            pointer(job.grads, real),
+            pointer(job.partial, float64),
+            pointer(job.team, float64) + TEAM.factor,
         )
 
-    return data
+    return space_of, given_of
 
 
 def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name: str) -> Callable:
     """Training in mini-batches, samples in lanes."""
     cell, shape, optimizer = CELLS[cell_name], Shape(dtype, rows, vecs), MARKERS[optimizer_name]
-    real, data_of = shape.dtype, lane_data(shape.dtype)
+    real, (space_of, given_of) = shape.dtype, lane_kernels(shape.dtype)
+
+    @kernel
+    def window_gradients(job, space, given, sync, first, n, window, seed):
+        """The gradient of the mean loss over a window of a batch; gives the weight of all in it."""
+        _, lanes = size(shape)
+        sizes, data = space.sizes, at_place(given.data, first)
+        result, gradients = pointer(job.result, float64), pointer(job.gradients, real)
+        weight = total_weight(sizes, data, n, window)
+        given.factor[0] = 1.0 / weight if weight > 0.0 else 0.0
+        pack_weights(shape, sizes, given.parameters, space.weights)
+        blocks = (n + lanes - 1) // lanes
+        groups = min(blocks, job.groups)
+        begin = int64(0)
+        while begin < blocks:  # a range of unknown step could raise
+            end = min(blocks, begin + job.round)
+            here = min(end - begin, groups)
+            store_record(sync + TEAM.task, Task(first, n, window, seed, begin, end, here))
+            open_phase(sync, here)
+            driver.take_part(cell, shape, space, given, sync, False)
+            close_phase(sync, here)
+            if sizes.embedding and weight > 0.0:
+                table, at = gradients + sizes.embedding_at, begin * lanes
+                m = min(n, end * lanes) - at
+                add_embedding_gradient(sizes, data, at, m, window, given.tokens, table)
+            begin = end
+        for g in range(groups):
+            for i in range(3):
+                result[i] += given.partial[g * 8 + i]
+        unpack_gradients(shape, sizes, given.grads, groups, gradients)
+        return weight
+
+    @kernel
+    def update(job, sizes, data, first, n, window, rate):
+        """A step of descent from the gradients of a window of a batch."""
+        parameters, gradients = pointer(job.parameters, real), pointer(job.gradients, real)
+        moments, penalties = pointer(job.moments, real), pointer(job.penalties, real)
+        record, result = pointer(job.knobs, float64), pointer(job.result, float64)
+        spare, length = pointer(job.spare, real), job.update
+        dense = sizes.embedding_at if job.sparse else length
+        if job.penalties:
+            result[3] += penalize(parameters, gradients, penalties, dense, length)
+        result[4] += 1.0
+        clip(gradients, length, record)
+        descend(optimizer, parameters, gradients, moments, dense, length, rate, record, spare)
+        if sizes.embedding:
+            own, alone = at_place(data, first), job.sparse
+            update_embedding(sizes, own, n, window, parameters, gradients, rate, alone)
 
     def program(job):
         """Visit the samples of the `LaneJob`, `batch` at a time, with an update after each.
@@ -80,69 +167,33 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name:
         finite ends the epoch before its update.
         """
         job = load_record(LaneJob, job)
-        sizes = load_record(LaneSizes, pointer(job.sizes, int64))
-        work = pointer(job.work, real)
-        buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
-        space = driver.Space(sizes, buffers, work)
-        parameters, gradients = pointer(job.parameters, real), pointer(job.gradients, real)
-        moments, order = pointer(job.moments, real), pointer(job.order, int64)
-        schedule, record = pointer(job.schedule, float64), pointer(job.knobs, float64)
-        result, spare = pointer(job.result, float64), pointer(job.spare, real)
-        probability, penalties = pointer(job.dropout, float64)[0], pointer(job.penalties, real)
-        ids, carry = pointer(job.ids, int64), pointer(job.carry, real)
-        _, lanes = size(shape)
-        outputs = (carry, pointer(job.dstate, real), pointer(job.dx, real), result)
-        stride = sizes.states * sizes.layers * sizes.directions * sizes.H
+        space, sync = space_of(job), pointer(job.team, int64)
+        sizes = space.sizes
+        given = given_of(job, sizes)
         driver.prepare(shape, space)
-        update = int64(0)
+        if job.helps:
+            driver.take_part(cell, shape, space, given, sync, True)
+            return
+        schedule, result = pointer(job.schedule, float64), pointer(job.result, float64)
+        data = given.data
         for b in range((job.n + job.batch - 1) // job.batch):  # a range of unknown step could raise
             first = b * job.batch
             here = min(job.batch, job.n - first)
-            data = data_of(job, order + first)
             longest = int64(0)
-            for i in range(here):
+            for i in range(first, first + here):
                 longest = max(longest, data.lengths[data.order[i]])
-            state = driver.State(job.state != 0, pointer(job.state, real), ids, stride)
-            if sizes.learned_state:
-                state = driver.State(True, parameters + sizes.state_at, ids, int64(0))
-            to_state = int64(sizes.learned_state != 0 or job.dstate != 0)
             window = int64(0)
             while window < longest:
-                batch = driver.Batch(
-                    here,
-                    window,
-                    job.loss,
-                    job.seed + update,
-                    probability,
-                    job.carry != 0,
-                    to_state,
-                    job.dx != 0 or sizes.embedding != 0,
-                    job.dx != 0,
-                )
-                weight = driver.batch_gradients(
-                    cell, shape, space, data, batch, ids, state, parameters, gradients, outputs
-                )
+                seed = job.seed + int64(result[5])
+                result[5] += 1.0
+                weight = window_gradients(job, space, given, sync, first, here, window, seed)
                 if not math.isfinite(result[0]):
+                    end_work(sync)
                     return
                 if job.update and weight > 0.0:
-                    n = job.update
-                    dense = sizes.embedding_at if job.sparse else n
-                    if job.penalties:
-                        result[3] += penalize(parameters, gradients, penalties, dense, n)
-                    result[4] += 1.0
-                    clip(gradients, n, record)
-                    rate = schedule[b]
-                    descend(
-                        optimizer, parameters, gradients, moments, dense, n, rate, record, spare
-                    )
-                    if sizes.embedding:
-                        update_embedding(
-                            sizes, data, here, window, parameters, gradients, rate, job.sparse
-                        )
-                update += 1
+                    update(job, sizes, data, first, here, window, schedule[b])
                 window += sizes.T
-                state = driver.State(True, carry, ids + 3 * lanes, stride)
-                to_state = int64(0)
+        end_work(sync)
 
     return program
 
@@ -150,31 +201,49 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name:
 def predictions(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
     """Logits, samples in lanes: the same bits for a sample alone and in any company."""
     cell, shape = CELLS[cell_name], Shape(dtype, rows, vecs)
-    real, data_of = shape.dtype, lane_data(shape.dtype)
+    real, (space_of, given_of) = shape.dtype, lane_kernels(shape.dtype)
+
+    @kernel
+    def take_blocks(job, space, given, sync):
+        """Predict for blocks of samples as long as there are any; a helper waits for the first."""
+        _, lanes = size(shape)
+        sizes, buffers, ids, data = space.sizes, space.buffers, given.ids, given.data
+        state = driver.state_before(shape, sizes, given, int64(0))
+        rests = 0
+        while True:
+            item = take(sync)
+            if item >= 0:
+                first = item * lanes
+                here = min(lanes, job.n - first)
+                block = choose_samples(shape, buffers, ids, data, first, here, int64(0), sizes.T)
+                p = given.parameters
+                driver.forward(cell, shape, space, block, data, p, state, 0.0, int64(0))
+                driver.store_logits(shape, space, block, pointer(job.out, real))
+                if job.final:
+                    driver.store_states(shape, space, block, ids, pointer(job.final, real))
+                finish(sync)
+                rests = 0
+            elif item == OVER or not job.helps:
+                return
+            else:
+                rests = rest(sync, rests)
 
     def program(job):
         """``out`` = the logits of the samples of the `LaneJob`, ``final`` = their last states."""
         job = load_record(LaneJob, job)
-        sizes = load_record(LaneSizes, pointer(job.sizes, int64))
-        work = pointer(job.work, real)
-        buffers = load_buffers(LaneBuffers, work, pointer(job.offsets, int64))
-        space = driver.Space(sizes, buffers, work)
-        parameters, ids = pointer(job.parameters, real), pointer(job.ids, int64)
-        data = data_of(job, pointer(job.order, int64))
+        space, sync = space_of(job), pointer(job.team, int64)
+        given = given_of(job, space.sizes)
         _, lanes = size(shape)
         driver.prepare(shape, space)
-        pack_weights(shape, sizes, work, parameters)
-        stride = sizes.states * sizes.layers * sizes.directions * sizes.H
-        state = driver.State(job.state != 0, pointer(job.state, real), ids, stride)
-        if sizes.learned_state and job.state == 0:
-            state = driver.State(True, parameters + sizes.state_at, ids, int64(0))
-        for first in range(0, job.n, lanes):
-            here = min(lanes, job.n - first)
-            block = choose_samples(shape, buffers, ids, data, first, here, int64(0), sizes.T)
-            driver.forward(cell, shape, space, block, data, parameters, state, 0.0, int64(0))
-            driver.store_logits(shape, space, block, pointer(job.out, real))
-            if job.final:
-                driver.store_states(shape, space, block, ids, pointer(job.final, real))
+        if job.helps:
+            take_blocks(job, space, given, sync)
+            return
+        pack_weights(shape, space.sizes, given.parameters, space.weights)
+        blocks = (job.n + lanes - 1) // lanes
+        open_phase(sync, blocks)
+        take_blocks(job, space, given, sync)
+        close_phase(sync, blocks)
+        end_work(sync)
 
     return program
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from functools import partialmethod
 
 import numpy as np
 import pytest
@@ -63,9 +64,10 @@ def test_a_plot():
     ]
     np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [0.5, 0.25, 0.5 / 3])
     regression = History.begin(classifies=False, validates=False)
-    regression.append(loss=1.0)
+    regression.append(loss=1.0, mse=1.0, r2=0.5)
     axes = pyplot.figure().subplots()
-    assert regression.plot(axes) is axes and len(axes.get_legend().get_lines()) == 1
+    assert regression.plot(axes) is axes
+    assert [line.get_label() for line in axes.get_legend().get_lines()] == ["loss", "r2"]
     pyplot.close("all")
 
 
@@ -87,9 +89,11 @@ def test_repr():
 
 
 def shown(verbose: bool | int | None) -> None:
-    with progress(2, verbose) as show:
-        show(history(1))
-        show(history(2))
+    with progress(2, 0, verbose) as show:
+        show.within(history(0), 0.5, 0.75, 1500.0)
+        show.epoch(history(1))
+        show.within(history(1), None, 0.3, 1500.0)
+        show.epoch(history(2))
 
 
 @pytest.mark.parametrize("verbose", [False, 0, None])  # pytest's stderr is no terminal
@@ -111,14 +115,27 @@ def test_bar(capsys):
     pytest.importorskip("tqdm")
     shown(True)
     out, err = capsys.readouterr()
-    assert out == "" and "2/2" in err and "loss 0.25" in err
+    assert out == "" and "epoch 2/2: 100%" in err and "loss 0.25" in err
+
+
+def test_a_bar_moves_within_an_epoch_and_starts_where_a_training_goes_on(capsys, monkeypatch):
+    tqdm = pytest.importorskip("tqdm.auto").tqdm
+    monkeypatch.setattr(tqdm, "__init__", partialmethod(tqdm.__init__, mininterval=0))
+    with progress(4, 1, True) as bar:
+        bar.within(history(1), 0.5, 0.75, 1500.0)
+        assert bar.bar.n == 1.5
+        bar.epoch(history(2))
+        assert bar.bar.n == 2.0
+    err = capsys.readouterr().err
+    assert "epoch 2/4:  25%" in err and "epoch 2/4:  38%" in err and "epoch 3/4:  50%" in err
+    assert "loss 0.75, val_loss 0.25, 1,500 sequences/s" in err
 
 
 def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     pytest.importorskip("tqdm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     shown(None)
-    assert "2/2" in capsys.readouterr().err
+    assert "epoch 2/2" in capsys.readouterr().err
 
 
 def test_no_stderr_at_all(monkeypatch):

@@ -199,7 +199,7 @@ def test_evaluate_and_loss_and_gradients_agree(loss, O):
     m = model(loss, O, dtype="f8")
     X, y = data(loss, O)
     measures = m.evaluate(X, y)
-    assert set(measures) == ({"loss"} if loss == "mse" else {"loss", "accuracy"})
+    assert set(measures) == ({"loss", "mse", "r2"} if loss == "mse" else {"loss", "accuracy"})
     value, gradients = m.loss_and_gradients(X, y)
     assert type(value) is float and value == pytest.approx(measures["loss"], rel=1e-12)
     assert {n: g.shape for n, g in gradients.items()} == {

@@ -55,9 +55,9 @@ def test_a_plateau_is_pytorchs():
 
 def test_within_an_epoch():
     x = 1 + np.arange(4) / 4
-    np.testing.assert_allclose(WarmUp(2).factors(x, 5), [0.625, 0.75, 0.875, 1.0])
+    np.testing.assert_allclose(WarmUp(2).factors(x, 5, 0.25), [0.625, 0.75, 0.875, 1.0])
     np.testing.assert_allclose(
-        WarmUp(1.5, then="cosine").factors(x, 4)[2:], Cosine().factors(x, 4)[2:]
+        WarmUp(1.5, then="cosine").factors(x, 4, 0.25)[2:], Cosine().factors(x, 4)[2:]
     )
     np.testing.assert_allclose(Cosine().factors(x, 2), (1 + np.cos(np.pi * x / 2)) / 2)
     assert (Step(every=1).factors(x, 5) == 0.1).all()
@@ -81,7 +81,7 @@ def test_fit_takes_the_rate_of_each_update(batch_size):
     starts = range(0, 20, batch_size)
     for epoch in range(2):
         x = epoch + np.arange(len(starts)) / len(starts)
-        for start, rate in zip(starts, 0.1 * schedule.factors(x, 2), strict=True):
+        for start, rate in zip(starts, 0.1 * schedule.factors(x, 2, 1 / len(starts)), strict=True):
             chosen = slice(start, start + batch_size)
             two.fit(X[chosen], y[chosen], epochs=1, learning_rate=rate, **settings)
         assert h.learning_rate[epoch] == pytest.approx(rate)

@@ -40,12 +40,18 @@ def test_labels():
     assert all(scores.labels(loss, logits).dtype == np.int64 for loss in ("bce", "cross_entropy"))
 
 
+def measures(loss, *arguments):
+    found = scores.Measures(loss)
+    found.add(*arguments)
+    return found.means()
+
+
 def mean_loss(*arguments):
-    return scores.measures(*arguments)["loss"]
+    return measures(*arguments)["loss"]
 
 
 def accuracy(*arguments):
-    return scores.measures(*arguments)["accuracy"]
+    return measures(*arguments)["accuracy"]
 
 
 def test_losses():
@@ -69,7 +75,7 @@ def test_losses_of_regression():
 def test_weights():
     z, y = np.array([[1.0], [1.0], [-1.0]]), np.array([[1.0], [0.0], [0.0]])
     each, weights = scores.losses("bce", z, y), np.array([1.0, 3.0, 0.0])
-    found = scores.measures("bce", z, y, weights)
+    found = measures("bce", z, y, weights)
     assert found == pytest.approx({"loss": (each[0] + 3 * each[1]) / 4, "accuracy": 0.25})
 
 
@@ -89,5 +95,29 @@ def test_accuracy():
 
 def test_measures():
     z = np.zeros((2, 1))
-    assert set(scores.measures("bce", z, z)) == {"loss", "accuracy"}
-    assert set(scores.measures("mse", z, z)) == {"loss"}
+    assert set(measures("bce", z, z)) == {"loss", "accuracy"}
+    assert set(measures("mse", z, z)) == {"loss", "mse", "r2"}
+    assert all(math.isnan(v) for v in measures("mse", z, z, np.zeros(2)).values())
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_values_in_one_go_and_in_parts_are_as_scikit_learn_measures_them(loss, weighted):
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    z, y = rng.standard_normal((2, 50, 3)) + np.array([0, 1e3, -5])
+    weights = rng.random(50) * (rng.random(50) < 0.8) if weighted else None
+    found = scores.Measures(loss)
+    for part in (slice(0, 1), slice(1, 20), slice(20, 50)):
+        found.add(z[part], y[part], None if weights is None else weights[part])
+    whole = measures(loss, z, y, weights)
+    assert found.means() == pytest.approx(whole, rel=1e-12)
+    options = {"sample_weight": weights, "multioutput": "variance_weighted"}
+    assert whole["r2"] == pytest.approx(metrics.r2_score(y, z, **options), rel=1e-10)
+    mse = metrics.mean_squared_error(y, z, sample_weight=weights)
+    assert whole["mse"] == pytest.approx(mse, rel=1e-12)
+
+
+def test_there_is_no_r2_of_targets_that_are_all_the_same():
+    assert math.isnan(measures("mse", np.ones((3, 1)), np.full((3, 1), 2.0))["r2"])
+    assert (scores.Spread() + scores.Spread.of(np.ones((2, 1)))).weight == 2

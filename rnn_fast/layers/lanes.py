@@ -18,21 +18,19 @@ from numba import int64
 
 from .. import cells
 from .._jit import kernel
-from ..layout import RunBuffers, RunSizes
+from ..layout import TEAM, RunBuffers, RunSizes, Task
 from ..losses import loss_and_gradient
 from ..simd import load_buffers, load_record, pointer, size
 from .matrices import (
     clear,
     multiply,
-    pack_weights,
     run_gradients,
     run_products,
-    unpack_gradients,
     weight_gradients,
 )
 from .samples import (
     add,
-    add_embedding_gradient,
+    at_place,
     choose_samples,
     copy,
     draw_mask,
@@ -42,11 +40,12 @@ from .samples import (
     load_inputs,
     load_state,
     load_targets,
+    places_as_rows,
     scale,
     store_input_gradient,
     store_state,
-    total_weight,
 )
+from .team import OVER, finish, rest, take
 
 N_RUN_SIZES, N_RUN_BUFFERS = len(RunSizes._fields), len(RunBuffers._fields)
 
@@ -56,7 +55,9 @@ class Space(NamedTuple):
 
     sizes: Any  # LaneSizes
     buffers: Any  # LaneBuffers
-    work: Any
+    work: Any  # this thread's
+    weights: Any  # packed, which all threads read
+    grads: Any  # accumulated gradients of the group of blocks at work
 
 
 class State(NamedTuple):
@@ -136,14 +137,16 @@ def run_forward(cell, shape, space, r, T, shortest, zero):
     for s in range(T):
         z, a = own.z + s * run.step, own.a + s * run.keep
         c = own.c + s * n
-        step = cells.Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, own.beside)
+        step = cells.Step(
+            n, a, z + h_at, z + (run.step + h_at), c, c + n, space.weights + run.beside
+        )
         first = zero and s == 0
         table, i = sizes.products, run.product
-        run_products(shape, space.work, table, i, run.n_products, z, a, first)
+        run_products(shape, space.weights, table, i, run.n_products, z, a, first)
         if cells.resets_first(cell):
             cells.reset(cell, step)
             i += run.n_products
-            run_products(shape, space.work, table, i, run.n_late, z, a, first)
+            run_products(shape, space.weights, table, i, run.n_late, z, a, first)
         cells.forward(cell, step)
         t = T - 1 - s if run.reverse else s
         if t >= shortest:
@@ -165,6 +168,18 @@ def load_states(shape, space, block, state):
         load_state(shape, block, h, state.stride, state.row, sizes.H, h_0)
         if sizes.states > 1:
             load_state(shape, block, c, state.stride, state.row, sizes.H, own.c)
+
+
+@kernel
+def clear_states(shape, space):
+    """Initial states of zero, where others have been since `prepare`."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    for r in range(sizes.layers * sizes.directions):
+        run, own = run_sizes(space, r), run_buffers(space, r)
+        clear(own.z + (run.I + 1) * lanes, sizes.H * lanes)
+        if sizes.states > 1:
+            clear(own.c, sizes.H * lanes)
 
 
 @kernel
@@ -240,7 +255,7 @@ def logits_of(shape, space, top, slot):
     sizes, buffers = space.sizes, space.buffers
     logits = buffers.logits + slot * sizes.logit_step
     K = 1 + sizes.directions * sizes.H
-    multiply(shape, buffers.v_forward, K, sizes.O, K, top, logits, 0)
+    multiply(shape, space.weights + sizes.v_forward, K, sizes.O, K, top, logits, 0)
     return logits
 
 
@@ -290,12 +305,13 @@ def read_out(shape, space, block, data, loss, factor, result):
             result[2] += weights
             # logits = V [1; y]
             dy = buffers.dy + (first + slot) * sizes.dy_step
-            multiply(shape, buffers.v_backward, sizes.O, height, sizes.O, logits, dy, 0)
+            v = space.weights + sizes.v_backward
+            multiply(shape, v, sizes.O, height, sizes.O, logits, dy, 0)
         start = first if sizes.sequences else block.T - 1
         top = buffers.top
         if sizes.directions == 1:
             top = outputs_of(shape, space, block.T, start, int64(0))
-        dv, panel = buffers.grads + sizes.dv, buffers.panel
+        dv, panel = space.grads + sizes.dv, buffers.panel
         logits, logit_step = buffers.logits, sizes.logit_step
         if sizes.narrow:
             weight_gradients(
@@ -318,8 +334,8 @@ def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
     n, h_at = sizes.H * lanes, (run.I + 1) * lanes
     z, c = own.z + s * run.step, own.c + s * n
     a = own.a + s * run.keep
-    step = cells.Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, own.beside)
-    grads = cells.Gradients(da, buffers.dh, buffers.dc, buffers.grads + run.sums, buffers.dr)
+    step = cells.Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, space.weights + run.beside)
+    grads = cells.Gradients(da, buffers.dh, buffers.dc, space.grads + run.sums, buffers.dr)
     ended = t >= shortest
     if ended:
         hold(shape, buffers, t, buffers.dh, buffers.held, sizes.H)
@@ -327,7 +343,9 @@ def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
             hold(shape, buffers, t, buffers.dc, buffers.held + n, sizes.H)
     cells.backward(cell, step, grads)
     if cells.resets_first(cell):
-        multiply(shape, own.w_r, sizes.H, sizes.H, sizes.H, da + 2 * n, buffers.dr, 0)
+        multiply(
+            shape, space.weights + run.w_r, sizes.H, sizes.H, sizes.H, da + 2 * n, buffers.dr, 0
+        )
         cells.reset_backward(cell, step, grads)
     if ended:
         if sizes.passes:
@@ -338,7 +356,8 @@ def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
             add(buffers.dc, buffers.held + n, n)
     if further:  # a_t = ... + Whh h_{t-1}
         K, passed = run.n_to_h, sizes.passes or ended
-        multiply(shape, own.w_h, K, sizes.H, K, da + run.to_h, buffers.dh, passed)
+        w = space.weights + run.w_h
+        multiply(shape, w, K, sizes.H, K, da + run.to_h, buffers.dh, passed)
 
 
 @kernel
@@ -350,7 +369,7 @@ def run_backward(cell, shape, space, r, T, shortest, dy, every, dx, wanted):
     wanted : 1 for that of the initial state, 2 for the input's, 3 for both.
     """
     _, lanes = size(shape)
-    sizes, buffers, work = space.sizes, space.buffers, space.work
+    sizes, buffers = space.sizes, space.buffers
     run, own = run_sizes(space, r), run_buffers(space, r)
     n = sizes.H * lanes
     if every:
@@ -371,11 +390,12 @@ def run_backward(cell, shape, space, r, T, shortest, dy, every, dx, wanted):
             step_backward(cell, shape, space, run, own, s, t, da, shortest, further)
             if wanted >= 2:  # a_t = Wxh x_t + ...
                 K, dx_t = run.n_to_x, dx + t * sizes.dy_step
-                multiply(shape, own.w_x, K, run.I, K, da, dx_t, run.reverse)
+                w = space.weights + run.w_x
+                multiply(shape, w, K, run.I, K, da, dx_t, run.reverse)
         z, a = own.z + first * run.step, own.a + first * run.keep
         run_gradients(
             shape,
-            work,
+            space.grads,
             sizes.rank_ks,
             run.rank_k,
             run.n_rank_ks,
@@ -401,7 +421,7 @@ def state_gradients(shape, space, block, r, out):
     for k in range(sizes.states):
         grads = buffers.dc if k else buffers.dh
         if sizes.learned_state:
-            sums = buffers.grads + (run.state_sums + k * n_runs * sizes.H * lanes)
+            sums = space.grads + (run.state_sums + k * n_runs * sizes.H * lanes)
             add(sums, grads, sizes.H * lanes)
         else:
             to = out + (k * n_runs + r) * sizes.H
@@ -443,53 +463,104 @@ def backward(cell, shape, space, block, to_state, to_input, dstate):
     return dy
 
 
-# ------------------------------------------------------------------------------------ batches
+# ------------------------------------------------------------------------------------- groups
 
 
-class Batch(NamedTuple):
-    """What `batch_gradients` is told."""
+class Given(NamedTuple):
+    """What is the same for all batches: where the results of a group of blocks go, and whence."""
 
-    n: Any  # samples
-    window: Any  # steps before those that are run
+    data: Any  # Data, its order that of the whole epoch
+    ids: Any
     loss: Any
-    seed: Any
     probability: Any
-    carry: Any  # whether states go to `carried` for the next window
+    parameters: Any
+    initial: Any  # whether there are initial states, or learned ones
+    state: Any
+    carry: Any  # 0, or whether states go on to the next window
+    carried: Any
     to_state: Any  # whether to take the gradient by the initial state
-    to_input: Any  # and by the input
-    dx: Any  # whether it goes to `dx`
+    dstate: Any
+    to_input: Any  # whether to take that by the input
+    to_dx: Any  # and whether it goes to dx
+    dx: Any
+    tokens: Any  # where it goes for an embedding
+    grads: Any  # of all groups
+    partial: Any
+    factor: Any  # of the task's gradients: a double, which the leader writes
 
 
 @kernel
-def batch_gradients(cell, shape, space, data, batch, ids, state, parameters, gradients, out):
-    """Gradient of the mean loss over a window of a batch; gives the weight of all in it.
+def state_before(shape, sizes, given, window):
+    """Where the states of a batch before a window are."""
+    _, lanes = size(shape)
+    stride = sizes.states * sizes.layers * sizes.directions * sizes.H
+    if window > 0:
+        return State(True, given.carried, given.ids + 3 * lanes, stride)
+    if sizes.learned_state and not given.initial:
+        return State(True, given.parameters + sizes.state_at, given.ids, int64(0))
+    return State(given.initial, given.state, given.ids, stride)
 
-    out : (carried, dstate, dx, result) pointers, see `layout.LaneJob`.
+
+@kernel
+def group_gradients(cell, shape, space, given, task, factor, group):
+    """Gradients of every `task.groups`-th block of a window of a batch, from the `group`-th on.
+
+    What is added up over blocks is so in their order, and a group is always the same blocks: the
+    bits are those of the shapes.
     """
     _, lanes = size(shape)
-    sizes, buffers = space.sizes, space.buffers
-    carried, dstate, dx_out, result = out
-    weight = total_weight(sizes, data, batch.n, batch.window)
-    factor = 1.0 / weight if weight > 0.0 else 0.0
-    pack_weights(shape, sizes, space.work, parameters)
-    clear(buffers.grads, sizes.grads)
-    n, steps = batch.n, sizes.T
-    for first in range(0, n, lanes):
-        here = min(lanes, n - first)
-        block = choose_samples(shape, buffers, ids, data, first, here, batch.window, steps)
+    sizes, partial = space.sizes, given.partial + group * 8
+    grads = given.grads + group * sizes.grads
+    space = Space(sizes, space.buffers, space.work, space.weights, grads)
+    data = at_place(given.data, task.first)
+    if task.begin == 0:
+        clear(grads, sizes.grads)
+        for i in range(3):
+            partial[i] = 0.0
+    state = state_before(shape, sizes, given, task.window)
+    to_state = int64(given.to_state != 0 and task.window == 0)
+    if given.carry and not state.given:
+        clear_states(shape, space)
+    b = task.begin + group
+    while b < task.end:  # a range of unknown step could raise
+        first = b * lanes
+        b += task.groups
+        here = min(lanes, task.n - first)
+        block = choose_samples(
+            shape, space.buffers, given.ids, data, first, here, task.window, sizes.T
+        )
         if block.T > 0:
-            chance, seed = batch.probability, batch.seed
-            forward(cell, shape, space, block, data, parameters, state, chance, seed)
-            if batch.carry:
-                store_states(shape, space, block, ids + 3 * lanes, carried)
-            if weight > 0.0:
-                read_out(shape, space, block, data, batch.loss, factor, result)
-                dx = backward(cell, shape, space, block, batch.to_state, batch.to_input, dstate)
+            chance, seed = given.probability, task.seed
+            forward(cell, shape, space, block, data, given.parameters, state, chance, seed)
+            if given.carry:
+                store_states(shape, space, block, given.ids + 3 * lanes, given.carried)
+            if factor > 0.0:
+                read_out(shape, space, block, data, given.loss, factor, partial)
+                dx = backward(cell, shape, space, block, to_state, given.to_input, given.dstate)
                 I, dx_step = run_sizes(space, 0).I, sizes.dy_step
                 if sizes.embedding:
-                    table = gradients + sizes.embedding_at
-                    add_embedding_gradient(shape, block, data, dx, dx_step, I, table)
-                if batch.dx:
-                    store_input_gradient(shape, block, dx, dx_step, I, dx_out)
-    unpack_gradients(shape, sizes, space.work, gradients)
-    return weight
+                    rows = places_as_rows(shape, block, task.begin * lanes, sizes.T)
+                    store_input_gradient(shape, block, rows, dx, dx_step, I, given.tokens)
+                if given.to_dx:
+                    rows = block.ids + lanes
+                    store_input_gradient(shape, block, rows, dx, dx_step, I, given.dx)
+
+
+# -------------------------------------------------------------------------------------- teams
+
+
+@kernel
+def take_part(cell, shape, space, given, sync, helps):
+    """Do items of the open phase as long as there are any, a helper of every phase to come."""
+    rests = 0
+    while True:
+        item = take(sync)
+        if item >= 0:
+            task = load_record(Task, sync + TEAM.task)
+            group_gradients(cell, shape, space, given, task, given.factor[0], item)
+            finish(sync)
+            rests = 0
+        elif item == OVER or not helps:
+            return
+        else:
+            rests = rest(sync, rests)

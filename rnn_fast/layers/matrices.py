@@ -64,7 +64,7 @@ def multiply(shape, a, height, R, K, b, out, add):
 
 
 @kernel
-def run_products(shape, work, table, first, n, z, a, zero):
+def run_products(shape, weights, table, first, n, z, a, zero):
     """The forward products number `first` to ``first + n`` of the table, of one step.
 
     `zero` says that h_{t-1} is zero.
@@ -74,7 +74,7 @@ def run_products(shape, work, table, first, n, z, a, zero):
         p = load_record(Product, table + i * PRODUCT)
         b = (a if p.kept else z) + p.at
         K = p.K_first if zero else p.K
-        multiply(shape, work + p.packed, p.height, p.R, K, b, a + p.to, p.add)
+        multiply(shape, weights + p.packed, p.height, p.R, K, b, a + p.to, p.add)
 
 
 # ------------------------------------------------------------------------------------ weights
@@ -92,19 +92,19 @@ def pack(shape, pack, source, out):
 
 
 @kernel
-def pack_weights(shape, sizes, work, parameters):
+def pack_weights(shape, sizes, parameters, weights):
     """All weights, packed for the products forward and backward."""
     _, lanes = size(shape)
     table = pointer(sizes.packs, int64)
     for i in range(sizes.n_packs):
         p = load_record(Pack, table + i * PACK)
-        pack(shape, p, parameters + p.source, work + p.out)
+        pack(shape, p, parameters + p.source, weights + p.out)
     table = pointer(sizes.spreads, int64)
     for i in range(sizes.n_spreads):
         line = load_record(Line, table + i * LINE)
         for k in range(line.n):
-            for v in range(0, lanes, width(work)):
-                at = work + line.work + (k * lanes + v)
+            for v in range(0, lanes, width(weights)):
+                at = weights + line.wide + (k * lanes + v)
                 store(at, fill(at, parameters[line.flat + k]))
 
 
@@ -112,14 +112,14 @@ def pack_weights(shape, sizes, work, parameters):
 
 
 @kernel
-def run_gradients(shape, work, table, first, n, da, slot, z, step, a, keep, steps, panel):
+def run_gradients(shape, grads, table, first, n, da, slot, z, step, a, keep, steps, panel):
     """The weight gradients number `first` to ``first + n`` of the table, over `steps` steps."""
     table = pointer(table, int64)
     for i in range(first, first + n):
         g = load_record(RankK, table + i * RANK_K)
         b, b_step = (a, keep) if g.kept else (z, step)
         weight_gradients(
-            shape, work + g.grads, g.R, g.C, da + g.at, slot, b + g.col, b_step, steps, panel
+            shape, grads + g.grads, g.R, g.C, da + g.at, slot, b + g.col, b_step, steps, panel
         )
 
 
@@ -198,19 +198,29 @@ def unpack(shape, grads, part, out):
 
 
 @kernel
-def unpack_gradients(shape, sizes, work, gradients):
-    """All accumulated gradients to the flat vector."""
+def unpack_gradients(shape, sizes, grads, groups, gradients):
+    """The accumulated gradients of all groups of blocks, summed in their order, flat.
+
+    The sum takes the place of the first group's.
+    """
     _, lanes = size(shape)
+    L = width(grads)
+    if groups > 1:
+        for i in range(0, sizes.grads, L):
+            acc = load(grads + i)
+            for g in range(1, groups):
+                acc = acc + load(grads + (g * sizes.grads + i))
+            store(grads + i, acc)
     table = pointer(sizes.unpacks, int64)
     for i in range(sizes.n_unpacks):
         part = load_record(Unpack, table + i * UNPACK)
-        unpack(shape, work + part.grads, part, gradients + part.out)
+        unpack(shape, grads + part.grads, part, gradients + part.out)
     table = pointer(sizes.sums, int64)
     for i in range(sizes.n_sums):
         line = load_record(Line, table + i * LINE)
         for k in range(line.n):
-            at = work + line.work + k * lanes
+            at = grads + line.wide + k * lanes
             acc = load(at)
-            for v in range(width(work), lanes, width(work)):
+            for v in range(L, lanes, L):
                 acc = acc + load(at + v)
             gradients[line.flat + k] = total(acc)

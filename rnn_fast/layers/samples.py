@@ -40,6 +40,21 @@ class Block(NamedTuple):
 
 
 @kernel
+def at_place(data, first):
+    """The data with the order from place `first` on."""
+    return Data(
+        data.x,
+        data.tokens,
+        data.starts,
+        data.lengths,
+        data.y,
+        data.weights,
+        data.weighted,
+        data.order + first,
+    )
+
+
+@kernel
 def choose_samples(shape, buffers, ids, data, first, n, window, steps):
     """The `n` samples from place `first` of the order; lanes left over repeat the last."""
     _, lanes = size(shape)
@@ -144,15 +159,17 @@ def load_embedded(shape, block, data, embedding, E, z, step):
 
 
 @kernel
-def add_embedding_gradient(shape, block, data, dx, dx_step, E, gradient):
-    """Add each step's dx (E, lanes) to the rows of the tokens; in the order of the steps."""
-    _, lanes = size(shape)
-    for t in range(block.T):
-        for v in range(block.n):
-            if t < block.ids[2 * lanes + v]:
-                row = gradient + token(block, data, lanes, v, t) * E
-                for q in range(E):
-                    row[q] += dx[t * dx_step + (q * lanes + v)]
+def add_embedding_gradient(sizes, data, first, n, window, dx, gradient):
+    """Add the gradient by the input of samples (n, T, E) to the rows of their tokens, in order."""
+    E = sizes.embedding
+    for i in range(n):
+        sample = data.order[first + i]
+        length = min(data.lengths[sample] - window, sizes.T)
+        tokens = data.tokens + (data.starts[sample] + window)
+        for t in range(length):
+            row, own = gradient + tokens[t] * E, dx + (i * sizes.T + t) * E
+            for q in range(E):
+                row[q] += own[q]
 
 
 @kernel
@@ -176,13 +193,23 @@ def update_embedding(sizes, data, n, window, parameters, gradients, rate, alone)
 
 
 @kernel
-def store_input_gradient(shape, block, dx, dx_step, I, out):
-    """``out`` (rows, I) from each step's dx (I, lanes)."""
+def places_as_rows(shape, block, first, T):
+    """The first row of each lane in an array (n, T, ...) of a batch's samples from `first` on."""
+    _, lanes = size(shape)
+    rows = block.ids + 4 * lanes
+    for v in range(lanes):
+        rows[v] = (block.ids[3 * lanes + v] - first) * T
+    return rows
+
+
+@kernel
+def store_input_gradient(shape, block, rows, dx, dx_step, I, out):
+    """``out`` (rows, I) from each step's dx (I, lanes); `rows` gives a lane's first."""
     _, lanes = size(shape)
     for t in range(block.T):
         for v in range(block.n):
             if t < block.ids[2 * lanes + v]:
-                row = out + (block.ids[lanes + v] + t) * I
+                row = out + (rows[v] + t) * I
                 for q in range(I):
                     row[q] = dx[t * dx_step + (q * lanes + v)]
 

@@ -20,6 +20,7 @@ from .lanes import LaneLayout, bytes_per_step
 from .memory import offsets, round_up
 from .network import CELLS, LOSSES, OPTIMIZERS, STATE_ROWS, Cell, Knobs, Network, parameter_offsets
 from .records import (
+    TEAM,
     LaneBuffers,
     LaneJob,
     LaneSizes,
@@ -29,6 +30,8 @@ from .records import (
     RankK,
     RunBuffers,
     RunSizes,
+    Task,
+    Team,
     Unpack,
 )
 from .units import TASKS, OnlineBlock, UnitBuffers, UnitSizes, unit_layout
@@ -39,6 +42,7 @@ __all__ = [
     "OPTIMIZERS",
     "STATE_ROWS",
     "TASKS",
+    "TEAM",
     "Cell",
     "Knobs",
     "LaneBuffers",
@@ -53,6 +57,8 @@ __all__ = [
     "RankK",
     "RunBuffers",
     "RunSizes",
+    "Task",
+    "Team",
     "UnitBuffers",
     "UnitSizes",
     "Unpack",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .memory import round_up
+from .memory import ALIGN, round_up
 from .network import CELLS, Network, parameter_offsets
 from .records import (
     LaneBuffers,
@@ -94,7 +94,7 @@ class LaneLayout:
         )
         self._steps = T if net.sequences or net.layers > 1 else 1
         self._dx_steps = T if net.layers > 1 or input_gradients or net.embedding else 0
-        self._packed: list[int] = []  # of each run, elements of W
+        self._weights: list[int] = []  # elements of each buffer of packed weights
         self.runs = [self._run_sizes(run) for run in range(net.runs)]
         O, height = net.output_size, 1 + net.directions * net.hidden_size
         self.narrow = O < lanes  # a tile has more rows than dlogits: take the gradient of V^T
@@ -102,6 +102,7 @@ class LaneLayout:
         self._state_sums = self._grads
         if net.learned_state:
             self._grads += net.states * net.runs * net.hidden_size * lanes
+        self._grads = round_up(self._grads, ALIGN)
 
     # ------------------------------------------------------------------------------ sizes
 
@@ -130,26 +131,28 @@ class LaneLayout:
             dr=Hp * lanes,
             dy=self._steps * self.dy_step,
             dx=self._dx_steps * self.dy_step,
-            v_forward=Op * (1 + DH),
-            v_backward=round_up(DH, self.rows) * O,
-            grads=self._grads,
         )
         sizes = list(own)
         for run, (I, *_) in enumerate(self.runs):
             masked = self.dropout and run % net.directions == 0 and run < net.runs - net.directions
-            G = net.gates * H
             sizes += RunBuffers(
                 z=(T + 1) * (I + 1 + H) * lanes + spare,
                 a=(T if self.kept else 1) * cell.rows * H * lanes + spare,
                 c=(T + 1) * H * lanes if two else 0,
                 mask=T * DH * lanes if masked else 0,
-                beside=3 * H * lanes if cell.beside == 3 else 0,
-                w=self._packed[run],
-                w_h=Hp * G,
-                w_r=Hp * H,
-                w_x=round_up(I, self.rows) * G,
             )
         return sizes
+
+    def weights(self) -> list[int]:
+        """The elements of each buffer of packed weights: of each run five, then V's two."""
+        net, rows = self.net, self.rows
+        O, DH = net.output_size, net.directions * net.hidden_size
+        return [*self._weights, round_up(O, rows) * (1 + DH), round_up(DH, rows) * O]
+
+    @property
+    def grads(self) -> int:
+        """Numbers that accumulate the gradients of a group of blocks."""
+        return self._grads
 
     @property
     def slot(self) -> int:
@@ -167,7 +170,7 @@ class LaneLayout:
         H, I, cell = net.hidden_size, net.run_input(run), CELLS[net.cell]
         S, X = I + 1 + H, I + 1
         product, rank_k = len(self.products), len(self.rank_ks)
-        h, w = H * lanes, 0  # `w`: in the run's packed weights, until `place`
+        h, w = H * lanes, 0  # `w`: in the run's packed W, until `place`
 
         def multiply(R: int, K: int, K_first: int, at: int, to: int) -> None:
             nonlocal w
@@ -207,7 +210,9 @@ class LaneLayout:
         sums = self._grads
         if cell.beside == 3:
             self._grads += 3 * h
-        self._packed.append(w)
+        G, Hp = net.gates * H, round_up(H, self.rows)
+        wide = 3 * H * lanes if cell.beside == 3 else 0
+        self._weights += [w, Hp * G, Hp * H, round_up(I, self.rows) * G, wide]
         n_products = len(self.products) - product - late
         return RunSizes(
             I=I,
@@ -223,7 +228,7 @@ class LaneLayout:
             n_to_h=n_to_h,
             n_to_x=net.gates * H,
             sums=sums,
-            state_sums=0,
+            **dict.fromkeys(("state_sums", "w", "w_h", "w_r", "w_x", "beside"), 0),
         )
 
     def _joint(self, H: int, I: int) -> bool:
@@ -243,30 +248,34 @@ class LaneLayout:
 
     # ----------------------------------------------------------------------------- tables
 
-    def place(self, offsets: np.ndarray) -> LaneSizes:
-        """Fill the tables, now that each of the `buffers` has its offset; the sizes for kernels.
+    def place(self, offsets: np.ndarray, weights: np.ndarray) -> LaneSizes:
+        """Fill the tables, now that `buffers` and `weights` have their offsets; sizes for kernels.
 
         The sizes hold addresses of arrays that live as long as this object.
         """
         net, H = self.net, self.net.hidden_size
-        own = LaneBuffers(*offsets[: len(LaneBuffers._fields)].tolist())
-        places = offsets[len(own) :].reshape(net.runs, -1)
+        places = offsets[len(LaneBuffers._fields) :].reshape(net.runs, -1)
+        *packed, v_forward, v_backward = weights.tolist()
         lay = self.at
         DH = net.directions * H
         for run, sizes in enumerate(self.runs):
-            self._place_run(run, sizes, RunBuffers(*places[run].tolist()), own.grads)
+            w, w_h, w_r, w_x, beside = packed[5 * run : 5 * run + 5]
             state_sums = self._state_sums + run * H * self.lanes
-            self.runs[run] = sizes._replace(state_sums=state_sums)
+            own = sizes._replace(
+                state_sums=state_sums, w=w, w_h=w_h, w_r=w_r, w_x=w_x, beside=beside
+            )
+            self.runs[run] = own
+            self._place_run(run, own)
         O, V = net.output_size, lay.V
         self.packs += [
-            Pack(V, 1 + DH, 1, O, 1 + DH, own.v_forward, 1 + DH, 0),
-            Pack(V + 1, 1, 1 + DH, DH, O, own.v_backward, O, 0),
+            Pack(V, 1 + DH, 1, O, 1 + DH, v_forward, 1 + DH, 0),
+            Pack(V + 1, 1, 1 + DH, DH, O, v_backward, O, 0),
         ]
         R, C, down, right = (1 + DH, O, 1, 1 + DH) if self.narrow else (O, 1 + DH, 1 + DH, 1)
-        self.unpacks.append(Unpack(own.grads + self.dv, R, C, 0, R, 0, C, V, down, right))
+        self.unpacks.append(Unpack(self.dv, R, C, 0, R, 0, C, V, down, right))
         if net.learned_state:
             n = net.states * net.runs * H
-            self.sums.append(Line(lay.state, n, own.grads + self._state_sums))
+            self.sums.append(Line(lay.state, n, self._state_sums))
         names = ("runs", "packs", "products", "rank_ks", "unpacks", "spreads", "sums")
         self.tables = {name: np.array(getattr(self, name), np.int64) for name in names}
         self.tables["places"] = np.ascontiguousarray(places)
@@ -292,6 +301,8 @@ class LaneLayout:
             grads=self._grads,
             dv=self.dv,
             narrow=int(self.narrow),
+            v_forward=v_forward,
+            v_backward=v_backward,
             state_at=lay.state,
             embedding_at=lay.embedding,
             n_packs=len(self.packs),
@@ -301,22 +312,18 @@ class LaneLayout:
             **address,
         )
 
-    def _place_run(self, run: int, sizes: RunSizes, own: RunBuffers, grads: int) -> None:
+    def _place_run(self, run: int, own: RunSizes) -> None:
         """Where a run's weights come from and where their gradients go."""
-        net, H, I = self.net, self.net.hidden_size, sizes.I
+        net, H, I = self.net, self.net.hidden_size, own.I
         S, X = I + 1 + H, I + 1
         W, beside = self.at.W[run], self.at.beside[run]
         Wn, G = W + 2 * H * S, net.gates * H  # Wn: row of the GRU's n
-        first = sizes.product
-        for i in range(first, first + sizes.n_products + sizes.n_late):
+        first = own.product
+        for i in range(first, first + own.n_products + own.n_late):
             p = self.products[i]
             self.products[i] = p._replace(packed=own.w + p.packed)
-        mine = range(sizes.rank_k, sizes.rank_k + sizes.n_rank_ks)
-        for i in mine:
-            r = self.rank_ks[i]
-            self.rank_ks[i] = r._replace(grads=grads + r.grads)
-        packed = [self.products[i].packed for i in range(first, first + sizes.n_products)]
-        sources = [self.rank_ks[i] for i in mine]
+        packed = [self.products[i].packed for i in range(first, first + own.n_products)]
+        sources = self.rank_ks[own.rank_k : own.rank_k + own.n_rank_ks]
 
         def gradient(i: int, row: int, n_rows: int, column: int, n_columns: int, out: int) -> None:
             r = sources[i]
@@ -370,4 +377,4 @@ class LaneLayout:
             gradient(0, 0, G, 0, S, W)
         if CELLS[net.cell].beside == 3:
             self.spreads.append(Line(beside, 3 * H, own.beside))
-            self.sums.append(Line(beside, 3 * H, grads + sizes.sums))
+            self.sums.append(Line(beside, 3 * H, own.sums))

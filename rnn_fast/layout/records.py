@@ -25,9 +25,11 @@ class LaneSizes(NamedTuple):
     slot: int  # from da_t to da_{t+1}
     logit_step: int
     dy_step: int
-    grads: int  # length of `LaneBuffers.grads`
-    dv: int  # where the gradient of V is in it
+    grads: int  # numbers that accumulate the gradients of a group of blocks
+    dv: int  # where the gradient of V is in them
     narrow: int  # 1: it is that of V^T
+    v_forward: int  # in the packed weights: V (Op / rows, 1 + D H, rows)
+    v_backward: int  # (D H / rows, O, rows)
     # in the flat vector of parameters
     state_at: int
     embedding_at: int
@@ -61,19 +63,25 @@ class RunSizes(NamedTuple):
     to_h: int  # rows of da_t that Whh^T takes: from here
     n_to_h: int  # and how many
     n_to_x: int  # rows that Wxh^T takes, from the first
-    sums: int  # where its sums over lanes are in `LaneBuffers.grads`
+    sums: int  # where its sums over lanes are in the accumulated gradients
     state_sums: int  # the same of its initial state
+    # in the packed weights
+    w: int  # W, for z -> a
+    w_h: int  # Whh, for da -> dh
+    w_r: int  # the same of the rows that meet r h_{t-1}
+    w_x: int  # Wxh, for da -> dx
+    beside: int  # (3, H, lanes): peepholes, the same in every lane
 
 
 class LaneBuffers(NamedTuple):
-    """Work memory of the samples-in-lanes driver, for one block of `lanes` samples."""
+    """A thread's work memory in the samples-in-lanes driver, for one block of `lanes` samples."""
 
     top: Any  # (read, 1 + D H, lanes): [1; y_t], where two directions are joined
     logits: Any  # (read, Op, lanes), overwritten by the loss gradient by them
     targets: Any  # (Y, lanes)
     weights: Any  # (lanes): weight of each sample in the loss, 0 in an empty lane
     losses: Any  # (lanes)
-    hits: Any  # (lanes): 1 where the prediction is right
+    hits: Any  # (lanes): 1 where the prediction is right; of values their squared error
     lengths: Any  # (lanes)
     panel: Any  # (chunk or read, lanes, lanes): columns of z, samples in rows
     da: Any  # (chunk, rows of da, lanes): loss gradient by a_t
@@ -83,9 +91,6 @@ class LaneBuffers(NamedTuple):
     dr: Any  # (Hp, lanes): by r h_{t-1}, of the GRU that resets before the product
     dy: Any  # (T, rows, lanes): by the output of a layer, of every step
     dx: Any  # the same of the layer below
-    v_forward: Any  # (Op / rows, 1 + D H, rows)
-    v_backward: Any  # (D H / rows, O, rows)
-    grads: Any  # accumulated gradients, see `gradient_size`, then sums over lanes
 
 
 class RunBuffers(NamedTuple):
@@ -95,11 +100,6 @@ class RunBuffers(NamedTuple):
     a: Any  # (T or 1, rows, lanes)
     c: Any  # (T + 1, H, lanes) of the LSTM
     mask: Any  # (T, D H, lanes): factors of dropout on its layer's output, in a layer's first run
-    beside: Any  # (3, H, lanes): peepholes, the same in every lane
-    w: Any  # W, packed for z -> a
-    w_h: Any  # Whh, packed for da -> dh
-    w_r: Any  # the same of the rows that meet r h_{t-1}
-    w_x: Any  # Wxh, packed for da -> dx
 
 
 class Pack(NamedTuple):
@@ -113,7 +113,7 @@ class Pack(NamedTuple):
     right: int
     R: int
     C: int
-    out: int  # in the work memory
+    out: int  # in the packed weights
     height: int  # of the packed matrix, K in all
     k0: int
     r0: int = 0
@@ -122,7 +122,7 @@ class Pack(NamedTuple):
 class Product(NamedTuple):
     """A product of the forward pass: ``a[to:to + R] = or += packed b[at:at + K]``."""
 
-    packed: int  # in the work memory
+    packed: int  # in the packed weights
     height: int
     R: int
     K: int
@@ -141,13 +141,13 @@ class RankK(NamedTuple):
     kept: int  # b is z_t (0) or a_t (1)
     col: int  # in b
     C: int
-    grads: int  # in the work memory
+    grads: int  # in the accumulated gradients
 
 
 class Unpack(NamedTuple):
     """A part of an accumulated gradient (R, C), to be written to the flat gradient."""
 
-    grads: int  # in the work memory
+    grads: int  # in the accumulated gradients
     R: int
     C: int
     row: int
@@ -160,11 +160,11 @@ class Unpack(NamedTuple):
 
 
 class Line(NamedTuple):
-    """``n`` numbers, each with a register for all lanes in the work memory."""
+    """``n`` numbers, each with a register for all lanes in the weights or the gradients."""
 
     flat: int  # in the flat vector
     n: int
-    work: int
+    wide: int  # in the packed weights, or in the accumulated gradients
 
 
 class LaneJob(NamedTuple):
@@ -175,8 +175,16 @@ class LaneJob(NamedTuple):
 
     sizes: int  # of `LaneSizes`
     offsets: int  # of `LaneBuffers`
-    work: int
-    ids: int  # (6, lanes) integers: see `samples.Block`
+    work: int  # of this thread
+    ids: int  # (6, lanes) integers of this thread: see `samples.Block`
+    packed: int  # weights, of all threads
+    grads: int  # (groups, `LaneSizes.grads`): accumulated gradients
+    partial: int  # (groups, 8) doubles: the first three of `result`, of a group of blocks
+    tokens: int  # (samples of a round, T, E): gradient by the rows of an embedding
+    team: int  # of `Team`
+    helps: int  # 1: this thread helps, 0: it leads
+    groups: int  # into which a batch is divided, at most
+    round: int  # blocks of a batch that are run before the embedding's gradient is taken
     x: int  # (rows, I) reals, or (rows,) integers with an embedding
     starts: int  # (N,) integers: the row where a sequence starts
     lengths: int  # (N,) integers
@@ -203,4 +211,32 @@ class LaneJob(NamedTuple):
     final: int  # predictions: as state, written, or 0
     dropout: int  # a double: its probability
     seed: int  # of dropout
-    result: int  # 5 doubles, added to: weighted loss, weighted hits, weights, penalties, updates
+    result: int  # doubles, added to: weighted loss and hits, weights, penalties, updates, windows
+
+
+class Team(NamedTuple):
+    """Where the words of a team of threads are, on cache lines of their own; see `layers.team`."""
+
+    ticket: int  # phase, and items left of it
+    done: int  # items
+    items: int  # of the phase; read by who holds one of them
+    phase: int  # read by the leader alone
+    sleep: int  # address of the C function ``int f(int microseconds)``, or 0
+    factor: int  # of all gradients of the task: a double
+    task: int  # a `Task`
+    end: int  # words in all
+
+
+TEAM = Team(0, 8, 16, 17, 18, 19, 24, 32)
+
+
+class Task(NamedTuple):
+    """What the leader has the team do: a window of some blocks of a batch."""
+
+    first: int  # the batch's first place in the order
+    n: int  # samples of the batch
+    window: int  # steps before those that are run
+    seed: int  # of dropout
+    begin: int  # blocks of the batch
+    end: int
+    groups: int  # into which these blocks are divided

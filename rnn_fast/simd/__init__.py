@@ -12,6 +12,7 @@
 Memory is reached through bare pointers.  LLVM is spoken on this floor and in `_jit` only.
 """
 
+from .atomics import call_with, fetch_add, load_acquire, pause, replace, store_release
 from .elementwise import (
     absolute,
     apply,
@@ -28,7 +29,18 @@ from .elementwise import (
     where_negative,
     with_sign,
 )
-from .memory import fill, first, load, load_buffers, load_record, pointer, store, total, width
+from .memory import (
+    fill,
+    first,
+    load,
+    load_buffers,
+    load_record,
+    pointer,
+    store,
+    store_record,
+    total,
+    width,
+)
 from .tiles import (
     dots,
     gather_transpose,
@@ -50,9 +62,11 @@ __all__ = [
     "Vec",
     "absolute",
     "apply",
+    "call_with",
     "clip",
     "dots",
     "exponent",
+    "fetch_add",
     "fill",
     "first",
     "flush",
@@ -61,20 +75,25 @@ __all__ = [
     "gather_transpose",
     "lanes",
     "load",
+    "load_acquire",
     "load_buffers",
     "load_record",
     "load_tile",
     "marker",
     "marker_type",
+    "pause",
     "pointer",
     "polynomial",
     "pow2",
     "rank1",
     "rank_lanes",
+    "replace",
     "root",
     "size",
     "spread",
     "store",
+    "store_record",
+    "store_release",
     "store_tile",
     "sum_rows",
     "total",

@@ -59,6 +59,19 @@ def load_record(typing_context, name, p):
 
 
 @intrinsic
+def store_record(typing_context, p, record):
+    """Write a tuple of what `p` points to, from there on."""
+
+    def codegen(context, builder, signature, args):
+        for i in range(len(record)):
+            value = context.cast(builder, builder.extract_value(args[1], i), record[i], p.dtype)
+            builder.store(value, advance(builder, args[0], INT64(i)))
+        return context.get_dummy_value()
+
+    return types.void(p, record), codegen
+
+
+@intrinsic
 def load_buffers(typing_context, name, base, offsets):
     """The NamedTuple class `name` of pointers ``base + offsets[i]``."""
     n = len(name.instance_class._fields)

@@ -1,0 +1,501 @@
+"""Where a training's sequences come from: blocks of them that fit in memory, read ahead.
+
+What is in memory is one block.  What is not, a memmap or a dataset on disk, is read in slices; a
+thread reads the next one while the kernels run.  Sequences are shuffled exactly within a block, and
+so are the blocks: with one block that is exact, with more it is nearly so.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from . import data, sources
+from .compute import Sequences, Targets
+from .layout import Network
+from .scores import CLASSIFIES, Spread
+
+#: bytes of a block that is read from disk, if the user does not say how many sequences
+BLOCK = 1 << 25
+
+#: what weighs sequences and steps
+WEIGHTS = ("mask", "sample_weight", "class_weight")
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Block(NamedTuple):
+    """Sequences in memory, with what they are compared with and start from."""
+
+    given: data.Input
+    targets: Targets | None
+    state: np.ndarray | None
+
+    def spread(self, net: Network, samples: np.ndarray) -> Spread:
+        """That of the targets of some sequences, of a regression."""
+        if net.loss in CLASSIFIES or self.targets is None:
+            return Spread()
+        y, weights, rows = *self.targets, samples
+        if net.sequences:
+            rows = rows_of(self.given.sequences, samples)
+        return Spread.of(y[rows], None if weights is None else weights[rows])
+
+
+def rows_of(sequences: Sequences, samples: np.ndarray) -> np.ndarray:
+    """The rows of some sequences, one behind the other."""
+    _, starts, lengths = sequences
+    n = lengths[samples]
+    return np.repeat(starts[samples] - np.cumsum(n) + n, n) + np.arange(n.sum())
+
+
+class Visit(NamedTuple):
+    """A block, and what is to be visited of it."""
+
+    block: Block
+    order: np.ndarray  # (n,) int64: samples
+    skip: int  # batches of them that have been visited before
+    key: int  # which visit of the epoch, or of all, this is
+    spread: Spread  # of the targets
+
+
+class Feed:
+    """N sequences, cut into blocks.
+
+    Parameters
+    ----------
+    net : Network
+    X, y : array-like, source or path
+        As `Model.fit` has them; y is None where nothing is compared.
+    lengths, state : array-like, optional
+    block : int or None
+        Sequences in a block; without, what is in memory is one block.
+    batch_size : int
+        Blocks are made of whole batches, if `block` is not given.
+    check_finite : bool
+    prefix : str
+        Of the names of X and y, for messages.
+    whole : bool
+        Whether it is to be one block whatever its size.
+    **weights
+        As for `data.targets`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `data` does; of what is read later, then.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        X: Any,
+        y: Any = None,
+        *,
+        lengths: Any = None,
+        state: Any = None,
+        trains: bool = False,
+        block: int | None = None,
+        batch_size: int = 1,
+        check_finite: bool = True,
+        prefix: str = "",
+        whole: bool = False,
+        **weights: Any,
+    ):
+        self.net, self.check_finite, self.prefix, self.trains = net, check_finite, prefix, trains
+        if lengths is None and sources.has(X, "lengths"):
+            lengths = X
+        self.state = state
+        self.X, self.y = sources.opened(f"{prefix}X", X), sources.opened(f"{prefix}y", y)
+        self.lengths = sources.opened("lengths", lengths)
+        self.weights = {
+            name: value if name == "class_weight" else sources.opened(name, value)
+            for name, value in weights.items()
+        }
+        cut = None if whole else self._cut(block, batch_size)
+        self._whole = None if cut else self._load(None)
+        self.blocks = cut or [(0, len(self._whole.given))]  # type: ignore[union-attr]
+        if cut:
+            self._check_lengths()
+            self._load(self.blocks[-1])  # what does not fit is to be known at once
+            if isinstance(self.weights.get("class_weight"), str):
+                self.weights["class_weight"] = self._balanced()
+
+    def __len__(self) -> int:
+        return self.blocks[-1][1]
+
+    def _cut(self, block: int | None, batch_size: int) -> list[tuple[int, int]] | None:
+        """(start, stop) of each block, or None if all is to be one."""
+        if not sources.is_cut(self.X) and (block is None or not isinstance(self.X, np.ndarray)):
+            return None
+        data.check_shape(f"{self.prefix}X", self.X.shape, self.X.dtype, self.net)
+        n = len(self.X)
+        if block is None:
+            size = self.X.dtype.itemsize * int(np.prod(self.X.shape[1:]))
+            block = max(1, BLOCK // (size * batch_size)) * batch_size
+        if n <= block:
+            return None
+        return [(start, min(n, start + block)) for start in range(0, n, block)]
+
+    def _check_lengths(self) -> None:
+        """Whether everything is as long as X, before parts of it are taken."""
+        n, per_sequence = len(self), {"lengths": self.lengths, f"{self.prefix}y": self.y}
+        per_sequence |= {k: v for k, v in self.weights.items() if k != "class_weight"}
+        for name, value in per_sequence.items():
+            if value is not None and len(value) != n:
+                raise ValueError(f"{name} must have {n} entries, as X has; got {len(value)}")
+
+    def _load(self, place: tuple[int, int] | None) -> Block:
+        """One block, or for None all, as the kernels take it."""
+        here, cut = "", lambda value: value
+        state = self.state
+        if place is not None:
+            here = f"[{place[0]}:{place[1]}]"
+            cut = lambda value: sources.cut(value, *place)  # noqa: E731
+            if state is not None:
+                own = slice(*place)
+                pair = isinstance(state, (list, tuple))
+                state = [s[:, own] for s in state] if pair else state[:, own]
+        name, check = self.prefix, self.check_finite
+        try:
+            X, y, lengths = cut(self.X), cut(self.y), cut(self.lengths)
+        except OSError as error:
+            raise OSError(error.errno, f"{name}X{here} cannot be read: {error}") from error
+        given = data.sequences(f"{name}X{here}", X, self.net, check, lengths)
+        state = data.initial_state(state, len(given), self.net, trains=self.trains)
+        if y is None:
+            return Block(given, None, state)
+        weights = {
+            key: value if key == "class_weight" else cut(value)
+            for key, value in self.weights.items()
+        }
+        weights["part"] = place is not None
+        y = data.targets(f"{name}y{here}", y, given, self.net, check, **weights)
+        return Block(given, y, state)
+
+    def _balanced(self) -> dict[int, float]:
+        """The weights that ``class_weight="balanced"`` stands for, of all blocks together."""
+        weights, self.weights = self.weights, {**self.weights, "class_weight": None}
+        self.weights["sample_weight"] = None
+        counts: Any = 0
+        for place in self.blocks:
+            given, targets, _ = self._load(place)
+            assert targets is not None
+            counts = counts + data.class_counts(given, targets, self.net)
+        self.weights = weights
+        return data.balanced(weights["class_weight"], counts)
+
+    def load(self, k: int) -> Block:
+        """Block number k."""
+        return self._whole or self._load(self.blocks[k])
+
+    def whole(self) -> Part:
+        """All sequences."""
+        return Part(self, lambda k, n: np.arange(n, dtype=np.int64))
+
+    def split_sizes(self, share: float) -> dict[int, int]:
+        """How many sequences a block of each size holds out.
+
+        Raises
+        ------
+        ValueError
+            All of one.
+        """
+        sizes = {stop - start for start, stop in self.blocks}
+        return {n: held_out(share, n) for n in sizes} if share else {}
+
+    def split(self, share: float, generator: np.random.Generator) -> tuple[Part, Part]:
+        """Those to train on, and a share of those of each block, at least one, that is held out."""
+        if len(self.blocks) == 1:
+            drawn = generator.permutation(len(self))
+            draw: Callable[[int, int], np.ndarray] = lambda k, n: drawn  # noqa: E731
+        else:
+            seed = int(generator.integers(2**62))
+            draw = lambda k, n: np.random.default_rng([seed, k]).permutation(n)  # noqa: E731
+
+        def part(of: slice) -> Callable[[int, int], np.ndarray]:
+            return lambda k, n: np.sort(draw(k, n)[of])
+
+        held = self.split_sizes(share)
+        train = Part(self, lambda k, n: part(slice(held[n], None))(k, n))
+        return train, Part(self, lambda k, n: part(slice(held[n]))(k, n))
+
+
+def held_out(share: float, n: int) -> int:
+    """How many of n sequences are held out.
+
+    Raises
+    ------
+    ValueError
+        All of them would be.
+    """
+    held = max(1, round(share * n))
+    if held == n:
+        raise ValueError(f"validation_split={share:g} of {n} sequences leaves none to train on")
+    return held
+
+
+class Part:
+    """Some sequences of each block of a feed: ``choose(k, n)`` of block k, which has n."""
+
+    def __init__(self, feed: Feed, choose: Callable[[int, int], np.ndarray]):
+        self.feed, self._choose = feed, choose
+        self.sizes = [len(self.samples(k)) for k in self._distinct()]
+        if len(self.sizes) < len(feed.blocks):  # all but the last are of a size
+            self.sizes = [self.sizes[0]] * (len(feed.blocks) - 1) + self.sizes[-1:]
+        self._spreads: dict[int, Spread] = {}
+
+    def _distinct(self) -> list[int]:
+        return sorted({0, len(self.feed.blocks) - 1})
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def samples(self, k: int) -> np.ndarray:
+        """Those of block k, in ascending order."""
+        start, stop = self.feed.blocks[k]
+        return self._choose(k, stop - start)
+
+    def batches(self, batch_size: int | None) -> int:
+        """In an epoch: no batch is of two blocks."""
+        return sum(-(-n // (batch_size or n)) for n in self.sizes)
+
+    def seen(self, visit: Visit) -> None:
+        """Take note that all batches of a visit have been worked on."""
+        self._spreads[visit.key] = visit.spread
+
+    def spread(self) -> Spread:
+        """That of the targets seen."""
+        return sum((self._spreads[k] for k in sorted(self._spreads)), Spread())
+
+    def record(self) -> Any:
+        """What has been seen, in terms of JSON."""
+        return [[k, *spread.record()] for k, spread in self._spreads.items()]
+
+    def restore(self, record: Any, epochs: int) -> None:
+        """Go on after so many epochs, and with what `record` gave."""
+        self._spreads = {k: Spread(*rest) for k, *rest in record}
+
+    def epoch(
+        self,
+        generator: np.random.Generator | None,
+        batch_size: int | None,
+        skip: int = 0,
+    ) -> Iterator[Visit]:
+        """All blocks, and of each all samples, but for `skip` batches.
+
+        The order is drawn from the generator, now; without one it is that of the data.
+        """
+        shuffle = generator is not None
+        if len(self.sizes) == 1:
+            order = self.samples(0)
+            if generator is not None:
+                order = order[generator.permutation(len(order))]
+            return iter([self._visit(0, order, skip)])
+        places, seed = np.arange(len(self.sizes)), 0
+        if generator is not None:
+            places, seed = generator.permutation(places), int(generator.integers(2**62))
+        visits = []
+        for k in places.tolist():
+            n = -(-self.sizes[k] // (batch_size or self.sizes[k]))
+            if skip < n:
+                visits.append((k, seed, shuffle, skip))
+            skip = max(0, skip - n)
+        return read_ahead(self._read, visits)
+
+    def _read(self, visit: tuple[int, int, bool, int]) -> Visit:
+        k, seed, shuffle, skip = visit
+        order = self.samples(k)
+        if shuffle:
+            order = order[np.random.default_rng([seed, k]).permutation(len(order))]
+        return self._visit(k, order, skip)
+
+    def _visit(self, k: int, order: np.ndarray, skip: int) -> Visit:
+        block, spread = self.feed.load(k), self._spreads.get(k)
+        if spread is None and self.feed.trains:
+            spread = block.spread(self.feed.net, self.samples(k))
+        return Visit(block, order, skip, k, spread or Spread())
+
+    def __iter__(self) -> Iterator[Visit]:
+        """All blocks in their order."""
+        return self.epoch(None, None)
+
+
+class Stream:
+    """Batches, or more at a time, as an iterable gives them.
+
+    Parameters
+    ----------
+    net : Network
+    items : iterable
+        Of (X, y), (X, y, lengths) or dicts with these names and those of weights.
+    steps : int or None
+        Items of an epoch, the next of which goes on where it ended; None for all there are, once
+        more in each epoch.
+    epochs : int
+    check_finite : bool
+
+    Raises
+    ------
+    TypeError, ValueError
+        It cannot be gone through so often.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        items: Iterable[Any],
+        steps: int | None,
+        epochs: int,
+        check_finite: bool,
+    ):
+        if not isinstance(items, Iterable):
+            raise TypeError(f"batches must be an iterable; got {type(items).__name__}")
+        if steps is None and epochs > 1 and isinstance(items, Iterator):
+            raise ValueError(
+                f"batches is an iterator, which is used up after one of {epochs} epochs; give "
+                "steps_per_epoch, or what can be gone through again"
+            )
+        self.net, self.items, self.steps, self.check_finite = net, items, steps, check_finite
+        self._going = iter(items) if steps else None
+        self._seen = Spread()
+
+    def batches(self, batch_size: int | None) -> int | None:
+        """In an epoch, if that is known before it."""
+        if batch_size is not None:
+            return None
+        if self.steps:
+            return self.steps
+        return len(self.items) if isinstance(self.items, Sized) else None
+
+    def epoch(
+        self,
+        generator: np.random.Generator | None,
+        batch_size: int | None,
+        skip: int = 0,
+    ) -> Iterator[Visit]:
+        """All items of an epoch, in their order, but for `skip` batches."""
+        if not skip:
+            self._seen = Spread()
+        return self._but_for(skip, batch_size, read_ahead(self._read, self._taken()))
+
+    def _taken(self) -> Iterator[tuple[int, Any]]:
+        if self.steps is None:
+            yield from enumerate(self.items)
+            return
+        for i in range(self.steps):
+            yield i, self._next(i)
+
+    def _next(self, i: int) -> Any:
+        assert self._going is not None
+        for _ in range(2):
+            for item in self._going:
+                return item
+            again = iter(self.items)
+            if again is self._going:  # an iterator has but one go
+                break
+            self._going = again
+        raise ValueError(f"batches ended before item {i + 1} of {self.steps} of an epoch")
+
+    def _but_for(
+        self, skip: int, batch_size: int | None, visits: Iterator[Visit]
+    ) -> Iterator[Visit]:
+        for visit in visits:
+            n = -(-len(visit.order) // (batch_size or len(visit.order)))
+            if skip < n:
+                yield visit._replace(skip=skip)
+            skip = max(0, skip - n)
+
+    def _read(self, item: tuple[int, Any]) -> Visit:
+        i, own = item
+        name = f"batches[{i}] "
+        if isinstance(own, Mapping):
+            named = dict(own)
+        elif isinstance(own, (tuple, list)) and len(own) in (2, 3):
+            named = dict(zip(("X", "y", "lengths"), own, strict=False))
+        else:
+            raise TypeError(
+                f"batches[{i}] must be (X, y), (X, y, lengths) or a dict of arguments; got "
+                f"{type(own).__name__}"
+            )
+        try:
+            feed = Feed(
+                self.net,
+                named.pop("X"),
+                named.pop("y"),
+                lengths=named.pop("lengths", None),
+                state=named.pop("initial_state", None),
+                trains=True,
+                check_finite=self.check_finite,
+                prefix=name,
+                whole=True,
+                **{key: named.pop(key) for key in WEIGHTS if key in named},
+            )
+        except KeyError as error:
+            raise ValueError(f"{name}has no {error}") from None
+        if named:
+            raise ValueError(f"{name}has {', '.join(map(repr, named))}, which is none of its names")
+        order = np.arange(len(feed), dtype=np.int64)
+        block = feed.load(0)
+        return Visit(block, order, 0, i, block.spread(self.net, order))
+
+    def seen(self, visit: Visit) -> None:
+        """Take note that all batches of a visit have been worked on."""
+        self._seen += visit.spread
+
+    def spread(self) -> Spread:
+        """That of the targets seen in this epoch."""
+        return self._seen
+
+    def record(self) -> Any:
+        """What has been seen, in terms of JSON."""
+        return self._seen.record()
+
+    def restore(self, record: Any, epochs: int) -> None:
+        """Go on after so many epochs, and with what `record` gave."""
+        self._seen = Spread(*record)
+        for i in range(epochs * (self.steps or 0)):
+            self._next(i)
+
+
+def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """``read(item)`` of each, the next in a thread while one is worked on.
+
+    What reading raises is raised here, when its turn comes.
+    """
+    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(maxsize=1)
+    over = threading.Event()
+
+    def put(value: Any, error: BaseException | None = None) -> None:
+        while not over.is_set():
+            try:
+                return ready.put((value, error), timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in items:
+                put(read(item))
+                if over.is_set():
+                    return
+            put(None, StopIteration())
+        except BaseException as error:  # also what a user's generator raises
+            put(None, error)
+
+    threading.Thread(target=work, name="rnn_fast reader", daemon=True).start()
+    try:
+        while True:
+            value, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield value
+            del value  # or two blocks would be kept
+    finally:
+        over.set()

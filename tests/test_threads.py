@@ -1,0 +1,276 @@
+"""Threads: the same bits with any number of them, and nobody else disturbed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from rnn_fast import GRU, LSTM, SimpleRNN, compute, layout, threads
+
+CASES = {
+    "rnn": (SimpleRNN, {}),
+    "gru": (GRU, {"num_layers": 2, "bidirectional": True, "dropout": 0.3}),
+    "lstm": (LSTM, {"return_sequences": True}),
+    "embedded": (GRU, {"embedding_size": 5, "learn_initial_state": True}),
+}
+ODD = 167  # sequences to a batch: with 8 or 16 lanes many blocks, the last one short
+
+
+def drawn(case, steps=9):
+    rng = np.random.default_rng(0)
+    kind, options = CASES[case]
+    n = 2 * ODD + 31
+    embedded = "embedding_size" in options
+    X = rng.integers(0, 3, (n, steps)) if embedded else rng.standard_normal((n, steps, 3))
+    y = rng.standard_normal((n, steps) if options.get("return_sequences") else n)
+    return kind, options, X, y, rng.integers(1, steps + 1, n)
+
+
+def flat(m):
+    return np.concatenate([array.ravel() for array in m.parameters.values()])
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """A team that works on every piece, however small."""
+    monkeypatch.setattr(threads.Pace, "next", lambda self, work: (3 * ODD * 9, self._team))
+    monkeypatch.setattr(threads.Pace, "saw", lambda *arguments: None)
+    monkeypatch.setattr(threads, "WORTH", 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES)
+def test_bits_do_not_depend_on_the_number_of_threads(case, dtype, eager):
+    kind, options, X, y, lengths = drawn(case)
+    found = []
+    for n in (1, 2, 3, 4, 8):
+        m = kind(3, 6, loss="mse", dtype=dtype, seed=0, **options)
+        settings = {"lengths": lengths, "batch_size": ODD, "optimizer": "adam", "n_threads": n}
+        h = m.fit(X, y, epochs=5, validation_split=0.1, clip_norm=1.0, **settings)
+        out = m.predict(X, lengths=lengths, n_threads=n)
+        loss, gradients = m.loss_and_gradients(X, y, lengths=lengths, n_threads=n)
+        measures = m.evaluate(X, y, lengths=lengths, n_threads=n)
+        learned = [h.loss, h.val_loss, h.r2, loss, *measures.values()]
+        found.append([flat(m), out, *gradients.values(), *map(np.array, learned)])
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_truncated_back_propagation_with_threads(eager):
+    kind, options, X, y, lengths = drawn("lstm")
+    found = []
+    for n in (1, 3):
+        m = kind(3, 6, loss="mse", seed=0, **options)
+        m.fit(X, y, lengths=lengths, bptt=4, batch_size=ODD, epochs=2, n_threads=n)
+        found.append(flat(m))
+    np.testing.assert_array_equal(*found)
+
+
+def test_rounds_of_blocks_do_not_change_the_gradient(monkeypatch):
+    """Where memory for the gradient of an embedding is short, blocks are run in rounds."""
+    kind, options, X, y, _ = drawn("embedded")
+    found = []
+    for room in (compute.ROOM, 1500):
+        monkeypatch.setattr(compute, "ROOM", room)
+        monkeypatch.setattr(compute, "_spaces", compute._Spaces())
+        m = kind(3, 6, loss="mse", dtype="f8", seed=0, **options)
+        found.append(m.loss_and_gradients(X, y)[1])
+        space = compute._spaces.kept[False][1]
+        rounds = -(-space.blocks // space._shared["round"])
+        assert (rounds > 1) == (room == 1500)
+    for name, one in found[0].items():
+        np.testing.assert_allclose(one, found[1][name], rtol=1e-11, atol=1e-14)
+
+
+# -------------------------------------------------------------------------------------- teams
+
+
+def test_a_team_goes_on_without_helpers_that_do_not_come(monkeypatch):
+    def none(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads._Helper, "__init__", none)
+    with threads.Team(4) as team, team.taken(4) as n:
+        assert n == 1
+
+
+def test_helpers_start_with_the_first_work_and_end_with_the_team():
+    before, ran = threading.active_count(), []
+    with threads.Team(3) as team:
+        assert threading.active_count() == before
+        with team.taken(2) as n:
+            assert n == 2
+            team.run(lambda: None, [lambda: ran.append(threading.current_thread().name)])
+        assert threading.active_count() == before + 1
+    assert ran == ["rnn_fast helper"] and threading.active_count() == before
+
+
+def test_a_leader_that_fails_sends_the_helpers_home():
+    def wait():
+        while team.sync[layout.TEAM.ticket] >= 0:
+            pass
+
+    def fail():
+        raise ZeroDivisionError
+
+    with threads.Team(2) as team, team.taken(2), pytest.raises(ZeroDivisionError):
+        team.run(fail, [wait])
+
+
+def test_an_interrupt_waits_for_the_helpers(monkeypatch):
+    ended = []
+
+    def interrupted(self, *arguments, real=threads._Helper.wait):
+        monkeypatch.setattr(threads._Helper, "wait", real)
+        acquire, calls = self._done.acquire, iter([KeyboardInterrupt])
+
+        class Once:
+            release = self._done.release
+
+            def acquire(self):
+                for error in calls:
+                    raise error
+                return acquire()
+
+        self._done = Once()
+        real(self)
+
+    with threads.Team(2) as team, team.taken(2):
+        monkeypatch.setattr(threads._Helper, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            team.run(lambda: None, [lambda: ended.append(1)])
+        assert ended == [1]
+
+
+def test_teams_share_the_cores(monkeypatch):
+    monkeypatch.setattr(threads, "available", lambda: 4)
+    one, two, three = (threads.Team(4) for _ in range(3))
+    with one, two, three, one.taken(3) as n:
+        assert n == 3
+        with two.taken(4) as m:
+            assert m == 1  # the fourth core
+            with three.taken(4) as k:
+                assert k == 1  # who asks is never refused
+    with threads.Team(9) as team, team.taken(9) as n:
+        assert n == 9  # nobody else is there, and it was asked for
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_after_a_fork_in_the_midst_of_other_work():
+    code = """
+import os, numpy as np
+from rnn_fast import SimpleRNN, threads
+X = np.random.default_rng(0).standard_normal((512, 20, 2))
+y = (X.sum((1, 2)) > 0).astype(int)
+def run(n_threads=2):
+    m = SimpleRNN(2, 16, seed=0)
+    m.fit(X, y, epochs=3, batch_size=256, n_threads=n_threads, verbose=False)
+    return m.Whh.sum()
+wanted = run()
+with threads.Team(2) as team, team.taken(2):  # what another thread might hold
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if run() == wanted and threads._cores.busy == 0 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
+
+
+def test_python_threads_may_each_train_a_model(eager):
+    kind, options, X, y, lengths = drawn("gru")
+
+    def run(seed, found):
+        m = kind(3, 6, loss="mse", seed=seed, **options)
+        m.fit(X, y, lengths=lengths, batch_size=ODD, epochs=4, n_threads=3)
+        found[seed] = flat(m)
+
+    alone, together = {}, {}
+    for seed in range(4):
+        run(seed, alone)
+    workers = [threading.Thread(target=run, args=(seed, together)) for seed in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for seed in range(4):
+        np.testing.assert_array_equal(alone[seed], together[seed])
+
+
+# ------------------------------------------------------------------------------------ how many
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, 6),
+        ({"OMP_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "2,1"}, 2),
+        ({"OMP_NUM_THREADS": "64"}, 6),
+        ({"OMP_NUM_THREADS": "many"}, 6),
+        ({"OMP_NUM_THREADS": "2", "RNN_FAST_NUM_THREADS": "8"}, 8),
+    ],
+)
+def test_available(settings, wanted, monkeypatch):
+    for name in threads.LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
+    monkeypatch.setattr(threads, "_quota", lambda: 1000)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert threads.available() == threads.wanted(None) == wanted
+    monkeypatch.setattr(threads, "_quota", lambda: 3)
+    assert threads.available() == min(wanted, 3) or settings
+
+
+def test_n_threads_is_checked():
+    m, X = SimpleRNN(1, 2, seed=0), np.zeros((2, 3, 1))
+    for call in (lambda n: m.fit(X, [0, 1], n_threads=n), lambda n: m.predict(X, n_threads=n)):
+        with pytest.raises(ValueError, match="^n_threads must be at least 1; got 0"):
+            call(0)
+        with pytest.raises(TypeError, match="^n_threads must be an integer"):
+            call(2.0)
+
+
+# ---------------------------------------------------------------------------------------- pace
+
+
+def paced(speed_up, pieces):
+    """Which of some pieces the team works on, and the share of the time alone that they take."""
+    pace, together, seconds = threads.Pace(1.0, True), [], 0.0
+    for _ in range(pieces):
+        work, joined = pace.next(1e6)
+        own = work / (speed_up if joined else 1.0)
+        pace.saw(work, own, joined)
+        together.append(joined)
+        seconds += own / work
+    return together, seconds / pieces
+
+
+def test_a_team_that_helps_stays():
+    together, share = paced(1.9, 500)
+    assert not any(together[:2]) and np.mean(together) > 0.97 and share < 0.55
+
+
+@pytest.mark.parametrize("speed_up", [0.5, 1.0])
+def test_a_team_that_does_not_help_is_left_alone_and_asked_again(speed_up):
+    together, share = paced(speed_up, 1000)
+    assert 3 < sum(together) < 30 and share < 1.03
+
+
+def test_nobody_is_called_for_little_work():
+    pace = threads.Pace(1e-9, True)
+    for _ in range(10):
+        work, together = pace.next(100.0)
+        assert not together
+        pace.saw(100.0, 1e-7, together)
+
+
+def test_without_a_team_there_is_none():
+    pace = threads.Pace(1e-6, False)
+    assert not any(pace.next(1e9)[1] for _ in range(5))
