@@ -9,7 +9,12 @@ import os
 
 from . import cores
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for name in (
+    "RNN_FAST_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+):
     os.environ[name] = "1"
 
 if "ASV_COMMIT" in os.environ and "ASV_ENV_DIR" in os.environ:
