@@ -1,5 +1,7 @@
 """The gate's verdict, from result files as asv writes them; and, in a sweep, the gate itself."""
 
+import hashlib
+import importlib.util
 import json
 import math
 import os
@@ -7,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -196,6 +199,35 @@ def test_files_of_asv_itself(tmp_path):
     side = judge.read(tmp_path)
     assert side.samples == {("m.track_x", 0): [1.0, 2.0, 4.0]}
     assert list(side.listed.values()) == ["m.track_x(1)", "m.track_x(2)"]
+
+
+# ------------------------------------------------------------------------- the frozen tile kernel
+
+
+@pytest.fixture(scope="module")
+def tile():
+    """The module by its file: its package would bind this process to a core."""
+    file = ROOT / "asv_benchmarks" / "benchmarks" / "tile.py"
+    spec = importlib.util.spec_from_file_location("tile", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tile_is_frozen(tile):
+    """Whoever changes it gives it another name: all that was measured by it means another thing."""
+    text = "".join(tile.source(*shape) for shape in ((16, 8, 2), (8, 4, 2), (4, 4, 2)))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert {tile.UNIT: digest[:16]} == {"tile-1": "10d68fe2a5cb58c7"}
+
+
+def test_tile_is_a_product(tile):
+    work = tile.make()
+    work(1)
+    a, b, out, _ = work.kept
+    loops = 2**20 / (tile.K * out.size)
+    expected = loops * a.reshape(tile.K, -1).T.astype(float) @ b.reshape(tile.K, -1).astype(float)
+    np.testing.assert_allclose(out.reshape(expected.shape), expected, rtol=1e-4)
 
 
 # --------------------------------------------------------------------- the gate, on real commits

@@ -61,6 +61,10 @@ class Log:
         if not sound:
             self.errors[item[0]] = error or f"gave {value!r}"
 
+    def failed(self, item: Item) -> bool:
+        """Whether a round of it has; then more are in vain."""
+        return None in self.samples.get(item, ())
+
     def write(self, folder: Path, own: list[dict[str, Any]]) -> None:
         """Write asv's list and result file, and what failed benchmarks have printed.
 
@@ -148,7 +152,12 @@ def run_once(
     result = runner.run_benchmark(
         {"timeout": 60, **benchmark}, spawner, profile=False, selected_idx={i}, cwd=cwd
     )
-    return result.result[i], result.stderr
+    error = result.stderr
+    if result.errcode == util.TIMEOUT_RETCODE:
+        error += f"\nout of time, {benchmark.get('timeout', 60)} s"
+    elif result.errcode < 0:
+        error += f"\nkilled by signal {-result.errcode}"
+    return result.result[i], error
 
 
 class Rounds:
@@ -198,7 +207,7 @@ class Rounds:
                     outcome = run_once(self.sides[s], (base, head)[s], caches, benchmark, item[1])
                     with lock:
                         say(f"prepare {total - work.qsize()}/{total} {item[0]}")
-                        if not self.rounds_of(item):
+                        if not self.rounds_of(item) or outcome[0] is None:
                             self.logs[s].add(item, *outcome)
 
         workers = min(4, os.cpu_count() or 1)
@@ -225,6 +234,8 @@ class Rounds:
                     chosen = time.monotonic()
                 for r in range(self.rounds_of(item) + more):
                     for s in (0, 1) if (r + k) % 2 else (1, 0):
+                        if self.logs[s].failed(item):
+                            continue
                         side, spawner = self.sides[s], (base, head)[s]
                         outcome = run_once(side, spawner, caches, self.by_name[item[0]], item[1])
                         self.logs[s].add(item, *outcome)
