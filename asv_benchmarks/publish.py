@@ -21,8 +21,9 @@ ELSEWHERE = re.compile(r'<(script|link)\b[^>]*?\b(?:src|href)="(https?://[^"]+)"
 
 
 def found(name: str) -> Path:
-    """The file of that name that npm has brought, perhaps not minified."""
-    for wanted in (name, name.replace(".min.", ".")):
+    """The file of that name that npm has brought, without a version, perhaps not minified."""
+    plain = re.sub(r"-\d[\d.]*(?=\.)", "", name)
+    for wanted in (plain, plain.replace(".min.", ".")):
         files = [f for f in MODULES.rglob(wanted) if "examples" not in f.parts]
         if files:
             return min(files, key=lambda f: len(f.parts))
