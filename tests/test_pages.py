@@ -33,11 +33,15 @@ FLAGS = [
     "--disable-sync",
     "--window-size=1400,1000",
 ]
-#: canvases that flot has drawn something on
+#: canvases that flot has drawn a line on: it is coloured, the grid is grey
 DRAWN = """return Array.from(document.querySelectorAll("canvas.flot-base")).filter(canvas => {
     if (!canvas.width || !canvas.height) return false;
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    return pixels.some(value => value != 0);
+    for (let i = 0; i < pixels.length; i += 4) {
+        const colour = [pixels[i], pixels[i + 1], pixels[i + 2]];
+        if (pixels[i + 3] && Math.max(...colour) - Math.min(...colour) > 60) return true;
+    }
+    return false;
 }).length;"""
 
 pytestmark = pytest.mark.sweep

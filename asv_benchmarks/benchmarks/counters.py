@@ -87,6 +87,8 @@ class Programs:
     def setup_cache(self) -> dict[str, dict[str, int]]:
         return {name: counted(case) for name, case in CASES.items()}
 
+    setup_cache.timeout = 600  # type: ignore[attr-defined]  # compiles, perhaps on a busy machine
+
     def track_allocations(self, counts: dict, case: str) -> int:
         return counts[case]["allocations"]
 
