@@ -61,9 +61,13 @@ class Clock:
 
     def __call__(self) -> float:
         """Now; only differences mean something."""
-        if self.file >= 0:
-            self.waited = int(os.pread(self.file, 64, 0).split()[1])
-        return perf_counter() - 1e-9 * self.waited
+        while True:  # both readings on one turn at the core, or the wait between them counts twice
+            now, before, self.waited = perf_counter(), self.waited, self._in_line()
+            if self.waited == before:
+                return now - 1e-9 * before
+
+    def _in_line(self) -> int:
+        return int(os.pread(self.file, 64, 0).split()[1]) if self.file >= 0 else 0
 
 
 def seconds(work: Callable[[int], None], times: int, clock: Callable[[], float]) -> float:
@@ -85,7 +89,7 @@ def times_in(work: Callable[[int], None], clock: Clock) -> int:
             took = min(took, seconds(work, times, clock), seconds(work, times, clock))
         if took > SLICE / 2:
             return times
-        times = 1 + int(times * min(8, SLICE / took))
+        times = 1 + int(times * min(8, SLICE / max(took, 1e-9)))
 
 
 def quotients(
