@@ -1,10 +1,27 @@
-"""What rnn_fast costs: training at rest, and the way from nothing to the first result.
+"""What rnn_fast costs, by subject; see ``asv_benchmarks/README.md``.
 
-One thread everywhere: the libraries that could start more are told so before NumPy is imported,
-here as in the configuration's matrix, so that ``asv run --python=same`` measures the same.
+One thread on one core, whoever runs this: libraries that could start more threads are told so
+before NumPy is imported, and the process binds itself to the core that is least busy now.
+Compiled programs are kept by commit, so that no benchmark of a commit pays for another's compiling.
 """
 
 import os
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+from . import cores
+
+for name in (
+    "RNN_FAST_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+):
     os.environ[name] = "1"
+
+if "ASV_COMMIT" in os.environ and "ASV_ENV_DIR" in os.environ:
+    os.environ.setdefault(
+        "RNN_FAST_CACHE_DIR",
+        os.path.join(os.environ["ASV_ENV_DIR"], "programs", os.environ["ASV_COMMIT"]),
+    )
+
+if "RNN_FAST_BENCH_PREPARE" not in os.environ:  # the gate compiles on all cores
+    cores.bind()

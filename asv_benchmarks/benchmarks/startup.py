@@ -1,12 +1,20 @@
 """From a fresh interpreter to the first result, compiling (cold) or not (warm).
 
-Each sample is a process of its own; its interpreter's start is not counted, NumPy's import is.
+Each sample is a process of its own.  The plain times leave out the interpreter's start; the
+tracked ones are in times of a process that imports NumPy and no more, in turn with it.
 """
 
+from __future__ import annotations
+
+import math
 import os
 import subprocess
 import sys
 import tempfile
+from statistics import median
+from time import perf_counter
+
+from .measure import PREPARING
 
 FIT = """
 import numpy as np, rnn_fast
@@ -22,14 +30,38 @@ os.environ["RNN_FAST_CACHE_DIR"] = cache.name
 """
 
 
+def seconds(code: str) -> float:
+    """How long a process with `code` takes."""
+    start = perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return perf_counter() - start
+
+
+def beside_numpy(code: str, pairs: int) -> float:
+    """The median time of a process with `code`, in times of one that imports NumPy."""
+    if PREPARING:
+        return math.inf
+    found, before = [], seconds("import numpy")
+    for _ in range(pairs):
+        took = seconds(code)
+        after = seconds("import numpy")
+        found.append(2 * took / (before + after))
+        before = after
+    return median(found)
+
+
 class Import:
     """`import rnn_fast`."""
 
     number, warmup_time, repeat = 1, 0.0, 7
     timeout = 60
+    unit = "import numpy"
 
     def timeraw_import(self) -> str:
         return "import rnn_fast"
+
+    def track_import(self) -> float:
+        return beside_numpy("import rnn_fast", 5)
 
 
 class FirstFit:
@@ -65,3 +97,28 @@ class Warm(FirstFit):
 
     def timeraw_first_fit(self, case: str) -> str:
         return FIT.format(*case.split(", "))
+
+
+class WarmRatio:
+    """The same, tracked; the programs are those that the commit's cache keeps."""
+
+    params = ("SimpleRNN, 1", "LSTM, 32")
+    param_names = ("model, batch_size",)
+    timeout = 60
+    unit = "import numpy"
+
+    def setup(self, case: str) -> None:
+        seconds(FIT.format(*case.split(", ")))
+
+    def track_first_fit(self, case: str) -> float:
+        return beside_numpy(FIT.format(*case.split(", ")), 3)
+
+
+class Compile:
+    """Import, compile and first `fit` with an empty cache; one sample, for it takes seconds."""
+
+    timeout = 120
+    unit = "import numpy, once"
+
+    def track_first_fit(self) -> float:
+        return beside_numpy(EMPTY_CACHE + FIT.format("LSTM", 32), 1)

@@ -1,134 +1,181 @@
-"""Training once everything is compiled: the tutorial, the field's sizes, a grid of mini-batches."""
+"""Training once everything is compiled, through `fit`: forward, backward and update.
 
-from time import perf_counter
-from typing import ClassVar
+The sizes are those that people train, the field grid.  ``time_`` is the plain time, ``track_`` the
+same in times of the frozen tile kernel (`measure`), which is what the gate compares.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from rnn_fast import GRU, LSTM, SimpleRNN
 
+from . import tile
+from .measure import Clock, calibrated
 
-def data(samples: int, steps: int, features: int) -> tuple[np.ndarray, np.ndarray]:
+
+class Size(NamedTuple):
+    """A row of the grid, and how many updates make one sample of the measurement."""
+
+    model: type
+    I: int
+    H: int
+    T: int
+    B: int
+    updates: int
+    options: dict[str, Any]
+
+
+EACH_STEP = {"return_sequences": True}
+FIELD = {
+    "cognitive": Size(GRU, 3, 2, 150, 100, 8, {}),
+    "hydrology": Size(LSTM, 5, 10, 365, 256, 1, {}),
+    "neuro": Size(SimpleRNN, 2, 50, 200, 50, 2, EACH_STEP),
+    "audio": Size(LSTM, 1, 16, 1000, 50, 1, EACH_STEP),
+    "finance": Size(LSTM, 20, 64, 20, 800, 1, {"num_layers": 2}),
+    "control": Size(GRU, 32, 64, 64, 32, 2, {}),
+    "wide RNN": Size(SimpleRNN, 8, 128, 100, 256, 1, {}),
+    "wide LSTM": Size(LSTM, 32, 256, 100, 128, 1, {}),
+}
+#: what the grid leaves out: other cells and ways of a network, odd sizes
+OTHERS = {
+    "GRU, reset before": Size(GRU, 3, 17, 31, 65, 2, {"reset_after": False}),
+    "LSTM, peepholes": Size(LSTM, 3, 17, 31, 65, 2, {"peepholes": True}),
+    "relu": Size(SimpleRNN, 3, 17, 31, 65, 4, {"nonlinearity": "relu"}),
+    "both directions, dropout": Size(
+        LSTM, 3, 17, 31, 33, 2, {"bidirectional": True, "num_layers": 2, "dropout": 0.5}
+    ),
+    "few samples": Size(SimpleRNN, 3, 33, 31, 7, 8, {}),
+}
+
+
+def data(samples: int, steps: int, features: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Sequences of standard-normal steps, labelled by the sign of their sum."""
     X = np.random.default_rng(0).standard_normal((samples, steps, features))
-    return X, (X.sum((1, 2)) > 0).astype(np.int64)
+    return X.astype(dtype), (X.sum((1, 2)) > 0).astype(np.int64)
 
 
-class Tutorial:
-    """1000 sequences of 10 steps, hidden 32, 10 epochs of per-sample SGD: 10,000 updates."""
+class _Training:
+    """An epoch of some updates; the model is compiled and warm."""
 
-    params = ("float32", "float64")
-    param_names = ("dtype",)
-    number, warmup_time = 1, 0.0  # a new model each time, warmed in `setup`
-    repeat = (5, 30, 5.0)
-    timeout = 120
-
-    def setup(self, dtype: str) -> None:
-        X, self.y = data(1000, 10, 1)
-        self.X = X.astype(dtype)
-        self.model = SimpleRNN(1, 32, dtype=dtype, seed=0)
-        self.model.fit(self.X[:2], self.y[:2], epochs=1, batch_size=1, verbose=False)
-
-    def time_fit(self, dtype: str) -> None:
-        self.model.fit(self.X, self.y, epochs=10, batch_size=1, verbose=False)
-
-
-class Field:
-    """One epoch of four steps, at the sizes that people train."""
-
-    sizes: ClassVar = {
-        "cognitive": (GRU, 100, 150, 3, 2, {}),
-        "hydrology": (LSTM, 256, 365, 5, 10, {}),
-        "audio": (LSTM, 50, 1000, 1, 16, {"return_sequences": True}),
-        "neuro": (SimpleRNN, 50, 200, 2, 50, {"return_sequences": True}),
-        "control": (GRU, 32, 64, 32, 64, {}),
-        "finance": (LSTM, 800, 20, 20, 64, {"num_layers": 2}),
-        "wide RNN": (SimpleRNN, 256, 100, 8, 128, {}),
-        "wide LSTM": (LSTM, 128, 100, 32, 256, {}),
-    }
-    params = tuple(sizes)
-    param_names = ("size",)
-    number, warmup_time = 1, 0.0
-    repeat = (5, 50, 3.0)
-    timeout = 120
-    steps = 4
-
-    def setup(self, size: str) -> None:
-        model, B, T, I, H, options = self.sizes[size]
-        self.X, y = data(self.steps * B, T, I)
-        if options.get("return_sequences"):
-            y = (self.X.sum(2).cumsum(1) > 0).astype(np.int64)
-        self.X, self.y = self.X.astype(np.float32), y
-        self.model = model(I, H, seed=0, **options)
-        self.epoch(B)
-
-    def epoch(self, B: int) -> None:
-        self.model.fit(self.X, self.y, epochs=1, batch_size=B, shuffle=False, verbose=False)
-
-    def time_four_steps(self, size: str) -> None:
-        self.epoch(self.sizes[size][1])
-
-
-class Ragged:
-    """A half-full batch, its lengths uniform from 1 to T, against the same batch padded."""
-
-    params = (32, 64, 256)
-    param_names = ("B",)
-    unit = "times as long"
-
-    def setup(self, B: int) -> None:
-        self.X, self.y = data(4 * B, 100, 8)
-        self.X = self.X.astype(np.float32)
-        self.lengths = np.random.default_rng(0).integers(1, 101, 4 * B)
-        self.model = LSTM(8, 64, seed=0)
-        self.ratio(B)
-
-    def ratio(self, B: int) -> float:
-        seconds = []
-        for lengths in (None, self.lengths):
-            start = perf_counter()
-            self.model.fit(self.X, self.y, lengths=lengths, epochs=5, batch_size=B, verbose=False)
-            seconds.append(perf_counter() - start)
-        return seconds[1] / seconds[0]
-
-    def track_cost(self, B: int) -> float:
-        return float(np.median([self.ratio(B) for _ in range(7)]))
-
-
-class MiniBatch:
-    """One epoch of four steps, at the sizes on which speed is claimed and at odd ones."""
-
-    sizes: ClassVar = {
-        "B32 T50 I8 H32": (32, 50, 8, 32),
-        "B256 T50 I8 H32": (256, 50, 8, 32),
-        "B32 T50 I8 H64": (32, 50, 8, 64),
-        "B256 T50 I8 H64": (256, 50, 8, 64),
-        "B256 T100 I8 H128": (256, 100, 8, 128),
-        "B128 T100 I32 H256": (128, 100, 32, 256),
-        "B50 T200 I2 H50": (50, 200, 2, 50),
-        "B64 T50 I3 H10": (64, 50, 3, 10),
-        "B64 T50 I1 H5": (64, 50, 1, 5),
-        "B7 T31 I3 H17": (7, 31, 3, 17),
-    }
-    params = (tuple(sizes), ("float32", "float64"))
-    param_names = ("size", "dtype")
-    number, warmup_time = 1, 0.0
+    sizes: ClassVar[dict[str, Size]]
+    dtype = "float32"
+    ragged = False
+    number, warmup_time = 1, 0.0  # warmed in `setup`
     repeat = (5, 50, 2.0)
     timeout = 120
-    steps = 4
+    unit = tile.UNIT
 
-    def setup(self, size: str, dtype: str) -> None:
-        B, T, I, H = self.sizes[size]
-        X, self.y = data(self.steps * B, T, I)
-        self.X = X.astype(dtype)
-        self.model = SimpleRNN(I, H, dtype=dtype, seed=0)
-        self.epoch(B)
+    def setup(self, size: str) -> None:
+        model, I, H, T, B, updates, options = self.sizes[size]
+        X, y = data(updates * B, T, I, self.dtype)
+        if options.get("return_sequences"):
+            y = (X.sum(2).cumsum(1) > 0).astype(np.int64)
+        self.model = model(I, H, dtype=self.dtype, seed=0, **options)
+        self.fit: dict[str, Any] = {"X": X, "y": y, "batch_size": B}
+        if self.ragged:
+            self.fit["lengths"] = np.random.default_rng(0).integers(1, T + 1, len(X))
+        self.epoch()
 
-    def epoch(self, B: int) -> None:
-        self.model.fit(self.X, self.y, epochs=1, batch_size=B, shuffle=False, verbose=False)
+    def epoch(self, times: int = 1) -> None:
+        self.model.fit(**self.fit, epochs=times, shuffle=False, verbose=False)
 
-    def time_four_steps(self, size: str, dtype: str) -> None:
-        self.epoch(self.sizes[size][0])
+    def time_epoch(self, size: str) -> None:
+        self.epoch()
+
+    def track_epoch(self, size: str) -> float:
+        return calibrated(self.epoch, budget=0.3)
+
+
+class Field(_Training):
+    """The field grid."""
+
+    sizes = FIELD
+    params = tuple(sizes)
+    param_names = ("size",)
+
+
+class Double(_Training):
+    """Of the grid, one of each cell in float64."""
+
+    sizes: ClassVar = {name: FIELD[name] for name in ("cognitive", "hydrology", "neuro")}
+    params = tuple(sizes)
+    param_names = ("size",)
+    dtype = "float64"
+
+
+class Others(_Training):
+    """Other cells and networks, at odd sizes."""
+
+    sizes = OTHERS
+    params = tuple(sizes)
+    param_names = ("size",)
+
+
+class Ragged(_Training):
+    """Lengths uniform from 1 to T."""
+
+    sizes: ClassVar = {name: FIELD[name] for name in ("hydrology", "control")}
+    params = tuple(sizes)
+    param_names = ("size",)
+    ragged = True
+
+
+class Tutorial(_Training):
+    """1000 sequences of 10 steps, hidden 32, SGD on one at a time: 1000 updates an epoch."""
+
+    sizes: ClassVar = {"tutorial": Size(SimpleRNN, 1, 32, 10, 1, 1000, {})}
+    params = ("float32", "float64")
+    param_names = ("dtype",)
+
+    def setup(self, dtype: str) -> None:
+        self.dtype = dtype
+        super().setup("tutorial")
+
+
+class Online:
+    """`forward` and `backward` of one sequence of the tutorial, as a script of one's own calls."""
+
+    timeout = 60
+    unit = tile.UNIT
+
+    def setup(self) -> None:
+        X, self.y = data(64, 10, 1, "float64")
+        self.X = list(X)
+        self.model = SimpleRNN(1, 32, seed=0)
+        self.step()
+
+    def step(self, times: int = 1) -> None:
+        for i in range(times):
+            self.model.forward(self.X[i % 64])
+            self.model.backward(self.y[i % 64])
+
+    def track_step(self) -> float:
+        return calibrated(self.step)
+
+
+class Predict:
+    """`predict` of 1000 sequences."""
+
+    timeout = 60
+    unit = tile.UNIT
+    params = ("hydrology", "control")
+    param_names = ("size",)
+
+    def setup(self, size: str) -> None:
+        model, I, H, T, *_ = FIELD[size]
+        self.X, _ = data(256, T, I, "float32")
+        self.model = model(I, H, seed=0)
+        self.predict()
+
+    def predict(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.model.predict(self.X)
+
+    def track_predict(self, size: str) -> float:
+        return calibrated(self.predict)
 
 
 class Vanishing:
@@ -137,24 +184,25 @@ class Vanishing:
     params = ("float32", "float64")
     param_names = ("dtype",)
     unit = "times as long"
+    timeout = 60
 
     def setup(self, dtype: str) -> None:
-        X, self.y = data(128, 200, 2)
-        self.X = X.astype(dtype)
+        self.X, self.y = data(50, 200, 2, dtype)
         self.models = []
         for scale in (1.0, 0.01):
-            model = SimpleRNN(2, 64, dtype=dtype, seed=0)
+            model = SimpleRNN(2, 50, dtype=dtype, seed=0)
             model.Whh = scale * model.Whh
             self.models.append(model)
         self.ratio()
 
     def ratio(self) -> float:
+        clock = Clock()
         seconds = []
         for model in self.models:
-            start = perf_counter()
+            start = clock()
             model.loss_and_gradients(self.X, self.y)
-            seconds.append(perf_counter() - start)
+            seconds.append(clock() - start)
         return seconds[1] / seconds[0]
 
     def track_cost(self, dtype: str) -> float:
-        return float(np.median([self.ratio() for _ in range(15)]))
+        return float(np.median([self.ratio() for _ in range(25)]))

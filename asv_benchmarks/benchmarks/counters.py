@@ -1,0 +1,126 @@
+"""Exact counters: what the machine code is made of, and how large the files are.
+
+They depend on the processor's instructions and the versions pinned, never on the machine's mood:
+the same commit gives the same numbers.  Fewer is better in all of them.  Allocations are 0, for
+a training step allocates nothing; scalar multiply-adds are what no vector register was found for;
+more packed ones mean narrower registers, or the same loop once more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from rnn_fast import GRU, LSTM, SimpleRNN, _jit, compute
+
+ALLOCATION = re.compile(
+    r"^\s+\S.*\b(?:malloc|calloc|realloc|free|posix_memalign|_Zn[wa]m|NRT_\w+)\b"
+)
+PACKED = re.compile(r"^\s+(?:vfn?m(?:add|sub)\d+p[sd]|fml[as]\s+v\d+\.)")
+SCALAR = re.compile(r"^\s+(?:vfn?m(?:add|sub)\d+s[sd]|fn?m(?:add|sub)\s)")
+SPILL = re.compile(r"^\s+(?:v?mov[au]p[sd]\s+%[xyz]mm\d+, -?\d*\(%r[sb]p\)|st[rp]\s+q.*\[sp)")
+PATTERNS = {"allocations": ALLOCATION, "packed": PACKED, "scalar": SCALAR, "spills": SPILL}
+
+X = np.random.default_rng(0).standard_normal((64, 4, 3)).astype(np.float32)
+Y = (X.sum((1, 2)) > 0).astype(np.int64)
+
+
+def fit(model: Any, batch_size: int) -> None:
+    """Compile what trains it."""
+    model.fit(X, Y, epochs=1, batch_size=batch_size, verbose=False)
+
+
+CASES: dict[str, Callable[[], None]] = {
+    "RNN": lambda: fit(SimpleRNN(3, 32), 32),
+    "GRU": lambda: fit(GRU(3, 32), 32),
+    "LSTM": lambda: fit(LSTM(3, 32), 32),
+    "RNN, one sample": lambda: fit(SimpleRNN(3, 32), 1),
+    "LSTM, predict": lambda: LSTM(3, 32).predict(X),
+}
+
+
+def programs() -> set[tuple[Any, tuple]]:
+    """The programs that this process has loaded, each with its specialisation."""
+    found = [value for value in vars(compute).values() if isinstance(value, _jit.Program)]
+    return {(program, key) for program in found for key in program._functions}
+
+
+def forget() -> None:
+    """Let the next case load what it takes."""
+    for program, _ in programs():
+        program._functions.clear()
+
+
+def counted(case: Callable[[], None]) -> dict[str, int]:
+    """The counters of the programs that a case takes."""
+    forget()
+    case()
+    counts = dict.fromkeys((*PATTERNS, "code", "file"), 0)
+    for program, key in programs():
+        module, machine = program.llvm_module(*key), _jit._target_machine()
+        lines = machine.emit_assembly(module).splitlines()
+        for name, pattern in PATTERNS.items():
+            counts[name] += sum(bool(pattern.match(line)) for line in lines)
+        code = machine.emit_object(module)
+        counts["file"] += len(code)
+        for section in llvm.ObjectFileRef.from_data(code).sections():
+            if (section.name() or b"").startswith((b".text", b"__text")):
+                counts["code"] += section.size()
+    if not counts["code"]:
+        raise RuntimeError("no program was compiled")
+    return counts
+
+
+class Programs:
+    """The machine code of a training step, and of a prediction."""
+
+    params = tuple(CASES)
+    param_names = ("case",)
+    timeout = 120
+
+    def setup_cache(self) -> dict[str, dict[str, int]]:
+        return {name: counted(case) for name, case in CASES.items()}
+
+    setup_cache.timeout = 600  # type: ignore[attr-defined]  # compiles, perhaps on a busy machine
+
+    def track_allocations(self, counts: dict, case: str) -> int:
+        return counts[case]["allocations"]
+
+    def track_packed(self, counts: dict, case: str) -> int:
+        return counts[case]["packed"]
+
+    def track_scalar(self, counts: dict, case: str) -> int:
+        return counts[case]["scalar"]
+
+    def track_spills(self, counts: dict, case: str) -> int:
+        return counts[case]["spills"]
+
+    def track_code(self, counts: dict, case: str) -> int:
+        return counts[case]["code"]
+
+    def track_file(self, counts: dict, case: str) -> int:
+        return counts[case]["file"]
+
+    track_allocations.unit = "allocations"  # type: ignore[attr-defined]
+    track_packed.unit = track_scalar.unit = "multiply-adds"  # type: ignore[attr-defined]
+    track_spills.unit = "spills"  # type: ignore[attr-defined]
+    track_code.unit = track_file.unit = "bytes"  # type: ignore[attr-defined]
+
+
+class ModelFile:
+    """A saved LSTM, 8 features and 32 units."""
+
+    unit = "bytes"
+    timeout = 60
+
+    def track_size(self) -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.safetensors")
+            LSTM(8, 32, seed=0).save(path)
+            return os.path.getsize(path)

@@ -1,0 +1,342 @@
+"""Small compiled programs around one kernel of the package each.
+
+They reach below the public interface: a kernel that is renamed is one that could not be measured,
+until it is named anew here.  So each factory imports what it needs, and fails alone.
+
+A factory gives the function that a `Program` compiles; its last argument is `times`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnn_fast import _jit
+
+#: a program kept on disk is of this text, too, not only of the package's
+VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+
+
+class LossBuffers(NamedTuple):
+    """What a loss reads and writes."""
+
+    targets: Any
+    weights: Any
+    losses: Any
+    hits: Any
+
+
+def tile_shape(dtype: str) -> Any:
+    """The register tile that the package takes where no padding speaks against it."""
+    from rnn_fast.simd import Shape
+
+    return Shape(dtype, *((8, 2) if _jit.vector_registers() == 32 else (4, 2)))
+
+
+def lanes(dtype: str) -> int:
+    """Samples beside one another in that tile."""
+    return 2 * _jit.vector_bytes() // np.dtype(dtype).itemsize
+
+
+def reals(n: int, dtype: str, scale: float = 1.0) -> np.ndarray:
+    """`n` normal numbers at an aligned address."""
+    room = np.zeros(n + 64 // np.dtype(dtype).itemsize, dtype)
+    start = -room.ctypes.data % 64 // room.itemsize
+    room[start : start + n] = scale * np.random.default_rng(0).standard_normal(n)
+    return room[start : start + n]
+
+
+def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callable[[int], None]:
+    """The program of a factory, called on arrays and numbers; it takes how many times."""
+    kinds = {
+        name: "int" if isinstance(value, int) else {"f": "reals", "i": "integers"}[value.dtype.kind]
+        for name, value in arguments.items()
+    }
+    for name, value in arguments.items():
+        if kinds[name] == "reals" and value.dtype != dtype:
+            kinds[name] = "doubles"
+    program = _jit.Program(__name__, factory, **kinds, times="int")
+    run = program(dtype, *key, VERSION)
+    arrays = {name: a for name, a in arguments.items() if not isinstance(a, int)}
+    placed = side_by_side(arrays)
+    values = [placed[n].ctypes.data if n in placed else a for n, a in arguments.items()]
+
+    def work(times: int) -> None:
+        run(*values, times)
+
+    work.kept = placed  # type: ignore[attr-defined]  # the arrays live as long
+    return work
+
+
+def side_by_side(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Copies in one block, from a page's start: they lie to one another alike in every process.
+
+    Where they would lie by chance, some would share a place in the cache and others not.
+    """
+    page, line = 4096, 64
+    room = np.zeros(page + sum(a.nbytes + 3 * line for a in arrays.values()), np.uint8)
+    at, placed = -room.ctypes.data % page, {}
+    for name, a in arrays.items():
+        placed[name] = room[at : at + a.nbytes].view(a.dtype).reshape(a.shape)
+        placed[name][...] = a
+        at += -(-a.nbytes // line) * line + line
+    return placed
+
+
+def named(module: str, name: str) -> Any:
+    """A kernel of the package."""
+    return getattr(importlib.import_module(f"rnn_fast.{module}"), name)
+
+
+# ------------------------------------------------------------------------------------ products
+
+
+def multiply(dtype: str, version: str) -> Callable:
+    """A (64, 32), packed, times b (32, lanes)."""
+    kernel, shape = named("layers.matrices", "multiply"), tile_shape(dtype)
+
+    def program(a, b, out, times):
+        for _ in range(times):
+            kernel(shape, a, 32, 64, 32, b, out, 0)
+
+    return program
+
+
+def weight_gradients(dtype: str, version: str) -> Callable:
+    """Gradient of W (64, columns) over 2 steps."""
+    kernel, shape = named("layers.matrices", "weight_gradients"), tile_shape(dtype)
+    n = lanes(dtype)
+
+    def program(grads, columns, da, z, panel, times):
+        for _ in range(times):
+            kernel(shape, grads, 64, columns, da, 64 * n, z, columns * n, 2, panel)
+
+    return program
+
+
+def combine(dtype: str, version: str) -> Callable:
+    """A product with one sample, (64,) by (64, units)."""
+    from rnn_fast.simd import Shape, store_tile
+
+    kernel, sums, row = named("layers.units", "combine"), Shape(dtype, 4, 2), Shape(dtype, 1, 2)
+    n = lanes(dtype)
+
+    def program(a, b, out, times):
+        for _ in range(times):
+            for _ in range(16):
+                store_tile(out, 0, kernel(sums, row, a, 1, b, n, 64))
+
+    return program
+
+
+# --------------------------------------------------------------------------------- elementwise
+
+
+def cell_forward(dtype: str, cell: str, version: str) -> Callable:
+    """Gates and states of 16 units."""
+    from rnn_fast import cells
+
+    cell, n = cells.CELLS[cell], 16 * lanes(dtype)
+
+    def program(a, h_prev, h, c_prev, c, peepholes, times):
+        for _ in range(times):
+            cells.forward(cell, cells.Step(n, a, h_prev, h, c_prev, c, peepholes))
+
+    return program
+
+
+def cell_backward(dtype: str, cell: str, version: str) -> Callable:
+    """The way back through 16 units."""
+    from rnn_fast import cells
+
+    cell, n = cells.CELLS[cell], 16 * lanes(dtype)
+
+    def program(a, h_prev, h, c_prev, c, peepholes, da, dh, dc, dpeepholes, dr, times):
+        for _ in range(times):
+            cells.backward(
+                cell,
+                cells.Step(n, a, h_prev, h, c_prev, c, peepholes),
+                cells.Gradients(da, dh, dc, dpeepholes, dr),
+            )
+
+    return program
+
+
+def function(dtype: str, name: str, version: str) -> Callable:
+    """A function of `vmath` of 512 numbers."""
+    from rnn_fast.simd import load, store, width
+
+    kernel = named("vmath", name)
+
+    def program(x, y, times):
+        for _ in range(times):
+            for i in range(0, 512, width(x)):
+                store(y + i, kernel(load(x + i)))
+
+    return program
+
+
+def loss(dtype: str, name: str, version: str) -> Callable:
+    """Loss and gradient of 4 outputs of as many samples as there are lanes."""
+    from rnn_fast.layout import LOSSES
+
+    kernel, shape, index = (
+        named("losses", "loss_and_gradient"),
+        tile_shape(dtype),
+        LOSSES.index(name),
+    )
+
+    def program(logits, targets, weights, losses, hits, times):
+        for _ in range(times):
+            for _ in range(4):
+                buffers = LossBuffers(targets, weights, losses, hits)
+                kernel(shape, index, logits, buffers, 1.0, 4)
+
+    return program
+
+
+# ------------------------------------------------------------------------------------- updates
+
+
+def update(dtype: str, name: str, version: str) -> Callable:
+    """An optimizer's step on 2003 parameters: no whole number of registers."""
+    from rnn_fast.updates import MARKERS
+
+    kernel, optimizer = named("updates", "descend"), MARKERS[name]
+
+    def program(parameters, gradients, moments, record, spare, times):
+        for _ in range(times):
+            kernel(optimizer, parameters, gradients, moments, 2003, 2003, 1e-9, record, spare)
+
+    return program
+
+
+def clip(dtype: str, version: str) -> Callable:
+    """The limit of the norm of 2003 gradients."""
+    kernel = named("updates", "clip")
+
+    def program(gradients, record, times):
+        for _ in range(times):
+            kernel(gradients, 2003, record)
+
+    return program
+
+
+def penalize(dtype: str, version: str) -> Callable:
+    """L1 and L2 of 2003 parameters."""
+    kernel = named("updates", "penalize")
+
+    def program(parameters, gradients, penalties, times):
+        for _ in range(times):
+            kernel(parameters, gradients, penalties, 2003, 2003)
+
+    return program
+
+
+# --------------------------------------------------------------------------- around the products
+
+
+def pack(dtype: str, version: str) -> Callable:
+    """A matrix (64, 36) into blocks of as many rows as the tile has."""
+    from rnn_fast.layout import Pack
+
+    kernel, shape = named("layers.matrices", "pack"), tile_shape(dtype)
+    matrix = Pack(source=0, down=36, right=1, R=64, C=36, out=0, height=36, k0=0)
+
+    def program(source, out, times):
+        for _ in range(times):
+            kernel(shape, matrix, source, out)
+
+    return program
+
+
+def unpack(dtype: str, version: str) -> Callable:
+    """The gradient of a matrix (64, lanes + 4): panels, and 4 columns of partial sums."""
+    from rnn_fast.layout import Unpack
+
+    kernel, shape = named("layers.matrices", "unpack"), tile_shape(dtype)
+    C = lanes(dtype) + 4
+    part = Unpack(grads=0, R=64, C=C, row=0, n_rows=64, column=0, n_columns=C, out=0, down=C)
+
+    def program(grads, out, times):
+        for _ in range(times):
+            kernel(shape, grads, part, out, False)
+
+    return program
+
+
+def load_inputs(dtype: str, version: str) -> Callable:
+    """Sequences of 5 features into lanes; every second one is shorter."""
+    from rnn_fast.layers.samples import Block, Data
+
+    kernel, shape, n = named("layers.samples", "load_inputs"), tile_shape(dtype), lanes(dtype)
+
+    def program(x, starts, ids, z, times):
+        data = Data(x, starts, starts, starts, x, x, False, starts)
+        block = Block(ids, n, 0, 16, 8, 0)
+        for _ in range(times):
+            kernel(shape, block, data, 5, z, 6 * n)
+
+    return program
+
+
+class Lengths(NamedTuple):
+    """What says which sequences have ended."""
+
+    lengths: Any
+
+
+def ends(dtype: str, name: str, version: str) -> Callable:
+    """`freeze` or `hold`, 16 units of a block of which some sequences have ended."""
+    kernel, shape = named("layers.samples", name), tile_shape(dtype)
+
+    def program(lengths, p, q, times):
+        for _ in range(times):
+            for _ in range(4):
+                kernel(shape, Lengths(lengths), 8, p, q, 16)
+
+    return program
+
+
+def dropout(dtype: str, version: str) -> Callable:
+    """Masks of 4 units over 4 steps."""
+    from rnn_fast.layers.samples import Block
+
+    kernel, shape, n = named("layers.samples", "draw_mask"), tile_shape(dtype), lanes(dtype)
+
+    def program(ids, mask, times):
+        block = Block(ids, n, 0, 4, 4, 0)
+        for seed in range(times):  # another each time, or the processor learns them by heart
+            kernel(shape, block, 4, 4, 0, 0.5, seed, mask)
+
+    return program
+
+
+def units(dtype: str, name: str, partial: int, vecs: int, version: str) -> Callable:
+    """A part of the driver for one sample: `unit_forward`, `unit_backward`, `unit_gradients`."""
+    from rnn_fast.cells import CELLS
+    from rnn_fast.layout import UnitBuffers, UnitSizes
+    from rnn_fast.simd import load_buffers, load_record
+    from rnn_fast.train import unit_shapes
+
+    kernel, cell = named("layers.units", name), CELLS["tanh"]
+    sums, row, tile, _ = unit_shapes(dtype, partial, vecs)
+
+    def gradients(sizes, offsets, work, times):
+        sizes = load_record(UnitSizes, sizes)
+        buffers = load_buffers(UnitBuffers, work, offsets)
+        for _ in range(times):
+            kernel(sums, row, tile, sizes, buffers, False)
+
+    def through_time(sizes, offsets, work, times):
+        sizes = load_record(UnitSizes, sizes)
+        buffers = load_buffers(UnitBuffers, work, offsets)
+        for _ in range(times):
+            kernel(cell, sums, row, sizes, buffers)
+
+    return gradients if name == "unit_gradients" else through_time

@@ -1,0 +1,271 @@
+"""Measuring: rounds of base and head in turn, and the result files, which are asv's own.
+
+asv runs one benchmark in one process, and so does this, by asv's own fork server, one for each
+side.  What the two sides share is the moment: the rounds of a benchmark follow one another as
+base, head, head, base, within a second or two, on the core that is least busy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import math
+import os
+import queue
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from asv import runner, util
+from asv.results import Results
+
+from .sides import HERE, Side
+from .verdict import Item
+
+#: rounds of what is a time, by unit; all else is exact, so once is enough, and on a busy core too
+ROUNDS = {"tile-1": 2, "times as long": 2, "import numpy": 1, "import numpy, once": 1}
+MACHINE = "gate"
+
+
+def load(path: Path) -> ModuleType:
+    """A module by its file: the package around it would bind this process to a core."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cores = load(HERE / "benchmarks" / "cores.py")
+
+
+class Log:
+    """All values measured so far, of one side."""
+
+    def __init__(self, side: Side, benchmarks: list[dict[str, Any]]):
+        self.side = side
+        self.benchmarks = {each["name"]: each for each in benchmarks}
+        self.samples: dict[Item, list[float | None]] = {}
+        self.errors: dict[str, str] = {}
+
+    def add(self, item: Item, value: Any, error: str) -> None:
+        """One more round of an item; what is no finite number is a failure."""
+        sound = isinstance(value, (int, float)) and math.isfinite(value)
+        self.samples.setdefault(item, []).append(float(value) if sound else None)
+        if not sound:
+            self.errors[item[0]] = error or f"gave {value!r}"
+
+    def failed(self, item: Item) -> bool:
+        """Whether a round of it has; then more are in vain."""
+        return None in self.samples.get(item, ())
+
+    def write(self, folder: Path, own: list[dict[str, Any]]) -> None:
+        """Write asv's list and result file, and what failed benchmarks have printed.
+
+        own : list
+            Benchmarks there are by the side's own tree.
+        """
+        side = self.side
+        folder.mkdir(parents=True, exist_ok=True)
+        listing = {each["name"]: each for each in own}
+        util.write_json(str(folder / "benchmarks.json"), listing, api_version=2)
+        results = Results(
+            {"machine": MACHINE, "python": side.environment.python},
+            side.environment.requirements,
+            side.key,
+            round(time.time() * 1000),
+            side.environment.python,
+            side.environment.name,
+            side.environment.env_vars,
+        )
+        for name in dict.fromkeys(name for name, _ in self.samples):
+            results.add_result(self.benchmarks[name], self._result(name), record_samples=True)
+        results.save(str(folder))
+        (folder / "errors.json").write_text(json.dumps(self.errors))
+
+    def _result(self, name: str) -> runner.BenchmarkResult:
+        n = math.prod(len(values) for values in self.benchmarks[name]["params"])
+        rounds = [self.samples.get((name, i)) for i in range(n)]
+        sound = [own if own and None not in own else None for own in rounds]
+        return runner.BenchmarkResult(
+            result=[own and True for own in sound],  # asv puts the median there
+            samples=sound,
+            number=[own and 1 for own in sound],
+            errcode=int(None in sound),
+            stderr=self.errors.get(name, ""),
+            profile=None,
+        )
+
+
+@contextlib.contextmanager
+def server(side: Side, benchmarks: Path) -> Iterator[runner.ForkServer]:
+    """asv's fork server of a side, with the suite imported."""
+    spawner = runner.get_spawner(side, str(benchmarks), "forkserver")
+    try:
+        spawner.preimport()  # `discover` has seen that it can be imported
+        yield spawner
+    finally:
+        spawner.close()
+
+
+class Caches:
+    """Folders with what `setup_cache` has left, by side and asv's key."""
+
+    def __init__(self) -> None:
+        self.folders: dict[tuple[str, str], tuple[str | None, str]] = {}
+        self.locks: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+
+    def get(
+        self, side: Side, spawner: runner.ForkServer, benchmark: dict[str, Any]
+    ) -> tuple[str | None, str]:
+        """(folder, error) for a benchmark."""
+        if benchmark.get("setup_cache_key") is None:
+            return None, ""
+        key = side.name, benchmark["setup_cache_key"]
+        with self.locks[key]:
+            if key not in self.folders:
+                timeout = benchmark.get("setup_cache_timeout", 180)
+                folder, error = spawner.create_setup_cache(benchmark["name"], timeout, "{}")
+                self.folders[key] = folder, error or ""
+            return self.folders[key]
+
+    def close(self) -> None:
+        """Remove them."""
+        for folder, _ in self.folders.values():
+            if folder:
+                util.long_path_rmtree(folder, True)
+
+
+def run_once(
+    side: Side, spawner: runner.ForkServer, caches: Caches, benchmark: dict[str, Any], i: int
+) -> tuple[Any, str]:
+    """(value, what it printed) of one combination of parameters."""
+    cwd, error = caches.get(side, spawner, benchmark)
+    if error:
+        return None, error
+    result = runner.run_benchmark(
+        {"timeout": 60, **benchmark}, spawner, profile=False, selected_idx={i}, cwd=cwd
+    )
+    error = result.stderr
+    if result.errcode == util.TIMEOUT_RETCODE:
+        error += f"\nout of time, {benchmark.get('timeout', 60)} s"
+    elif result.errcode < 0:
+        error += f"\nkilled by signal {-result.errcode}"
+    return result.result[i], error
+
+
+class Rounds:
+    """Both sides, measured with the benchmarks of head.
+
+    Parameters
+    ----------
+    base, head : Side
+    benchmarks : list of dict
+        asv's list, of head.
+    """
+
+    def __init__(self, base: Side, head: Side, benchmarks: list[dict[str, Any]]):
+        self.sides, self.folder = (base, head), head.benchmarks
+        self.by_name = {each["name"]: each for each in benchmarks}
+        self.benchmarks = benchmarks
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was measured."""
+        self.logs = tuple(Log(side, self.benchmarks) for side in self.sides)
+
+    def rounds_of(self, item: Item) -> int:
+        """How many rounds it takes; 0 for what is exact."""
+        return ROUNDS.get(self.by_name[item[0]].get("unit", ""), 0)
+
+    def prepare(self, items: list[Item]) -> None:
+        """Compile what times need and measure what is exact, on as many cores as there are."""
+        if not items:
+            return
+        work: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
+        for item in sorted(items, key=self.rounds_of):  # those with a cache to set up come first
+            for s in (1, 0):
+                work.put((s, item))
+        total, lock, caches = work.qsize(), threading.Lock(), Caches()
+
+        base_side, head_side = (side.preparing() for side in self.sides)
+
+        def work_off() -> None:
+            with server(base_side, self.folder) as base, server(head_side, self.folder) as head:
+                while True:
+                    try:
+                        s, item = work.get_nowait()
+                    except queue.Empty:
+                        return
+                    benchmark = self.by_name[item[0]]
+                    outcome = run_once(self.sides[s], (base, head)[s], caches, benchmark, item[1])
+                    with lock:
+                        say(f"prepare {total - work.qsize()}/{total} {item[0]}")
+                        if not self.rounds_of(item) or outcome[0] is None:
+                            self.logs[s].add(item, *outcome)
+
+        workers = min(4, os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for done in [pool.submit(work_off) for _ in range(workers)]:
+                    done.result()
+            except BaseException:  # one has failed, or Ctrl-C: the others are not to go on
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        work.get_nowait()
+                raise
+        caches.close()
+
+    def measure(self, items: list[Item], more: int = 0) -> None:
+        """All rounds of what is a time, and `more`."""
+        timed = [item for item in items if self.rounds_of(item)]
+        caches, (base_side, head_side), chosen = Caches(), self.sides, 0.0
+        with server(base_side, self.folder) as base, server(head_side, self.folder) as head:
+            for k, item in enumerate(timed):
+                say(f"measure {k + 1}/{len(timed)} {item[0]}")
+                if time.monotonic() > chosen + 3:
+                    self._bind((base, head))
+                    chosen = time.monotonic()
+                for r in range(self.rounds_of(item) + more):
+                    for s in (0, 1) if (r + k) % 2 else (1, 0):
+                        if self.logs[s].failed(item):
+                            continue
+                        side, spawner = self.sides[s], (base, head)[s]
+                        outcome = run_once(side, spawner, caches, self.by_name[item[0]], item[1])
+                        self.logs[s].add(item, *outcome)
+        caches.close()
+
+    @staticmethod
+    def _bind(spawners: tuple[runner.ForkServer, runner.ForkServer]) -> None:
+        """Both sides to the core that is least busy now."""
+        if hasattr(os, "sched_setaffinity"):
+            core = cores.idlest()
+            for spawner in spawners:
+                os.sched_setaffinity(spawner.server_proc.pid, {core})
+
+    def write(self, folder: Path, own: list[dict[str, Any]]) -> tuple[Path, Path]:
+        """Write the files of both sides; base's list is of its own benchmarks."""
+        places = folder / "base", folder / "head"
+        for log, place, listing in zip(self.logs, places, (own, self.benchmarks), strict=True):
+            log.write(place, listing)
+        return places
+
+
+def say(text: str) -> None:
+    """Progress: in place on a terminal, else now and then."""
+    global _last
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text[:100]}")
+    elif time.monotonic() > _last + 20:
+        sys.stderr.write(text + "\n")
+        _last = time.monotonic()
+    sys.stderr.flush()
+
+
+_last = -math.inf

@@ -1,0 +1,148 @@
+"""The two sides of a comparison: a commit, or the working tree, built and ready to be run.
+
+asv makes the environment, with the versions pinned in ``asv.conf.json``, once.  A side adds what
+differs: its sources, its package in a folder of its own, and its compiled programs.  All three
+are kept under ``env/gate/`` by what they are made of, so a base that was built once is there.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from asv import environment, runner, util
+from asv.config import Config
+
+HERE = Path(__file__).parents[1]
+ROOT = HERE.parent
+KEPT = 12  #: sides on disk, the last ones used
+
+
+class CannotBuild(Exception):
+    """A side that is not there or does not build."""
+
+
+def git(*arguments: str) -> bytes:
+    """What git says."""
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True)
+    if done.returncode:
+        raise CannotBuild(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
+    return done.stdout
+
+
+def environment_of_asv() -> environment.Environment:
+    """The virtual environment that asv.conf.json describes, made if need be."""
+    conf = Config.load(str(HERE / "asv.conf.json"))
+    conf.env_dir = str(HERE / "env")
+    (found,) = environment.get_environments(conf, [])
+    found.create()
+    return found
+
+
+class Side:
+    """A commit, or with None the working tree with all that is not committed.
+
+    It stands in for asv's environment where asv runs benchmarks.
+    """
+
+    def __init__(self, name: str, revision: str | None):
+        self.name, self.revision = name, revision
+        self.variables: dict[str, str] = {}
+        if revision is None:
+            listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+            names = sorted(set(listing.decode().split("\0")) - {""})
+            self.files = [name for name in names if (ROOT / name).is_file()]
+            self.key = self._hash()
+            self.label = "the working tree"
+        else:
+            self.key = git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
+            self.label = f"{revision} ({self.key[:8]})"
+        self.folder = HERE / "env" / "gate" / self.key[:16]
+        self.source = self.folder / "source"
+        self.benchmarks = self.source / "asv_benchmarks" / "benchmarks"
+
+    def _hash(self) -> str:
+        digest = hashlib.sha1(usedforsecurity=False)
+        for name in self.files:
+            digest.update(name.encode() + b"\0" + (ROOT / name).read_bytes() + b"\0")
+        return digest.hexdigest()
+
+    def build(self, base_environment: environment.Environment) -> None:
+        """Bring its sources and its package to `folder`, unless they are there."""
+        self.environment = base_environment
+        self.python = base_environment.find_executable("python")
+        if not (self.folder / "package").is_dir():
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.folder.parent) as room:
+                made = Path(room) / "side"
+                self._export(made / "source")
+                self._install(made)
+                shutil.rmtree(self.folder, ignore_errors=True)
+                os.replace(made, self.folder)
+        os.utime(self.folder)
+        kept = sorted(self.folder.parent.iterdir(), key=lambda each: -each.stat().st_mtime)
+        for old in kept[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _export(self, to: Path) -> None:
+        if self.revision is None:
+            for name in self.files:
+                (to / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, to / name)
+        else:
+            with tarfile.open(fileobj=io.BytesIO(git("archive", self.key))) as archive:
+                archive.extractall(to, filter="data")
+
+    def _install(self, made: Path) -> None:
+        """With pip as it is configured here, and nothing but the package."""
+        command = [self.python, "-m", "pip", "install", "--quiet", "--no-deps"]
+        command += ["--target", str(made / "package"), str(made / "source")]
+        done = subprocess.run(command, cwd=made, capture_output=True, text=True)
+        if done.returncode:
+            raise CannotBuild(f"{self.label} does not build:\n{done.stdout}{done.stderr}")
+
+    # ---------------------------------------------------------------------- as asv wants it
+
+    @property
+    def env_vars(self) -> dict[str, str]:
+        """What its processes find in their environment."""
+        package = str(self.folder / "package")
+        return {
+            **self.environment.env_vars,
+            "PYTHONPATH": package,  # for processes that a benchmark starts
+            "ASV_PYTHONPATH": package,  # for asv's own, which drops the other
+            "RNN_FAST_CACHE_DIR": str(self.folder / "programs"),
+            **self.variables,
+        }
+
+    def preparing(self) -> Side:
+        """The same, where benchmarks compile what they need and measure no time."""
+        side = copy.copy(self)
+        side.variables = {"RNN_FAST_BENCH_PREPARE": "1"}
+        return side
+
+    def run(self, arguments: list[str], **options: Any) -> Any:
+        """Run its Python, as asv's environments do."""
+        return util.check_output([self.python, *arguments], **options)
+
+    def discover(self, folder: Path) -> list[dict[str, Any]]:
+        """asv's list of the benchmarks in `folder`, of this side or the other."""
+        with tempfile.TemporaryDirectory() as room:
+            file = Path(room) / "list.json"
+            command = [self.python, runner.BENCHMARK_RUN_SCRIPT, "discover", str(folder), str(file)]
+            env = {**os.environ, **self.env_vars}
+            done = subprocess.run(command, cwd=room, env=env, capture_output=True, text=True)
+            if done.returncode:
+                what = "of its own" if folder == self.benchmarks else "of head"
+                raise CannotBuild(
+                    f"{self.label} cannot import the benchmarks {what}:\n{done.stdout}{done.stderr}"
+                )
+            return util.load_json(str(file))
