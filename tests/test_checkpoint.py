@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -317,14 +318,35 @@ def test_a_damaged_file_gives_way_to_the_one_before(tmp_path):
         make().fit(X, Y, epochs=4, checkpoint=path, resume=True)
 
 
-@pytest.mark.parametrize("name", ["fsync", "replace", "open"])
+class Written:
+    """A file whose bytes are written by a function that may fail, half of them before it does."""
+
+    def __init__(self, write, *arguments):
+        self.file, self.write_all = open(*arguments), write
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, content):
+        self.file.write(content[: len(content) // 2])
+        self.write_all(self.file, content[len(content) // 2 :])
+
+
+@pytest.mark.parametrize("name", ["write", "fsync", "replace", "open", "link"])
 def test_whatever_fails_a_good_file_is_left(name, tmp_path, monkeypatch):
-    """Every n-th sync, rename and opening."""
+    """Every n-th write, sync, rename, opening and second name."""
     path, make = tmp_path / "c", CASES["plain"][0]
     whole = make()
     whole.fit(X, Y, epochs=4)
-    module = io if name == "open" else os
-    original = open if name == "open" else getattr(os, name)
+    module = io if name in ("open", "write") else os
+    original = {"open": open, "write": lambda file, rest: file.write(rest)}.get(name)
+    original = original or getattr(os, name)
     for n in range(30):
         calls = iter(range(10**6))
 
@@ -337,7 +359,10 @@ def test_whatever_fails_a_good_file_is_left(name, tmp_path, monkeypatch):
             place.unlink()
         make().fit(X, Y, epochs=1, checkpoint=path)
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, failing, raising=False)
+            if name == "write":
+                patch.setattr(io, "open", partial(Written, failing), raising=False)
+            else:
+                patch.setattr(module, name, failing, raising=False)
             try:
                 make().fit(X, Y, epochs=3, checkpoint=path, resume=True)
                 failed = False

@@ -67,7 +67,8 @@ def stored(kind, tmp_path, array, name="X"):
         h5py = pytest.importorskip("h5py")
         return h5py.File(tmp_path / f"{name}.h5", "w").create_dataset(name, data=array)
     zarr = pytest.importorskip("zarr")
-    made = zarr.create_array(str(tmp_path / f"{name}.zarr"), shape=array.shape, dtype=array.dtype)
+    options = {"mode": "w", "shape": array.shape, "dtype": array.dtype}
+    made = zarr.open_array(str(tmp_path / f"{name}.zarr"), **options)
     made[...] = array
     return made
 
