@@ -13,11 +13,11 @@ from .layout import CELLS, Network, parameter_offsets
 ALIGNMENT = 64  #: bytes, a cache line and the widest vector register; NumPy promises only 16
 
 
-def aligned(n: int, dtype: np.dtype | type) -> np.ndarray:
-    """Return a vector of `n` zeros that starts at a multiple of `ALIGNMENT`."""
-    size = n * np.dtype(dtype).itemsize
-    buffer = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
+def aligned(n: int, dtype: np.dtype | type, lines: int = 0) -> np.ndarray:
+    """Return a vector of `n` zeros that starts at a multiple of `ALIGNMENT`, `lines` further on."""
+    size, skip = n * np.dtype(dtype).itemsize, lines * ALIGNMENT
+    buffer = np.zeros(size + skip + ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT + skip
     return buffer[start : start + size].view(dtype)
 
 

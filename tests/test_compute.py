@@ -26,7 +26,7 @@ def guard(monkeypatch):
         starts, offsets.work = guarded.offsets(sizes, offsets.dtype)
         return starts, 0
 
-    def aligned(n, dtype):
+    def aligned(n, dtype, lines=0):
         work, offsets.work = offsets.work, None  # of the offsets just asked for
         return guarded.array(n, dtype) if work is None else work
 

@@ -254,7 +254,7 @@ def paced(speed_up, pieces):
 
 def test_a_team_that_helps_stays():
     together, share = paced(1.9, 500)
-    assert not any(together[:2]) and np.mean(together) > 0.97 and share < 0.55
+    assert all(together[:3]) and np.mean(together) > 0.97 and share < 0.55
 
 
 @pytest.mark.parametrize("speed_up", [0.5, 1.0])
