@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
 
+import numpy as np
+
 from ..threads import available
 from .contenders import Ours, Say
 from .problems import Problem
@@ -16,7 +18,7 @@ from .results import OURS, TOGETHER, Measured, Settings
 from .rows import ROWS
 from .timing import Contender, measured
 
-LONG = 1.0  # seconds of a call: a team that does not pay is found out within it
+EPOCH, LONG = 0.25, 3.0  # seconds of an epoch, as users' are longer than a few updates; of a call
 
 
 def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
@@ -25,11 +27,13 @@ def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say:
     own, row = Ours(problem), problem.row
     say(name)
     own.fit(1)
-    seconds = min(own.fit(1).seconds)
-    epochs = max(1, round(LONG / seconds))
+    seconds = min(own.fit(2).seconds)
+    again = max(1, round(EPOCH / seconds))
+    own.x, own.y = np.concatenate([own.x] * again), np.concatenate([own.y] * again)
+    updates, epochs = again * problem.updates, max(1, round(LONG / (again * seconds)))
     found = []
     for n, family in ((1, OURS), (available(), TOGETHER)):
         run = partial(own.fit, epochs, n_threads=n)
         run()
-        found.append(Contender(f"{n} threads", family, run, epochs * problem.updates, row.flop))
+        found.append(Contender(f"{n} threads", family, run, epochs * updates, row.flop))
     return measured(row, found, settings.rounds, [])
