@@ -104,6 +104,7 @@ class Keeper:
     ):
         self.path, self.architecture, self.parameters = path, architecture, parameters
         self.generator, self.began = generator, generator_state(generator)
+        io.clear(path)
         model = {k: v for k, v in architecture.items() if k != "learning_rate"}
         self.about = {"model": model, **about}
 

@@ -16,6 +16,8 @@ nothing but this definition.  No pickle, nothing in the file is ever run.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -65,7 +67,7 @@ def write(
     beside = {TRAINING + name: array for name, array in (arrays or {}).items()}
     content = _encode(architecture, {**parameters, **beside}, training)
     target = Path(os.path.realpath(path))
-    scratch = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+    scratch = _scratch(target)
     try:
         with open(scratch, "xb") as file:
             file.write(content)
@@ -80,18 +82,31 @@ def write(
         raise
 
 
+def _scratch(target: Path) -> Path:
+    """A name beside `target` that nobody has."""
+    return target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+
+
+def clear(path: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while they wrote a file have left beside it."""
+    target = Path(os.path.realpath(path))
+    with contextlib.suppress(OSError):
+        for file in target.parent.glob(f".{glob.escape(target.name)}.*"):
+            if re.fullmatch("[0-9a-f]{16}", file.name.rpartition(".")[2]):
+                file.unlink()
+
+
 def _copy(file: Path, to: Path) -> None:
     """Give `file` a second name, at once and in place of what had it; the file stays."""
-    scratch = to.with_name(f".{to.name}.{os.urandom(8).hex()}")
+    scratch = _scratch(to)
     try:
         try:
             os.link(file, scratch)
         except OSError:  # no links here
             shutil.copyfile(file, scratch)
         os.replace(scratch, to)
-    except BaseException:
+    finally:  # a new name is not taken away where both are the same file already
         scratch.unlink(missing_ok=True)
-        raise
 
 
 def _sync_folder(folder: Path) -> None:
