@@ -84,7 +84,7 @@ def plan(
 
 
 class Source(Protocol):
-    """What a training visits: a `feeds.Part` or a `feeds.Stream`."""
+    """What a training visits: a `feeds.Part` or a `streams.Stream`."""
 
     def batches(self, batch_size: int | None) -> int | None:
         """In an epoch, if that is known before it."""

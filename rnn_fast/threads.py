@@ -97,12 +97,13 @@ if hasattr(os, "register_at_fork"):  # the threads that were at work are not in 
 
 @functools.cache
 def _sleep_address() -> int:
-    """Address of the C library's ``int usleep(unsigned microseconds)``, or on Windows of Sleep."""
+    """Address of the C library's ``int usleep(unsigned microseconds)``; 0 where there is none.
+
+    Windows can only sleep for milliseconds, which is too long: there threads only pause.
+    """
     try:
-        if sys.platform == "win32":  # takes milliseconds: those that we ask for are too many,
-            return 0  # so there threads only pause
         return ctypes.cast(ctypes.CDLL(None).usleep, ctypes.c_void_p).value or 0
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):  # Windows takes no None
         return 0
 
 
