@@ -31,19 +31,19 @@ class Products(Kernel):
     def setup(self, kernel: str, dtype: str) -> None:
         n = lanes(dtype)
         if kernel == "multiply":
-            a, b, out = reals(64 * 32, dtype), reals(32 * n, dtype), reals(64 * n, dtype)
+            a, b, out = reals(32 * 32, dtype), reals(32 * n, dtype), reals(32 * n, dtype)
             self.work = bound("multiply", dtype, a=a, b=b, out=out)
         elif kernel == "combine":
             a, b, out = reals(64, dtype), reals(64 * n, dtype), reals(n, dtype)
             self.work = bound("combine", dtype, a=a, b=b, out=out)
         else:
-            columns = n if kernel == "panels" else 6
+            columns = n if kernel == "panels" else 4
             self.work = bound(
                 "weight_gradients",
                 dtype,
-                grads=reals(64 * max(columns, 8) * n, dtype),
+                grads=reals(16 * columns * n, dtype),
                 columns=columns,
-                da=reals(2 * 64 * n, dtype, 1e-6),
+                da=reals(2 * 16 * n, dtype, 1e-6),
                 z=reals(2 * columns * n, dtype),
                 panel=reals(2 * n * n, dtype),
             )
@@ -53,7 +53,7 @@ class Products(Kernel):
 
 
 class Cells(Kernel):
-    """The elementwise maths of a step of 16 units, forward and backward."""
+    """The elementwise maths of a step of 4 units, forward and backward."""
 
     params = (
         ("tanh", "relu", "lstm", "lstm_peephole", "gru", "gru_before"),
@@ -63,7 +63,7 @@ class Cells(Kernel):
     dtype = "float32"
 
     def setup(self, cell: str, way: str) -> None:
-        n = 16 * lanes(self.dtype)
+        n = 4 * lanes(self.dtype)
         names = ["a", "h_prev", "h", "c_prev", "c", "peepholes"]
         if way == "backward":
             names += ["da", "dh", "dc", "dpeepholes", "dr"]
@@ -116,7 +116,7 @@ class Losses(Kernel):
 
 
 class Updates(Kernel):
-    """A step of each optimizer on 2003 parameters, with momentum where it has it; the limits."""
+    """A step of each optimizer on 1003 parameters, with momentum where it has it; the limits."""
 
     params = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "clip", "penalize")
     param_names = ("update",)
@@ -125,11 +125,11 @@ class Updates(Kernel):
         from rnn_fast.layout import Knobs
 
         record = np.array(Knobs(0.9, 0.99, 1e-8, clip_norm=1e9, updates=10.0))
-        parameters, gradients = reals(2003, "float32"), reals(2003, "float32")
+        parameters, gradients = reals(1003, "float32"), reals(1003, "float32")
         if update == "clip":
             self.work = bound("clip", "float32", gradients=gradients, record=record)
         elif update == "penalize":
-            penalties = abs(reals(2 * 2003, "float32", 1e-12))
+            penalties = abs(reals(2 * 1003, "float32", 1e-12))
             self.work = bound(
                 "penalize",
                 "float32",
@@ -144,7 +144,7 @@ class Updates(Kernel):
                 update,
                 parameters=parameters,
                 gradients=gradients,
-                moments=abs(reals(3 * 2003, "float32")),
+                moments=abs(reals(3 * 1003, "float32")),
                 record=record,
                 spare=reals(64 * 8, "float32"),
             )
@@ -165,13 +165,13 @@ class Around(Kernel):
             source, out = reals(64 * 36, "float32"), reals(64 * 36, "float32")
             self.work = bound("pack", "float32", source=source, out=out)
         elif kernel == "unpack":
-            grads, out = reals(64 * 5 * n, "float32"), reals(64 * (n + 4), "float32")
+            grads, out = reals(32 * 5 * n, "float32"), reals(32 * (n + 4), "float32")
             self.work = bound("unpack", "float32", grads=grads, out=out)
         elif kernel == "load_inputs":
             ids = np.zeros((6, n), np.int64)
-            ids[1] = np.arange(n) * 16
-            ids[2] = np.where(np.arange(n) % 2, 8, 16)
-            x, z = reals(n * 16 * 5, "float32"), reals(16 * 6 * n, "float32")
+            ids[1] = np.arange(n) * 8
+            ids[2] = np.where(np.arange(n) % 2, 4, 8)
+            x, z = reals(n * 8 * 5, "float32"), reals(8 * 6 * n, "float32")
             self.work = bound("load_inputs", "float32", x=x, starts=ids[1], ids=ids, z=z)
         elif kernel == "draw_mask":
             ids = np.arange(6 * n).reshape(6, n)

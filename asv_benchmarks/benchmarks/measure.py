@@ -1,7 +1,7 @@
 """The noise-proof measure: a workload's time in times of a calibration beside it.
 
-Both run in turn in one process, a millisecond or so each, and the median of the quotients is the
-figure.  What slows the machine slows both; what interrupts one spoils one quotient of many.
+Both run in turn in one process, half a millisecond or so each, and the median of the quotients is
+the figure.  What slows the machine slows both; what interrupts one spoils one quotient of many.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from time import perf_counter
 import numpy as np
 
 from . import tile
+from .turns import Turns
 
 #: the gate compiles all programs before it measures: with this set, nothing is measured
 PREPARING = "RNN_FAST_BENCH_PREPARE" in os.environ
 if PREPARING:
     with contextlib.suppress(ImportError):  # once, before asv forks for each benchmark
         import rnn_fast.train  # noqa: F401
-SLICE = 1e-3  #: seconds, about: shorter than what a scheduler gives to a process
+SLICE = 5e-4  #: seconds, about: shorter than what a scheduler gives to a process
 
 
 def sgemm() -> Callable[[int], None]:
@@ -102,16 +103,19 @@ def quotients(
     """
     clock = Clock()
     per_work, per_calibration = times_in(work, clock), times_in(calibrate, clock)
-    found, whole = [], []
-    end = clock() + budget
-    before, waited = seconds(calibrate, per_calibration, clock), clock.waited
-    while len(found) < 5 or clock() < end:
-        took = seconds(work, per_work, clock)
-        after = seconds(calibrate, per_calibration, clock)
-        found.append(took / per_work / ((before + after) / 2 / per_calibration))
-        if clock.waited == waited:
-            whole.append(found[-1])
-        before, waited = after, clock.waited
+    found, whole, spent = [], [], 0.0
+    with Turns() as turns:
+        while len(found) < 5 or spent < budget:
+            turns.take()
+            start = clock()
+            waited = clock.waited
+            before = seconds(calibrate, per_calibration, clock)
+            took = seconds(work, per_work, clock)
+            after = seconds(calibrate, per_calibration, clock)
+            found.append(took / per_work / ((before + after) / 2 / per_calibration))
+            if clock.waited == waited:
+                whole.append(found[-1])
+            spent += clock() - start
     return whole if len(whole) >= 5 else found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from rnn_fast import _jit
 
 #: a program kept on disk is of this text, too, not only of the package's
 VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+COPIES = 8  #: of the arrays a kernel works on
 
 
 class LossBuffers(NamedTuple):
@@ -52,7 +54,11 @@ def reals(n: int, dtype: str, scale: float = 1.0) -> np.ndarray:
 
 
 def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callable[[int], None]:
-    """The program of a factory, called on arrays and numbers; it takes how many times."""
+    """The program of a factory, called on arrays and numbers; it takes how many times.
+
+    Each call takes the next of `COPIES` of the arrays, each laid out in its own way: what pages'
+    addresses do to a kernel (`side_by_side`) is then no matter of one process's luck.
+    """
     kinds = {
         name: "int" if isinstance(value, int) else {"f": "reals", "i": "integers"}[value.dtype.kind]
         for name, value in arguments.items()
@@ -63,28 +69,37 @@ def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callab
     program = _jit.Program(__name__, factory, **kinds, times="int")
     run = program(dtype, *key, VERSION)
     arrays = {name: a for name, a in arguments.items() if not isinstance(a, int)}
-    placed = side_by_side(arrays)
-    values = [placed[n].ctypes.data if n in placed else a for n, a in arguments.items()]
+    copies = [side_by_side(arrays, gap) for gap in range(COPIES)]
+    turns = itertools.cycle(
+        [
+            [placed[n].ctypes.data if n in placed else a for n, a in arguments.items()]
+            for placed in copies
+        ]
+    )
 
     def work(times: int) -> None:
-        run(*values, times)
+        run(*next(turns), times)
 
-    work.kept = placed  # type: ignore[attr-defined]  # the arrays live as long
+    work.kept = copies  # type: ignore[attr-defined]  # the arrays live as long
     return work
 
 
-def side_by_side(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Copies in one block, from a page's start: they lie to one another alike in every process.
+def side_by_side(arrays: dict[str, np.ndarray], gap: int) -> dict[str, np.ndarray]:
+    """Copies in one block, `gap` pages between them: they lie to one another alike in any process.
 
-    Where they would lie by chance, some would share a place in the cache and others not.
+    They start at places within their pages that are spread evenly over half a page.  Where a load
+    lies just where an earlier store does in its page, a processor may take the one to need the
+    other; by the pages' physical addresses, so in one process of twenty, and 2 to 6 times as slow.
     """
     page, line = 4096, 64
-    room = np.zeros(page + sum(a.nbytes + 3 * line for a in arrays.values()), np.uint8)
+    apart = page // 2 // max(1, len(arrays)) // line * line
+    room = np.zeros(page + sum(a.nbytes + (2 + gap) * page for a in arrays.values()), np.uint8)
     at, placed = -room.ctypes.data % page, {}
-    for name, a in arrays.items():
+    for k, (name, a) in enumerate(arrays.items()):
+        at += gap * page + (k * apart - room.ctypes.data - at) % page
         placed[name] = room[at : at + a.nbytes].view(a.dtype).reshape(a.shape)
         placed[name][...] = a
-        at += -(-a.nbytes // line) * line + line
+        at += a.nbytes
     return placed
 
 
@@ -97,24 +112,24 @@ def named(module: str, name: str) -> Any:
 
 
 def multiply(dtype: str, version: str) -> Callable:
-    """A (64, 32), packed, times b (32, lanes)."""
+    """A (32, 32), packed, times b (32, lanes)."""
     kernel, shape = named("layers.matrices", "multiply"), tile_shape(dtype)
 
     def program(a, b, out, times):
         for _ in range(times):
-            kernel(shape, a, 32, 64, 32, b, out, 0)
+            kernel(shape, a, 32, 32, 32, b, out, 0)
 
     return program
 
 
 def weight_gradients(dtype: str, version: str) -> Callable:
-    """Gradient of W (64, columns) over 2 steps."""
+    """Gradient of W (16, columns) over 2 steps."""
     kernel, shape = named("layers.matrices", "weight_gradients"), tile_shape(dtype)
     n = lanes(dtype)
 
     def program(grads, columns, da, z, panel, times):
         for _ in range(times):
-            kernel(shape, grads, 64, columns, da, 64 * n, z, columns * n, 2, panel)
+            kernel(shape, grads, 16, columns, da, 16 * n, z, columns * n, 2, panel)
 
     return program
 
@@ -138,10 +153,10 @@ def combine(dtype: str, version: str) -> Callable:
 
 
 def cell_forward(dtype: str, cell: str, version: str) -> Callable:
-    """Gates and states of 16 units."""
+    """Gates and states of 4 units."""
     from rnn_fast import cells
 
-    cell, n = cells.CELLS[cell], 16 * lanes(dtype)
+    cell, n = cells.CELLS[cell], 4 * lanes(dtype)
 
     def program(a, h_prev, h, c_prev, c, peepholes, times):
         for _ in range(times):
@@ -151,10 +166,10 @@ def cell_forward(dtype: str, cell: str, version: str) -> Callable:
 
 
 def cell_backward(dtype: str, cell: str, version: str) -> Callable:
-    """The way back through 16 units."""
+    """The way back through 4 units."""
     from rnn_fast import cells
 
-    cell, n = cells.CELLS[cell], 16 * lanes(dtype)
+    cell, n = cells.CELLS[cell], 4 * lanes(dtype)
 
     def program(a, h_prev, h, c_prev, c, peepholes, da, dh, dc, dpeepholes, dr, times):
         for _ in range(times):
@@ -204,36 +219,36 @@ def loss(dtype: str, name: str, version: str) -> Callable:
 
 
 def update(dtype: str, name: str, version: str) -> Callable:
-    """An optimizer's step on 2003 parameters: no whole number of registers."""
+    """An optimizer's step on 1003 parameters: no whole number of registers."""
     from rnn_fast.updates import MARKERS
 
     kernel, optimizer = named("updates", "descend"), MARKERS[name]
 
     def program(parameters, gradients, moments, record, spare, times):
         for _ in range(times):
-            kernel(optimizer, parameters, gradients, moments, 2003, 2003, 1e-9, record, spare)
+            kernel(optimizer, parameters, gradients, moments, 1003, 1003, 1e-9, record, spare)
 
     return program
 
 
 def clip(dtype: str, version: str) -> Callable:
-    """The limit of the norm of 2003 gradients."""
+    """The limit of the norm of 1003 gradients."""
     kernel = named("updates", "clip")
 
     def program(gradients, record, times):
         for _ in range(times):
-            kernel(gradients, 2003, record)
+            kernel(gradients, 1003, record)
 
     return program
 
 
 def penalize(dtype: str, version: str) -> Callable:
-    """L1 and L2 of 2003 parameters."""
+    """L1 and L2 of 1003 parameters."""
     kernel = named("updates", "penalize")
 
     def program(parameters, gradients, penalties, times):
         for _ in range(times):
-            kernel(parameters, gradients, penalties, 2003, 2003)
+            kernel(parameters, gradients, penalties, 1003, 1003)
 
     return program
 
@@ -256,12 +271,12 @@ def pack(dtype: str, version: str) -> Callable:
 
 
 def unpack(dtype: str, version: str) -> Callable:
-    """The gradient of a matrix (64, lanes + 4): panels, and 4 columns of partial sums."""
+    """The gradient of a matrix (32, lanes + 4): panels, and 4 columns of partial sums."""
     from rnn_fast.layout import Unpack
 
     kernel, shape = named("layers.matrices", "unpack"), tile_shape(dtype)
     C = lanes(dtype) + 4
-    part = Unpack(grads=0, R=64, C=C, row=0, n_rows=64, column=0, n_columns=C, out=0, down=C)
+    part = Unpack(grads=0, R=32, C=C, row=0, n_rows=32, column=0, n_columns=C, out=0, down=C)
 
     def program(grads, out, times):
         for _ in range(times):
@@ -278,7 +293,7 @@ def load_inputs(dtype: str, version: str) -> Callable:
 
     def program(x, starts, ids, z, times):
         data = Data(x, starts, starts, starts, x, x, False, starts)
-        block = Block(ids, n, 0, 16, 8, 0)
+        block = Block(ids, n, 0, 8, 4, 0)
         for _ in range(times):
             kernel(shape, block, data, 5, z, 6 * n)
 

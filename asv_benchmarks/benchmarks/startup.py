@@ -15,6 +15,7 @@ from statistics import median
 from time import perf_counter
 
 from .measure import PREPARING
+from .turns import Turns
 
 FIT = """
 import numpy as np, rnn_fast
@@ -41,12 +42,12 @@ def beside_numpy(code: str, pairs: int) -> float:
     """The median time of a process with `code`, in times of one that imports NumPy."""
     if PREPARING:
         return math.inf
-    found, before = [], seconds("import numpy")
-    for _ in range(pairs):
-        took = seconds(code)
-        after = seconds("import numpy")
-        found.append(2 * took / (before + after))
-        before = after
+    found = []
+    with Turns() as turns:
+        for _ in range(pairs):
+            turns.take()
+            before, took, after = map(seconds, ("import numpy", code, "import numpy"))
+            found.append(2 * took / (before + after))
     return median(found)
 
 

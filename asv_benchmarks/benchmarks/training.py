@@ -6,6 +6,7 @@ same in times of the frozen tile kernel (`measure`), which is what the gate comp
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from rnn_fast import GRU, LSTM, SimpleRNN
 
 from . import tile
-from .measure import Clock, calibrated
+from .measure import PREPARING, Clock, calibrated
+from .turns import Turns
 
 
 class Size(NamedTuple):
@@ -205,4 +207,11 @@ class Vanishing:
         return seconds[1] / seconds[0]
 
     def track_cost(self, dtype: str) -> float:
-        return float(np.median([self.ratio() for _ in range(25)]))
+        if PREPARING:
+            return math.inf
+        ratios = []
+        with Turns() as turns:
+            for _ in range(25):
+                turns.take()
+                ratios.append(self.ratio())
+        return float(np.median(ratios))

@@ -1,8 +1,8 @@
 """Measuring: rounds of base and head in turn, and the result files, which are asv's own.
 
 asv runs one benchmark in one process, and so does this, by asv's own fork server, one for each
-side.  What the two sides share is the moment: the rounds of a benchmark follow one another as
-base, head, head, base, within a second or two, on the core that is least busy.
+side.  What the two sides share is the moment: both processes measure in turn, milliseconds each, on
+the core that is least busy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import json
 import math
 import os
 import queue
+import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -223,23 +225,44 @@ class Rounds:
         caches.close()
 
     def measure(self, items: list[Item], more: int = 0) -> None:
-        """All rounds of what is a time, and `more`."""
+        """All rounds of what is a time, and `more`; the two sides in turn (`turns`)."""
         timed = [item for item in items if self.rounds_of(item)]
-        caches, (base_side, head_side), chosen = Caches(), self.sides, 0.0
-        with server(base_side, self.folder) as base, server(head_side, self.folder) as head:
-            for k, item in enumerate(timed):
-                say(f"measure {k + 1}/{len(timed)} {item[0]}")
-                if time.monotonic() > chosen + 3:
-                    self._bind((base, head))
-                    chosen = time.monotonic()
-                for r in range(self.rounds_of(item) + more):
-                    for s in (0, 1) if (r + k) % 2 else (1, 0):
-                        if self.logs[s].failed(item):
-                            continue
-                        side, spawner = self.sides[s], (base, head)[s]
-                        outcome = run_once(side, spawner, caches, self.by_name[item[0]], item[1])
-                        self.logs[s].add(item, *outcome)
+        caches, chosen = Caches(), 0.0
+        with tempfile.TemporaryDirectory(prefix="rnn-") as room:  # a socket's name must be short
+            meeting = Path(room) / "pair"
+            sides = [side.taking_turns(meeting) for side in self.sides]
+            with server(sides[0], self.folder) as base, server(sides[1], self.folder) as head:
+                for k, item in enumerate(timed):
+                    say(f"measure {k + 1}/{len(timed)} {item[0]}")
+                    if time.monotonic() > chosen + 3:
+                        self._bind((base, head))
+                        chosen = time.monotonic()
+                    for _ in range(self.rounds_of(item) + more):
+                        self._round(item, sides, (base, head), caches, meeting)
         caches.close()
+
+    def _round(
+        self,
+        item: Item,
+        sides: list[Side],
+        spawners: tuple[runner.ForkServer, runner.ForkServer],
+        caches: Caches,
+        meeting: Path,
+    ) -> None:
+        """One round of an item, of the sides that have not failed in it."""
+        running = [s for s in (0, 1) if not self.logs[s].failed(item)]
+        benchmark = self.by_name[item[0]]
+
+        def run(s: int) -> tuple[Any, str]:
+            return run_once(sides[s], spawners[s], caches, benchmark, item[1])
+
+        if len(running) == 2:
+            meeting.mkdir()
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = list(pool.map(run, running))
+        shutil.rmtree(meeting, ignore_errors=True)
+        for s, outcome in zip(running, outcomes, strict=True):
+            self.logs[s].add(item, *outcome)
 
     @staticmethod
     def _bind(spawners: tuple[runner.ForkServer, runner.ForkServer]) -> None:

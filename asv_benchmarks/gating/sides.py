@@ -2,7 +2,8 @@
 
 asv makes the environment, with the versions pinned in ``asv.conf.json``, once.  A side adds what
 differs: its sources, its package in a folder of its own, and its compiled programs.  All three
-are kept under ``env/gate/`` by what they are made of, so a base that was built once is there.
+are kept under ``env/gate/`` by what they are made of: a base that was built once is there, and a
+commit that changes no source of the package compiles nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from asv.config import Config
 
 HERE = Path(__file__).parents[1]
 ROOT = HERE.parent
-KEPT = 12  #: sides on disk, the last ones used
+GATE = HERE / "env" / "gate"
+KEPT = 12  #: sides on disk, and sets of programs, the last ones used
 
 
 class CannotBuild(Exception):
@@ -47,6 +49,15 @@ def environment_of_asv() -> environment.Environment:
     return found
 
 
+def hashed(root: Path, files: list[Path]) -> str:
+    """A key for files: their names below `root`, and what is in them."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    for file in files:
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 class Side:
     """A commit, or with None the working tree with all that is not committed.
 
@@ -60,20 +71,14 @@ class Side:
             listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
             names = sorted(set(listing.decode().split("\0")) - {""})
             self.files = [name for name in names if (ROOT / name).is_file()]
-            self.key = self._hash()
+            self.key = hashed(ROOT, [ROOT / name for name in self.files])
             self.label = "the working tree"
         else:
             self.key = git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
             self.label = f"{revision} ({self.key[:8]})"
-        self.folder = HERE / "env" / "gate" / self.key[:16]
+        self.folder = GATE / "sides" / self.key[:16]
         self.source = self.folder / "source"
         self.benchmarks = self.source / "asv_benchmarks" / "benchmarks"
-
-    def _hash(self) -> str:
-        digest = hashlib.sha1(usedforsecurity=False)
-        for name in self.files:
-            digest.update(name.encode() + b"\0" + (ROOT / name).read_bytes() + b"\0")
-        return digest.hexdigest()
 
     def build(self, base_environment: environment.Environment) -> None:
         """Bring its sources and its package to `folder`, unless they are there."""
@@ -87,10 +92,14 @@ class Side:
                 self._install(made)
                 shutil.rmtree(self.folder, ignore_errors=True)
                 os.replace(made, self.folder)
-        os.utime(self.folder)
-        kept = sorted(self.folder.parent.iterdir(), key=lambda each: -each.stat().st_mtime)
-        for old in kept[KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+        package = self.source / "rnn_fast"
+        self.programs = GATE / "programs" / hashed(package, sorted(package.rglob("*.py")))[:16]
+        self.programs.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.programs):
+            os.utime(folder)
+            kept = sorted(folder.parent.iterdir(), key=lambda each: -each.stat().st_mtime)
+            for old in kept[KEPT:]:
+                shutil.rmtree(old, ignore_errors=True)
 
     def _export(self, to: Path) -> None:
         if self.revision is None:
@@ -119,7 +128,7 @@ class Side:
             **self.environment.env_vars,
             "PYTHONPATH": package,  # for processes that a benchmark starts
             "ASV_PYTHONPATH": package,  # for asv's own, which drops the other
-            "RNN_FAST_CACHE_DIR": str(self.folder / "programs"),
+            "RNN_FAST_CACHE_DIR": str(self.programs),
             **self.variables,
         }
 
@@ -127,6 +136,12 @@ class Side:
         """The same, where benchmarks compile what they need and measure no time."""
         side = copy.copy(self)
         side.variables = {"RNN_FAST_BENCH_PREPARE": "1"}
+        return side
+
+    def taking_turns(self, folder: Path) -> Side:
+        """The same, where benchmarks measure in turn with the other side's, if `folder` exists."""
+        side = copy.copy(self)
+        side.variables = {"RNN_FAST_BENCH_TURNS": f"{self.name}:{folder}"}
         return side
 
     def run(self, arguments: list[str], **options: Any) -> Any:
