@@ -8,13 +8,13 @@ from pathlib import Path
 
 from .bench import plot, report
 from .bench.results import Results, Settings
-from .bench.rows import QUICK, SUBJECTS, select
+from .bench.rows import PEERED, QUICK, SUBJECTS, select
 from .bench.run import measure
 from .cli_options import InputError, check_writable, number
 
 ROUNDS, QUICK_ROUNDS = 7, 3
 
-SUBJECT = """what to measure: grid, the networks that people train and a ladder of sizes;
+SUBJECT = """what to measure: grid, the networks that people train; ladder, many sizes;
 ragged, sequences of different lengths; adding, a task until it is learned; threads, the grid on one
 core and on all (default: grid)"""
 
@@ -28,8 +28,8 @@ def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         "same work done by PyTorch, JAX, Keras and NumPy, where installed, and this machine's own "
         "matrix product. Everyone has one thread and one core, takes turns, and is checked to "
         "compute the same loss, gradients and updates before it is timed.",
-        epilog="Everything takes about an hour: JAX and PyTorch compile many forms, of which the "
-        "best counts. Ctrl-C prints what there is so far.",
+        epilog="The grid takes about half an hour: JAX and PyTorch compile many forms, of which "
+        "the best counts. Ctrl-C prints what there is so far.",
     )
     command.set_defaults(run=bench)
     add = command.add_argument
@@ -64,8 +64,8 @@ def check_outputs(args: argparse.Namespace, subject: str) -> None:
     """Refuse what cannot be written before the work is done."""
     for path in filter(None, (args.json, args.plot)):
         check_writable(path)
-    if args.plot and subject != "grid":
-        raise InputError(f"--plot is for the grid, not for {subject}")
+    if args.plot and subject not in PEERED:
+        raise InputError(f"--plot is for {' and '.join(PEERED)}, not for {subject}")
     if args.plot:
         plot.check(args.plot)
 

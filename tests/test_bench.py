@@ -285,7 +285,7 @@ def test_the_table(results):
 
 def test_markdown_has_the_same_table(results):
     lines = report.markdown(results).splitlines()
-    table, notes = report.grid(results)
+    table, notes = report.steps(results)
     assert [[c.strip() for c in line.strip("|").split("|")] for line in lines[2:4]] == table[1:]
     assert lines[1] == "|" + "---|" * len(table[0])
     assert any(notes[0] in line for line in lines)
@@ -294,7 +294,7 @@ def test_markdown_has_the_same_table(results):
 def test_without_peers_there_are_no_columns_for_them(results):
     for row in results.rows.values():
         row.timings = [t for t in row.timings if t.family in (OURS, GEMM, SCRIPT)]
-    assert report.grid(results)[0][0][2:] == ["rnn_fast", "GFLOP/s", "of gemm"]
+    assert report.steps(results)[0][0][2:] == ["rnn_fast", "GFLOP/s", "of gemm"]
     assert "best peer" not in report.text(results)
 
 
@@ -395,7 +395,7 @@ def test_a_ragged_run(bench):
     [
         (["--rows", "tutorials"], "no row matches 'tutorials'"),
         (["ragged", "--rows", "tutorial"], "no row matches 'tutorial'; there are rnn-b256"),
-        (["ragged", "--plot", "a.png"], "--plot is for the grid"),
+        (["ragged", "--plot", "a.png"], "--plot is for grid and ladder"),
         (["--json", "/no/such/folder/a.json"], "cannot write"),
         (["--read", __file__], "is not what `rnn-fast bench --json` writes"),
     ],

@@ -18,6 +18,7 @@ from .results import (
     Timing,
     ratio,
 )
+from .rows import PEERED
 
 Table = list[list[str]]  # the first row names the columns
 ENOUGH = 0.9  # of a core: below, the machine was busy
@@ -53,8 +54,8 @@ def of_gemm(measured: Measured) -> float:
 # ------------------------------------------------------------------------------------- tables
 
 
-def grid(results: Results) -> tuple[Table, list[str]]:
-    """The table of the field grid, and what is to be said below."""
+def steps(results: Results) -> tuple[Table, list[str]]:
+    """The table of training steps beside all peers, and what is to be said below."""
     families = [f for f in PEERS if any(m.best(f) for m in results.rows.values())]
     table = [["row", "network and batch", "rnn_fast", "GFLOP/s", "of gemm", *families]]
     table[0] += ["times the best peer", "the best peer"] if families else []
@@ -146,7 +147,8 @@ def threads(results: Results) -> tuple[Table, list[str]]:
 
 
 TABLES: dict[str, Callable[[Results], tuple[Table, list[str]]]] = {
-    "grid": grid,
+    "grid": steps,
+    "ladder": steps,
     "ragged": ragged,
     "adding": adding,
     "threads": threads,
@@ -174,7 +176,7 @@ def left_out(results: Results) -> list[str]:
     """What is missing, in a line each."""
     settings = results.settings
     lines = [f"left out: {text}" for text in results.left_out]
-    if settings.quick and settings.subject == "grid":
+    if settings.quick and settings.subject in PEERED:
         lines.append("left out by --quick: the other rows, forms that compile long, Keras")
     if missing := [name for name in settings.rows if name not in results.rows]:
         why = "; there was no time" if settings.quick else ""

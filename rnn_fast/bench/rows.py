@@ -76,11 +76,11 @@ LADDER |= {
     for cell in ("gru", "lstm")
     for name in ("h32b32", "h32b256", "h64b32", "h64b256")
 }
-ROWS = FIELD | LADDER
-ROWS |= {
-    f"{name}-f64": replace(ROWS[name], dtype="float64")
+LADDER |= {
+    f"{name}-f64": replace((FIELD | LADDER)[name], dtype="float64")
     for name in ("h32b32", "h32b256", "h64b32", "h64b256", "wide-rnn", "h256b128")
 }
+ROWS = FIELD | LADDER
 #: Half-full batches.
 RAGGED = {
     "rnn-b256": Row(256, 100, 8, 64),
@@ -94,10 +94,12 @@ RAGGED = {
 #: Of the adding problem.
 ADDING = {f"t{T}": Row(32, T, 2, 8, cell="lstm") for T in (100, 200)}
 #: What there is to measure.
-SUBJECTS = {"grid": ROWS, "ragged": RAGGED, "adding": ADDING, "threads": ROWS}
+SUBJECTS = {"grid": FIELD, "ladder": LADDER, "ragged": RAGGED, "adding": ADDING, "threads": FIELD}
+PEERED = ("grid", "ladder")  #: the subjects in which all peers take part, a training step a row
 #: What `--quick` leaves of them.
 QUICK = {
     "grid": "tutorial,cognitive,hydrology,neuro,control,wide-rnn",
+    "ladder": "h5b256,h64b32,lstm-h64b32,h64b32-f64",
     "ragged": "lstm-b256,lstm-b32",
     "adding": "t100",
     "threads": "hydrology,control,wide-rnn",

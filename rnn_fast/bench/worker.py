@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from .machine import machine
 from .peers import PEERS
 from .results import Settings
+from .rows import PEERED
 
 STARTED = perf_counter()
 QUICK_SECONDS = 45  # in which `--quick` begins what rows it can, none longer than one before
@@ -47,7 +48,7 @@ def own_output() -> TextIO:
 def import_peers(settings: Settings) -> tuple[dict[str, ModuleType], list[str]]:
     """The peers that are installed, and what is to be said of the others."""
     wanted = {} if settings.subject == "threads" else {"PyTorch": PEERS["PyTorch"]}
-    if settings.subject == "grid":
+    if settings.subject in PEERED:
         wanted = PEERS
     found, missing, broken = {}, [], []
     for family, module in wanted.items():
@@ -72,7 +73,8 @@ def work(settings: Settings, channel: Channel) -> None:
     peers, left_out = import_peers(settings) if settings.peers else ({}, [])
     for text in left_out:
         channel.send("left out", text=text)
-    subject = importlib.import_module(f".{settings.subject}", __package__)
+    module = "steps" if settings.subject in PEERED else settings.subject
+    subject = importlib.import_module(f".{module}", __package__)
     begun, longest = perf_counter(), 0.0
     for name in settings.rows:
         if settings.quick and longest and begun + longest > STARTED + QUICK_SECONDS:

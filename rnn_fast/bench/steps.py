@@ -1,4 +1,4 @@
-"""The field grid and the ladder of sizes: an epoch of everyone's, side by side."""
+"""Training steps, the field grid and the ladder of sizes: an epoch of everyone's, side by side."""
 
 from __future__ import annotations
 
