@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -201,17 +202,62 @@ def test_files_of_asv_itself(tmp_path):
     assert list(side.listed.values()) == ["m.track_x(1)", "m.track_x(2)"]
 
 
-# ------------------------------------------------------------------------- the frozen tile kernel
+def test_peers_are_not_judged(compare):
+    peers = {"peers.Lead.track_lead": {"unit": "of the peer's time", "samples": [[1.0]]}}
+    assert compare({**one(1.0), **peers}, {**one(1.0), **peers})[0].code == judge.PASS
+
+
+# ------------------------------------------------------------------- parts of the benchmarks
+
+
+def module(name):
+    """A module by its file: its package would bind this process to a core."""
+    file = ROOT / "asv_benchmarks" / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def take_turns(folder, lengths):
+    """Who took which turn, base and head in threads, until each has had its number."""
+    turns, taken, lock = module("turns"), [], threading.Lock()
+
+    def side(name):
+        with turns.Turns(f"{name}:{folder}") as own:
+            for _ in range(lengths[name]):
+                own.take()
+                with lock:
+                    taken.append(name)
+
+    threads = [threading.Thread(target=side, args=(name,)) for name in lengths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return taken
+
+
+def test_two_sides_take_turns(tmp_path):
+    assert take_turns(tmp_path, {"base": 50, "head": 50}) == ["head", "base"] * 50
+
+
+@pytest.mark.parametrize("short", ["base", "head"])
+def test_who_is_left_goes_on_alone(tmp_path, short):
+    lengths = {"base": 50, "head": 50, short: 5}
+    taken = take_turns(tmp_path, lengths)
+    assert taken.count("base") == lengths["base"] and taken.count("head") == lengths["head"]
+    assert taken[:10] == ["head", "base"] * 5
+
+
+def test_without_the_other_it_is_always_ones_turn(tmp_path):
+    assert take_turns(tmp_path / "no such folder", {"base": 3}) == ["base"] * 3
 
 
 @pytest.fixture(scope="module")
 def tile():
-    """The module by its file: its package would bind this process to a core."""
-    file = ROOT / "asv_benchmarks" / "benchmarks" / "tile.py"
-    spec = importlib.util.spec_from_file_location("tile", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module("tile")
 
 
 def test_tile_is_frozen(tile):

@@ -19,9 +19,10 @@ PATIENCE = 60.0  #: and for one's turn
 class Turns:
     """The place of this process; alone, or once the other has gone, it is always its turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: str | None = None) -> None:
         self.other: socket.socket | None = None
-        side, _, folder = os.environ.get(VARIABLE, "").partition(":")
+        place = os.environ.get(VARIABLE, "") if place is None else place
+        side, _, folder = place.partition(":")
         if os.path.isdir(folder):
             with contextlib.suppress(OSError):  # the other does not come
                 self.other = (listen if side == "base" else connect)(os.path.join(folder, "turn"))

@@ -79,8 +79,8 @@ def listed(benchmarks: Iterable[dict[str, Any]]) -> dict[Item, str]:
 
 
 def is_tracked(item: Item) -> bool:
-    """Whether the gate measures it; plain times are for the pages."""
-    return item[0].rpartition(".")[2].startswith("track_")
+    """Whether the gate measures it; plain times are for the pages, and so are others' programs."""
+    return item[0].rpartition(".")[2].startswith("track_") and not item[0].startswith("peers.")
 
 
 def read_list(folder: Path) -> list[dict[str, Any]]:
