@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -208,3 +209,25 @@ def test_kernels_may_not_call_outside(run):
 
     with pytest.raises(RuntimeError, match="calls"):
         _jit.compiled(program, "float64", x="reals")
+
+
+def test_spilled_registers_lie_in_one_cache_line():
+    """More vectors than registers, all alive at once, go to places that are aligned."""
+    import llvmlite.binding as llvm
+
+    if _jit.vector_bytes() <= 16:
+        pytest.skip("stacks are aligned to 16 bytes")
+    vector = f"<{_jit.vector_bytes() // 4} x float>"
+    loads = [f"%x{i} = load volatile {vector}, ptr %p" for i in range(40)]
+    stores = [f"store volatile {vector} %x{i}, ptr %p" for i in range(40)]
+    lines = "\n".join([*loads, *stores])
+    source = f"define void @f(ptr %p) #0 {{\n{lines}\nret void\n}}\nattributes #0 = {{ nounwind }}"
+
+    def spills(module, kind):
+        assembly = _jit._target_machine().emit_assembly(module)
+        return len(re.findall(rf"vmov{kind}p[sd]\s.*\d\(%r[sb]p\)", assembly))
+
+    module = llvm.parse_assembly(source)
+    assert spills(module, "u") > 0  # what there is to fear
+    aligned = _jit.with_aligned_stack(module)
+    assert spills(aligned, "u") == 0 and spills(aligned, "a") > 0
