@@ -23,7 +23,7 @@ class Turns:
         self.other: socket.socket | None = None
         place = os.environ.get(VARIABLE, "") if place is None else place
         side, _, folder = place.partition(":")
-        if os.path.isdir(folder):
+        if os.path.isdir(folder) and hasattr(socket, "AF_UNIX"):
             with contextlib.suppress(OSError):  # the other does not come
                 self.other = (listen if side == "base" else connect)(os.path.join(folder, "turn"))
                 self.other.settimeout(PATIENCE)

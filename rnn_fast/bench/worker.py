@@ -24,7 +24,7 @@ from .results import Settings
 from .rows import PEERED
 
 STARTED = perf_counter()
-QUICK_SECONDS = 50  # in which `--quick` begins what rows it can, none longer than one before
+QUICK_SECONDS = 55  # in which `--quick` begins what rows it can, none longer than one before
 
 
 class Channel:
