@@ -35,7 +35,7 @@ def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     add = command.add_argument
     add("subject", nargs="?", choices=tuple(SUBJECTS), default="grid", help=SUBJECT)
     add("--quick", action="store_true", help="under a minute: few rows, rounds and forms")
-    add("--rows", metavar="PATTERNS", help="names with * and ?, between commas: 'tutorial,h64*'")
+    add("--rows", metavar="PATTERNS", help="names with * and ?, between commas: 'tutorial,wide*'")
     rounds = f"how often everyone takes a turn (default: {ROUNDS}, quick: {QUICK_ROUNDS})"
     add("--rounds", type=number(int, 1), metavar="N", help=rounds)
     add("--without-peers", action="store_true", help="rnn_fast alone")

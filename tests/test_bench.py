@@ -371,7 +371,9 @@ def bench(capfd):
 
 def test_a_run(bench, tmp_path):
     path = tmp_path / "found.json"
-    code, out, err = bench("--rows", "h5b256", "--quick", "--without-peers", "--json", path)
+    code, out, err = bench(
+        "ladder", "--rows", "h5b256", "--quick", "--without-peers", "--json", path
+    )
     assert (code, err) == (0, "")
     assert "RNN B256 T50 I8 H5" in out and "one thread each" in out
     found = Results.read(path)
@@ -441,7 +443,7 @@ def test_the_worker_has_one_thread():
 @pytest.mark.skipif(os.name == "nt", reason="signals are another thing there")
 def test_an_interrupt_leaves_what_there_is(tmp_path):
     path = tmp_path / "found.json"
-    command = [sys.executable, "-m", "rnn_fast", "bench", "--rows", "h5b256,*64*"]
+    command = [sys.executable, "-m", "rnn_fast", "bench", "ladder", "--rows", "h5b256,*64*"]
     command += ["--without-peers", "--rounds", "1", "--json", str(path)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
