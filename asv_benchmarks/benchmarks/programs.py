@@ -87,9 +87,8 @@ def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callab
 def side_by_side(arrays: dict[str, np.ndarray], gap: int) -> dict[str, np.ndarray]:
     """Copies in one block, `gap` pages between them: they lie to one another alike in any process.
 
-    They start at places within their pages that are spread evenly over half a page.  Where a load
-    lies just where an earlier store does in its page, a processor may take the one to need the
-    other; by the pages' physical addresses, so in one process of twenty, and 2 to 6 times as slow.
+    They start at places within their pages that are spread evenly over half a page.  Where loads
+    lay in their pages just behind earlier stores, some processes took 2 to 6 times as long.
     """
     page, line = 4096, 64
     apart = page // 2 // max(1, len(arrays)) // line * line
