@@ -42,22 +42,25 @@ def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     add("--markdown", action="store_true", help="print the table as Markdown")
     add("--json", type=Path, metavar="FILE", help="write every single time")
     add("--plot", type=Path, metavar="FILE", help="write a chart, such as chart.png")
-    read = "report what --json wrote, and measure nothing"
-    add("--read", type=Path, metavar="FILE", help=read)
+    read = "report what --json wrote, of several runs what they lie between; measure nothing"
+    add("--read", type=Path, nargs="+", metavar="FILE", help=read)
 
 
 def bench(args: argparse.Namespace) -> None:
     """Measure, or read what was measured; report what there is, even of half a measurement."""
-    results = Results.read(args.read) if args.read else Results(settings(args))
+    if len(args.read or ()) > 1 and (args.json or args.plot):
+        raise InputError("--json and --plot are for one run, but --read names several")
+    runs = [Results.read(path) for path in args.read] if args.read else [Results(settings(args))]
+    results = runs[0]
     check_outputs(args, results.settings.subject)
     if args.read:
-        show(results, args)
+        show(runs, args)
         return
     try:
         measure(results, keep=(lambda found: found.write(args.json)) if args.json else None)
     finally:
         if results.machine:  # else it has not even begun
-            show(results, args)
+            show(runs, args)
 
 
 def check_outputs(args: argparse.Namespace, subject: str) -> None:
@@ -78,10 +81,10 @@ def settings(args: argparse.Namespace) -> Settings:
     return Settings(args.subject, rows, rounds, args.quick, not args.without_peers)
 
 
-def show(results: Results, args: argparse.Namespace) -> None:
+def show(runs: list[Results], args: argparse.Namespace) -> None:
     """Print and write what is asked for."""
-    print(report.markdown(results) if args.markdown else report.text(results), flush=True)
+    print(report.markdown(*runs) if args.markdown else report.text(*runs), flush=True)
     if args.json:
-        results.write(args.json)
-    if args.plot and results.rows:
-        plot.plot(results, args.plot)
+        runs[0].write(args.json)
+    if args.plot and runs[0].rows:
+        plot.plot(runs[0], args.plot)

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 import rnn_fast
-from rnn_fast.bench import report, run, timing
+from rnn_fast.bench import report, run, runs, tables, timing
 from rnn_fast.bench.checks import Truth, WrongResultError
 from rnn_fast.bench.contenders import field, theirs
 from rnn_fast.bench.peers import PEERS, numpy_rnn
@@ -28,6 +28,7 @@ from rnn_fast.bench.results import (
     PACKED,
     RAGGED_OURS,
     SCRIPT,
+    TOGETHER,
     Measured,
     Results,
     Settings,
@@ -250,12 +251,12 @@ def results():
     ],
 )
 def test_durations(seconds, text):
-    assert report.duration(seconds) == text
+    assert tables.duration(seconds) == text
 
 
 @pytest.mark.parametrize(("ratio", "text"), [(1.26, "1.3"), (46.2, "46"), (123.4, "123")])
 def test_factors(ratio, text):
-    assert report.factor(ratio) == text
+    assert tables.factor(ratio) == text
 
 
 def test_ratios_are_of_the_same_round():
@@ -285,7 +286,7 @@ def test_the_table(results):
 
 def test_markdown_has_the_same_table(results):
     lines = report.markdown(results).splitlines()
-    table, notes = report.steps(results)
+    table, notes = tables.steps(results)
     assert [[c.strip() for c in line.strip("|").split("|")] for line in lines[2:4]] == table[1:]
     assert lines[1] == "|" + "---|" * len(table[0])
     assert any(notes[0] in line for line in lines)
@@ -294,7 +295,7 @@ def test_markdown_has_the_same_table(results):
 def test_without_peers_there_are_no_columns_for_them(results):
     for row in results.rows.values():
         row.timings = [t for t in row.timings if t.family in (OURS, GEMM, SCRIPT)]
-    assert report.steps(results)[0][0][2:] == ["rnn_fast", "GFLOP/s", "of gemm"]
+    assert tables.steps(results)[0][0][2:] == ["rnn_fast", "GFLOP/s", "of gemm"]
     assert "best peer" not in report.text(results)
 
 
@@ -302,12 +303,58 @@ def test_the_other_tables():
     lstm = RAGGED["lstm-b64"]
     times = {OURS: [4e-3], RAGGED_OURS: [2e-3], "PyTorch": [8e-3], PACKED: [16e-3]}
     rows = {"lstm-b64": measured(lstm, times), "lstm-b32": measured(lstm, {OURS: [4e-3]})}
-    table, _ = report.ragged(Results(Settings("ragged", list(rows), 1), MACHINE, rows))
+    table, _ = tables.ragged(Results(Settings("ragged", list(rows), 1), MACHINE, rows))
     assert table[1][2:] == ["4 ms", "2 ms", "0.50", "8 ms", "16 ms", "2.00"]
     assert table[2][2:] == ["-"] * 6
     rows = {"t100": measured(ADDING["t100"], {OURS: [1e-4], "PyTorch": [1e-3]})}
-    table, _ = report.adding(Results(Settings("adding", ["t100"], 1), MACHINE, rows))
+    table, _ = tables.adding(Results(Settings("adding", ["t100"], 1), MACHINE, rows))
     assert table[1][2:] == ["100 us", "1 ms", "10"]
+
+
+def test_several_runs_give_what_they_lie_between(results):
+    other = Results(results.settings, MACHINE, {})
+    for name, row in results.rows.items():
+        doubled = [
+            replace(t, seconds=[2 * s for s in t.seconds] if t.family in PEERS else t.seconds)
+            for t in row.timings
+        ]
+        other.rows[name] = replace(row, timings=doubled)
+    table, notes = runs.together([results, other])
+    assert "least and the largest of 2 runs" in notes[0]
+    for line, row in zip(table[1:], results.rows.values(), strict=True):
+        found = dict(zip(table[0], line, strict=True))
+        own = row.best(OURS)
+        assert found["rnn_fast"] == tables.duration(own.median)
+        assert found["of gemm"] == f"{tables.of_gemm(row):.0%}"
+        for family in PEERS:
+            if theirs := row.best(family):
+                low = ratio(theirs, own)
+                assert found[family] == f"{tables.factor(low)}-{tables.factor(2 * low)}"
+        lead, _ = tables.times(row)
+        assert found["the best peer"] == f"{tables.factor(lead)}-{tables.factor(2 * lead)}"
+    lines = report.text(results, other).splitlines()
+    assert sum(MACHINE["processor"] in line for line in lines) == 1
+    assert report.markdown(results, results).splitlines()[0].startswith("| row | network")
+
+
+def test_runs_lie_between_in_their_unit():
+    assert runs.between([1.5e-3, 1.1e-3], tables.duration) == "1.1-1.5 ms"
+    assert runs.between([1.5e-3, 1.1e-6], tables.duration) == "1.1 us-1.5 ms"
+    assert runs.between([0.5, 0.47], "{:.0%}".format) == "47-50%"
+    assert runs.between([2.51, 2.52], tables.factor) == "2.5"
+    assert runs.between([], tables.factor) == "-"
+
+
+def test_several_runs_of_the_other_subjects():
+    times = {OURS: [4e-3], RAGGED_OURS: [2e-3], "PyTorch": [8e-3], PACKED: [16e-3]}
+    for subject, rows, expected in (
+        ("ragged", {"lstm-b64": measured(RAGGED["lstm-b64"], times)}, ["4 ms", "0.5", "2", "8"]),
+        ("adding", {"t100": measured(ADDING["t100"], times)}, ["4 ms", "2"]),
+        ("threads", {"neuro": measured(FIELD["neuro"], {OURS: [2], TOGETHER: [1]})}, ["2 s", "2"]),
+    ):
+        found = Results(Settings(subject, list(rows), 1), MACHINE, rows)
+        table, _ = runs.together([found, found])
+        assert table[1][2:] == expected
 
 
 def test_json_goes_there_and_back(results, tmp_path):
@@ -382,6 +429,8 @@ def test_a_run(bench, tmp_path):
     assert all(len(t.seconds) == 3 and min(t.seconds) > 0 for t in found.rows["h5b256"].timings)
     code, again, _ = bench("--read", path)
     assert code == 0 and again == out
+    code, out, _ = bench("--read", path, path)
+    assert code == 0 and "of 2 runs" in out and "RNN B256 T50 I8 H5" in out
     code, out, _ = bench("--read", path, "--markdown")
     assert code == 0 and "| h5b256 | RNN B256 T50 I8 H5 |" in out
 
@@ -399,6 +448,7 @@ def test_a_ragged_run(bench):
         (["ragged", "--rows", "tutorial"], "no row matches 'tutorial'; there are rnn-b256"),
         (["ragged", "--plot", "a.png"], "--plot is for grid and ladder"),
         (["--json", "/no/such/folder/a.json"], "cannot write"),
+        (["--read", "a", "b", "--json", "c"], "--json and --plot are for one run"),
         (["--read", __file__], "is not what `rnn-fast bench --json` writes"),
     ],
 )

@@ -191,8 +191,8 @@ class Rounds:
         if not items:
             return
         work: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
-        for item in sorted(items, key=self.rounds_of):  # those with a cache to set up come first
-            for s in (1, 0):
+        for s in (1, 0):  # base after head: of equal sources it finds the programs compiled
+            for item in sorted(items, key=self.rounds_of):  # with a cache to set up come first
                 work.put((s, item))
         total, lock, caches = work.qsize(), threading.Lock(), Caches()
 

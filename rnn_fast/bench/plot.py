@@ -7,8 +7,8 @@ from typing import Any
 
 from ..extras import extra
 from .peers import PEERS
-from .report import of_gemm
 from .results import OURS, Results, ratio
+from .tables import of_gemm
 
 STYLES = {"JAX": ("C0", "o"), "PyTorch": ("C1", "s"), "Keras": ("C2", "^"), "NumPy": ("C7", "D")}
 INCHES = 0.28  # a row

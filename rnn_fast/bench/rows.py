@@ -37,7 +37,7 @@ class Row:
     def updates(self, quick: bool = False) -> int:
         """In an epoch: enough that what is done once an epoch hardly counts."""
         if self.B == 1:
-            return 200 if quick else 1000
+            return 1000
         most, flop = (8, 2.5e8) if quick else (128, 1e9)
         return min(most, max(2 if quick else 4, ceil(flop / self.flop)))
 

@@ -1,0 +1,150 @@
+"""The table of each subject, in words, and what is to be said below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, log
+
+from .peers import PEERS
+from .results import (
+    GEMM,
+    OURS,
+    PACKED,
+    RAGGED_OURS,
+    SCRIPT,
+    TOGETHER,
+    Measured,
+    Results,
+    Timing,
+    ratio,
+)
+
+Table = list[list[str]]  # the first row names the columns
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit."""
+    for unit, size in (("us", 1e-6), ("ms", 1e-3)):
+        digits = f"{seconds / size:.3g}"
+        if float(digits) < 1000:
+            return f"{digits} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def factor(ratio: float) -> str:
+    """Two digits, or a whole number."""
+    return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
+
+
+def times(measured: Measured) -> tuple[float, Timing] | None:
+    """How many times as long the best peer takes, and which that is; None without peers."""
+    ours, best = measured.best(OURS), measured.best(PEERS)
+    return (ratio(best, ours), best) if ours and best else None
+
+
+def of_gemm(measured: Measured) -> float:
+    """Our share of the rate of the machine's own matrix product."""
+    ours, product = measured.best(OURS), measured.best(GEMM)
+    assert ours and product
+    return ratio(product, ours) * ours.flop / product.flop
+
+
+def steps(results: Results) -> tuple[Table, list[str]]:
+    """The table of training steps beside all peers, and what is to be said below."""
+    families = [f for f in PEERS if any(m.best(f) for m in results.rows.values())]
+    table = [["row", "network and batch", "rnn_fast", "GFLOP/s", "of gemm", *families]]
+    table[0] += ["times the best peer", "the best peer"] if families else []
+    leads, notes = [], []
+    for name, measured in results.rows.items():
+        ours = measured.best(OURS)
+        assert ours is not None
+        speed = f"{ours.flop / ours.median / 1e9:.3g}"
+        line = [name, str(measured.row), duration(ours.median), speed, f"{of_gemm(measured):.0%}"]
+        found = [measured.best(family) for family in families]
+        line += [duration(timing.median) if timing else "-" for timing in found]
+        if lead := times(measured):
+            leads.append(lead[0])
+            line += [factor(lead[0]), lead[1].name]
+        else:
+            line += ["-", "-"] if families else []
+        table.append(line)
+        notes += [f"{name}: {note}" for note in [*script(measured), *measured.notes]]
+    if leads:
+        mean = exp(sum(map(log, leads)) / len(leads))
+        spread = f"{factor(min(leads))} to {factor(max(leads))} times the best peer"
+        notes.insert(0, f"{spread}, {factor(mean)} in the geometric mean.")
+    return table, [*EXPLAINED, *notes]
+
+
+EXPLAINED = [
+    "A training step is forward, back-propagation through time, all gradients, update. Times are "
+    "medians of interleaved rounds, ratios are medians of those within a round.",
+    "of gemm: our rate as a share of this machine's own NumPy product of matrices, 1024 cubed, in "
+    "the same dtype; a step counts as 6 B T G H (I + H) operations, G gates.",
+]
+
+
+def script(measured: Measured) -> list[str]:
+    """How the tutorial's script does, if the row has it."""
+    own, plain, fit = (measured.best(family) for family in (SCRIPT, "NumPy", OURS))
+    if not (own and fit):
+        return []
+    text = f"`forward` and `backward`, a call a sample, take {duration(own.median)}"
+    if plain:
+        text += f"; a NumPy class takes {factor(ratio(plain, own))} times as long, "
+        text += f"and {factor(ratio(plain, fit))} times as long as `fit`"
+    return [text]
+
+
+def ragged(results: Results) -> tuple[Table, list[str]]:
+    """The table of half-full batches."""
+    table = [["row", "network and batch"]]
+    table[0] += ["padded", "ragged", "ratio", "PyTorch padded", "packed", "ratio"]
+    notes = ["A half-full batch, lengths uniform from 1 to T, beside the same batch padded."]
+    for name, measured in results.rows.items():
+        line = [name, str(measured.row)]
+        for families in ((OURS, RAGGED_OURS), ("PyTorch", PACKED)):
+            padded, full = (measured.best(family) for family in families)
+            if padded and full:
+                line += [duration(padded.median), duration(full.median)]
+                line.append(f"{ratio(full, padded):.2f}")
+            else:
+                line += ["-"] * 3
+        table.append(line)
+        notes += [f"{name}: {note}" for note in measured.notes]
+    return table, notes
+
+
+def adding(results: Results) -> tuple[Table, list[str]]:
+    """The table of the adding problem."""
+    table = [["row", "network and batch", "rnn_fast", "PyTorch", "times"]]
+    notes = ["Time of an update until the adding problem is solved, in as many updates."]
+    for name, measured in results.rows.items():
+        ours, theirs = measured.best(OURS), measured.best("PyTorch")
+        assert ours is not None
+        line = [name, str(measured.row), duration(ours.median)]
+        line += [duration(theirs.median), factor(ratio(theirs, ours))] if theirs else ["-", "-"]
+        table.append(line)
+        notes += [f"{name}: {note}" for note in measured.notes]
+    return table, notes
+
+
+def threads(results: Results) -> tuple[Table, list[str]]:
+    """The table of one core and all."""
+    table = [["row", "network and batch", "one core", "all cores", "speed-up"]]
+    notes = ["Rows whose batch is one block of lanes, or too little work, are left to one core."]
+    for name, measured in results.rows.items():
+        alone, together = measured.best(OURS), measured.best(TOGETHER)
+        assert alone and together
+        line = [duration(alone.median), duration(together.median)]
+        table.append([name, str(measured.row), *line, f"{ratio(alone, together):.2f}"])
+    return table, notes
+
+
+TABLES: dict[str, Callable[[Results], tuple[Table, list[str]]]] = {
+    "grid": steps,
+    "ladder": steps,
+    "ragged": ragged,
+    "adding": adding,
+    "threads": threads,
+}
