@@ -183,7 +183,7 @@ def unrollings(row: Row) -> tuple[int, ...]:
 
 
 def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
-    """See the package: every layout and unrolling; `quick` leaves two that compile soon and often win."""
+    """See the package: all layouts and unrollings; `quick` leaves two that win often."""
     row, params = problem.row, problem.params
     if row.B == 1:
         return single_samples(problem)
