@@ -357,6 +357,15 @@ def test_several_runs_of_the_other_subjects():
         assert table[1][2:] == expected
 
 
+def test_runs_of_different_subjects_are_not_laid_together(results, bench, tmp_path):
+    results.write(tmp_path / "grid.json")
+    row = {"neuro": measured(FIELD["neuro"], {OURS: [2], TOGETHER: [1]})}
+    Results(Settings("threads", ["neuro"], 1), MACHINE, row).write(tmp_path / "threads.json")
+    code, out, err = bench("--read", tmp_path / "grid.json", tmp_path / "threads.json")
+    assert (code, out) == (2, "")
+    assert err == "rnn-fast: error: runs of different subjects, grid and threads\n"
+
+
 def test_json_goes_there_and_back(results, tmp_path):
     results.write(tmp_path / "found.json")
     assert Results.read(tmp_path / "found.json") == results

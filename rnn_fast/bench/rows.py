@@ -96,7 +96,7 @@ ADDING = {f"t{T}": Row(32, T, 2, 8, cell="lstm") for T in (100, 200)}
 #: What there is to measure.
 SUBJECTS = {"grid": FIELD, "ladder": LADDER, "ragged": RAGGED, "adding": ADDING, "threads": FIELD}
 PEERED = ("grid", "ladder")  #: the subjects in which all peers take part, a training step a row
-#: What `--quick` leaves of them, long ones first; the first run compiles as well.
+#: What `--quick` leaves of them: few, as a first run has to compile as well.
 QUICK = {
     "grid": "tutorial,hydrology,control,wide-rnn",
     "ladder": "h5b256,h64b32,lstm-h64b32,h64b32-f64",

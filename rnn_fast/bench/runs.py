@@ -84,7 +84,8 @@ def together(runs: Sequence[Results]) -> tuple[Table, list[str]]:
 
 EXPLAINED = {
     **dict.fromkeys(PEERED, "Peers: how many times as long as rnn_fast, each in its best form."),
-    "ragged": "Half-full batches, lengths uniform from 1 to T, and the same padded.",
-    "adding": "PyTorch: how many times as long, for the same updates.",
-    "threads": "One core's time over that of all cores.",
+    "ragged": "Half-full batches, lengths uniform from 1 to T, and the same padded, as rnn_fast's "
+    "time is; a / b is a's time in times of b's.",
+    "adding": "PyTorch: how many times as long as rnn_fast, for the same updates.",
+    "threads": "rnn_fast: on one core; speed-up: that over the time on all cores.",
 }
