@@ -2,11 +2,12 @@
 
 from . import tasks
 from .errors import DivergedError, ModelFileError, Terminated
-from .history import History
-from .models import GRU, LSTM, SimpleRNN, from_torch, load
-from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from .schedules import Cosine, Exponential, ReduceOnPlateau, Step, WarmUp
-from .stopping import EarlyStopping
+from .models.loading import from_torch, load
+from .models.recurrent import GRU, LSTM, SimpleRNN
+from .optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
+from .training.early_stopping import EarlyStopping
+from .training.history import History
+from .training.schedules import Cosine, Exponential, ReduceOnPlateau, Step, WarmUp
 
 __version__ = "0.1.0"
 __all__ = [

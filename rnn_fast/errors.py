@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .history import History
+from typing import Any
 
 
 class DivergedError(ArithmeticError):
@@ -17,7 +14,7 @@ class DivergedError(ArithmeticError):
         The epochs before it.
     """
 
-    def __init__(self, message: str, history: History | None = None) -> None:
+    def __init__(self, message: str, history: Any = None) -> None:
         super().__init__(message)
         self.history = history
 

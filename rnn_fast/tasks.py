@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import settings
+from . import validation
 
 
 class Task:
@@ -28,8 +28,8 @@ class Task:
 
     def batches(self, n: int, seed: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Draw n fresh sequences at a time, without end, for `Model.fit_stream`."""
-        settings.whole("n", n)
-        return self._draw_on(n, settings.generator(seed))
+        validation.whole("n", n)
+        return self._draw_on(n, validation.generator(seed))
 
     def _draw_on(self, n: int, generator: np.random.Generator) -> Iterator[Any]:
         while True:
@@ -52,8 +52,8 @@ class SignOfSum(Task):
     features: int = 1
 
     def __post_init__(self) -> None:
-        settings.whole("steps", self.steps)
-        settings.whole("features", self.features)
+        validation.whole("steps", self.steps)
+        validation.whole("features", self.features)
 
     @property
     def network(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class SignOfSum(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T, I), float64, and y (n,), 0 or 1."""
-        X = settings.generator(seed).standard_normal((n, self.steps, self.features))
+        X = validation.generator(seed).standard_normal((n, self.steps, self.features))
         return X, (X.sum((1, 2)) > 0).astype(np.int64)
 
 
@@ -82,7 +82,7 @@ class Adding(Task):
     steps: int = 100
 
     def __post_init__(self) -> None:
-        settings.whole("steps", self.steps, least=2)
+        validation.whole("steps", self.steps, least=2)
 
     @property
     def network(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Adding(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T, 2), values and marks, and y (n,), both float32."""
-        generator, T = settings.generator(seed), self.steps
+        generator, T = validation.generator(seed), self.steps
         X, each = np.zeros((n, T, 2), np.float32), np.arange(n)
         X[:, :, 0] = generator.random((n, T), np.float32)
         X[each, generator.integers(0, T // 2, n), 1] = 1
@@ -122,7 +122,7 @@ class Copying(Task):
 
     def __post_init__(self) -> None:
         for name in ("delay", "length", "letters"):
-            settings.whole(name, getattr(self, name))
+            validation.whole(name, getattr(self, name))
 
     @property
     def network(self) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class Copying(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X and y, (n, delay + 2 length) integers."""
-        word = settings.generator(seed).integers(1, self.letters + 1, (n, self.length))
+        word = validation.generator(seed).integers(1, self.letters + 1, (n, self.length))
         X = np.zeros((n, self.delay + 2 * self.length), np.int64)
         y = np.zeros_like(X)
         X[:, : self.length] = y[:, -self.length :] = word
@@ -161,7 +161,7 @@ class TemporalOrder(Task):
     steps: int = 100
 
     def __post_init__(self) -> None:
-        settings.whole("steps", self.steps, least=10)
+        validation.whole("steps", self.steps, least=10)
 
     @property
     def network(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class TemporalOrder(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T) integers, A being 0 and B 1, and y (n,), 0 .. 3."""
-        generator, tenth, each = settings.generator(seed), self.steps // 10, np.arange(n)
+        generator, tenth, each = validation.generator(seed), self.steps // 10, np.arange(n)
         X = generator.integers(2, 6, (n, self.steps))
         symbols = generator.integers(0, 2, (2, n))
         for start, own in zip((tenth, 5 * tenth), symbols, strict=True):

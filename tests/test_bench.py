@@ -37,7 +37,7 @@ from rnn_fast.bench.results import (
 )
 from rnn_fast.bench.rows import ADDING, FIELD, QUICK, RAGGED, ROWS, SUBJECTS, Row, select
 from rnn_fast.bench.worker import import_peers
-from rnn_fast.cli import main
+from rnn_fast.cli.main import main
 
 SMALL = {
     "rnn": Row(5, 4, 3, 6),

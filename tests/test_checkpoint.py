@@ -14,19 +14,14 @@ import numpy as np
 import pytest
 
 import rnn_fast
-from rnn_fast import (
-    GRU,
-    LSTM,
-    SGD,
-    EarlyStopping,
-    ModelFileError,
-    SimpleRNN,
-    checkpoint,
-    compute,
-    fitting,
-    io,
-    threads,
-)
+from rnn_fast import GRU, LSTM, SGD, EarlyStopping, ModelFileError, SimpleRNN
+from rnn_fast.engine import operations
+from rnn_fast.engine import operations as compute
+from rnn_fast.saving import checkpoint
+from rnn_fast.saving import model_file as io
+from rnn_fast.training import fit
+from rnn_fast.training import loop as fitting
+from rnn_fast.training.pace import Pace
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 5, 2))
@@ -105,7 +100,7 @@ def make_and_fit(make, settings):
 
 def stop_after_calls(monkeypatch, n, number=signal.SIGINT):
     """Let a signal come while the n-th piece of a training is run, each of one batch."""
-    real, calls = compute.train_epoch, iter(range(1, 10**6))
+    real, calls = operations.train_epoch, iter(range(1, 10**6))
 
     def train(*arguments, **options):
         epoch = real(*arguments, **options)
@@ -114,7 +109,7 @@ def stop_after_calls(monkeypatch, n, number=signal.SIGINT):
         return epoch
 
     monkeypatch.setattr(compute, "train_epoch", train)
-    monkeypatch.setattr(threads.Pace, "next", lambda self, work: (1e-9, False))
+    monkeypatch.setattr(Pace, "next", lambda self, work: (1e-9, False))
 
 
 class Slow:
@@ -193,19 +188,19 @@ def test_stopped_twice(tmp_path, monkeypatch):
     np.testing.assert_array_equal(flat(m), flat(whole))
 
 
-def test_stopped_while_it_is_measured(tmp_path):
+def test_stopped_while_it_is_measured(tmp_path, monkeypatch):
     """After the updates of an epoch and before it is written down."""
     make, settings = CASES["adam"]
     whole, m = make(), make()
     wanted = learned(in_memory(whole, **settings))
-    measure, calls = m._measure, iter(range(100))
+    measure, calls = fit.measure, iter(range(100))
 
     def interrupted(*arguments):
         if next(calls) == 1:
             signal.raise_signal(signal.SIGINT)
         return measure(*arguments)
 
-    m._measure = interrupted
+    monkeypatch.setattr(fit, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt, match="after 1 of 3 epochs and 4 batches"):
         in_memory(m, checkpoint=tmp_path / "c", **settings)
     m = make()
@@ -216,7 +211,7 @@ def test_stopped_while_it_is_measured(tmp_path):
 
 
 def test_by_time_a_checkpoint_comes_within_an_epoch(tmp_path, monkeypatch):
-    monkeypatch.setattr(threads.Pace, "next", lambda self, work: (1e-9, False))
+    monkeypatch.setattr(Pace, "next", lambda self, work: (1e-9, False))
     monkeypatch.setattr(fitting, "perf_counter", iter(range(10**6)).__next__)  # seconds
     places = []
     real = checkpoint.Keeper.save
@@ -284,13 +279,13 @@ def test_how_often(tmp_path):
 
     def see(m, history):
         path = tmp_path / "c"
-        times.append(len(checkpoint.find(path).history()) if path.exists() else 0)
+        times.append(checkpoint.find(path).epochs if path.exists() else 0)
 
     m = SimpleRNN(2, 5, loss="mse", seed=3)
     m.fit(X, Y, epochs=8, checkpoint=tmp_path / "c", checkpoint_every=3, callbacks=[see])
     assert times == [0, 0, 0, 3, 3, 3, 6, 6]
-    assert len(checkpoint.find(tmp_path / "c").history()) == 8
-    assert len(checkpoint.find(checkpoint.previous(tmp_path / "c")).history()) == 6
+    assert checkpoint.find(tmp_path / "c").epochs == 8
+    assert checkpoint.find(checkpoint.previous(tmp_path / "c")).epochs == 6
     assert sorted(os.listdir(tmp_path)) == ["c", "c.previous"]
 
 
@@ -329,7 +324,7 @@ def test_a_damaged_file_gives_way_to_the_one_before(tmp_path):
     whole.fit(X, Y, epochs=4)
     make().fit(X, Y, epochs=3, checkpoint=path)
     path.write_bytes(path.read_bytes()[:-1])
-    assert len(checkpoint.find(path).history()) == 2
+    assert checkpoint.find(path).epochs == 2
     m = make()
     m.fit(X, Y, epochs=4, checkpoint=path, resume=True)
     np.testing.assert_array_equal(flat(m), flat(whole))
@@ -501,7 +496,7 @@ def killed(tmp_path, epochs):
         assert kills < 2000
     whole, resumed = (rnn_fast.load(tmp_path / name) for name in ("whole", "c"))
     np.testing.assert_array_equal(flat(resumed), flat(whole))
-    assert len(checkpoint.find(path).history()) == epochs
+    assert checkpoint.find(path).epochs == epochs
     assert len(os.listdir(tmp_path)) == 4  # nothing half written is left behind
     return kills
 

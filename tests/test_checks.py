@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from rnn_fast import checks
-from rnn_fast.compute import Network
+from rnn_fast.data import checks
+from rnn_fast.layout.network import Network
 
 RNG = np.random.default_rng(0)
 DTYPES = ["?", "i1", "u1", "i4", "u8", "i8", "f2", "f4", "f8", "g", ">i4", ">f4", ">f8", "<f8"]

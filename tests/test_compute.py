@@ -9,14 +9,24 @@ import numpy as np
 import pytest
 import reference
 
-from rnn_fast import compute, layout, params
-from rnn_fast.layout import Network
+from rnn_fast.cells.specs.cell import CELLS
+from rnn_fast.data.rows import Sequences, Targets, padded
+from rnn_fast.engine import operations, tiling, workspace
+from rnn_fast.engine import operations as compute
+from rnn_fast.engine.online_step import OnlineStep
+from rnn_fast.engine.optimizer_state import Descent
+from rnn_fast.engine.tiling import TILES
+from rnn_fast.engine.workspace import LaneSpace, UnitSpace, _Spaces
+from rnn_fast.jit import vector_bytes
+from rnn_fast.layout.network import Network
+from rnn_fast.layout.parameters import parameter_views
+from rnn_fast.losses.names import LOSSES
+from rnn_fast.optimizers.record import Knobs
 
-LANES = compute._jit.vector_bytes() // 8
+LANES = vector_bytes() // 8
 ODD = (1, 2, 3, 5, 7, LANES - 1, LANES, LANES + 1, 2 * LANES, 13, 16, 17, 19, 31, 33)
 FEW = (1, 2, 3, 4, 5, 7)
-TILES = compute.TILES
-EVERY_CELL = pytest.mark.parametrize("cell", layout.CELLS)
+EVERY_CELL = pytest.mark.parametrize("cell", CELLS)
 THREE_CELLS = pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 
 
@@ -32,7 +42,7 @@ def guard(monkeypatch):
 
     offsets.work = None
 
-    for space in (compute.LaneSpace, compute.UnitSpace):
+    for space in (LaneSpace, UnitSpace):
 
         def init(self, net, *rest, original=space.__init__, **options):
             offsets.dtype = net.dtype
@@ -40,10 +50,10 @@ def guard(monkeypatch):
 
         monkeypatch.setattr(space, "__init__", init)
     # one tile, for each costs a compilation; all are tried below
-    monkeypatch.setattr(compute, "TILES", {n: tiles[:1] for n, tiles in TILES.items()})
-    monkeypatch.setattr(compute, "offsets", offsets)
-    monkeypatch.setattr(compute, "aligned", aligned)
-    monkeypatch.setattr(compute, "_spaces", compute._Spaces())
+    monkeypatch.setattr(tiling, "TILES", {n: tiles[:1] for n, tiles in TILES.items()})
+    monkeypatch.setattr(workspace, "offsets", offsets)
+    monkeypatch.setattr(workspace, "aligned", aligned)
+    monkeypatch.setattr(compute, "spaces", _Spaces())
 
 
 class Case:
@@ -54,7 +64,7 @@ class Case:
 
     def __init__(self, seed, cell="tanh", dtype="float64", batch=None, plain=False, **fixed):
         rng = self.rng = np.random.default_rng(seed)
-        loss = layout.LOSSES[seed % len(layout.LOSSES)]
+        loss = LOSSES[seed % len(LOSSES)]
         I, H, T = (int(rng.choice(ODD if plain else FEW)) for _ in range(3))
         N = batch or int(rng.choice([*ODD, 40, 70] if plain else [1, 2, 3, LANES + 1, 9]))
         axes = dict(
@@ -74,7 +84,7 @@ class Case:
         starts, rows = np.cumsum(lengths) - lengths, int(lengths.sum())
         x = rng.integers(0, I, rows) if net.embedding else rng.standard_normal((rows, I))
         x = guarded.copy(x if net.embedding else x.astype(dtype))
-        self.data = compute.Sequences(x, guarded.copy(starts), guarded.copy(lengths))
+        self.data = Sequences(x, guarded.copy(starts), guarded.copy(lengths))
         n = rows if net.sequences else N
         if loss == "cross_entropy":
             y = rng.integers(0, O, (n, 1))
@@ -85,7 +95,7 @@ class Case:
             weights = rng.random(n) * (rng.random(n) < 0.7)
             weights[0] = 1.0
             weights = guarded.copy(weights.astype(dtype))
-        self.targets = compute.Targets(guarded.copy(y.astype(dtype)), weights)
+        self.targets = Targets(guarded.copy(y.astype(dtype)), weights)
         self.state = None
         if not (plain or net.learned_state or rng.integers(2)):
             shape = (N, net.states, net.runs, H)
@@ -100,7 +110,7 @@ class Case:
         return [rows[start : start + length] for start, length in ends]
 
     def named(self, flat):
-        return {k: v.astype(float) for k, v in params.views(flat, self.net).items()}
+        return {k: v.astype(float) for k, v in parameter_views(flat, self.net).items()}
 
     def expected(self, flat=None, samples=None, oracle=reference.run, **options):
         """What the oracle says of some samples."""
@@ -122,24 +132,24 @@ class Case:
             dstate = guarded.copy(np.zeros_like(self.state))
         if not net.embedding:
             dx = guarded.copy(np.zeros_like(self.data.x))
-        loss = compute.loss_and_gradients(
+        loss = operations.loss_and_gradients(
             net, self.data, self.targets, self.flat, flat, state=self.state, dstate=dstate, dx=dx
         )
         return loss, flat, dstate, dx
 
     def train(self, order, batch_size, rate, momentum, **options):
         """An epoch from zero velocity; (what it reports, velocity)."""
-        knobs = layout.Knobs(momentum=momentum)
-        descent = compute.Descent("sgd", knobs, self.flat.size, self.net.dtype)
+        knobs = Knobs(momentum=momentum)
+        descent = Descent("sgd", knobs, self.flat.size, self.net.dtype)
         velocity = descent.moments = guarded.array(self.flat.size, self.net.dtype)
         options = {"state": self.state, **options}
         schedule = np.full(-(-len(order) // batch_size), rate)
         step = (order, batch_size, self.flat, descent, schedule)
-        return compute.train_epoch(self.net, self.data, self.targets, *step, **options), velocity
+        return operations.train_epoch(self.net, self.data, self.targets, *step, **options), velocity
 
     def check(self, gradients, wanted, tolerance):
         """Compare each parameter's gradient with the oracle's, by name."""
-        for name, gradient in params.views(gradients, self.net).items():
+        for name, gradient in parameter_views(gradients, self.net).items():
             assert_close(name, gradient, wanted[name], family(name, wanted), tolerance, self.net)
 
 
@@ -198,7 +208,7 @@ def test_plain_gradients_equal_the_oracle_at_odd_sizes(cell):
 @pytest.mark.parametrize("i", range(4))
 def test_every_tile(i, dtype, monkeypatch):
     tiles = {n: tiles[i % len(tiles) :][:1] for n, tiles in TILES.items()}
-    monkeypatch.setattr(compute, "TILES", tiles)
+    monkeypatch.setattr(tiling, "TILES", tiles)
     for seed in range(20):
         tolerance = 1e-12 if dtype == "float64" else 1e-4
         assert_as_oracle(Case(seed, "tanh", dtype, plain=seed % 2 == 1), tolerance)
@@ -217,7 +227,7 @@ def test_logits_and_final_states_equal_the_oracle(cell, dtype):
         case = Case(seed, cell, dtype)
         net, wanted = case.net, case.expected()
         final = guarded.copy(np.zeros((len(case), net.states, net.runs, net.hidden_size), dtype))
-        logits = compute.logits(net, case.data, case.flat, state=case.state, final=final)
+        logits = operations.logits(net, case.data, case.flat, state=case.state, final=final)
         wanted_logits = np.concatenate([np.atleast_2d(out) for out in wanted.outputs])
         tolerance = 1e-13 if dtype == "float64" else 1e-5
         np.testing.assert_allclose(logits, wanted_logits, rtol=0, atol=tolerance * 10)
@@ -258,7 +268,7 @@ def test_an_epoch_is_descent_batch_by_batch(batch_size, momentum, plain):
         if w[batch].sum() == 0:
             continue
         found = case.expected(wanted, batch)
-        reference.sgd(params.views(wanted, case.net), found.gradients, state, 0.05, momentum)
+        reference.sgd(parameter_views(wanted, case.net), found.gradients, state, 0.05, momentum)
         weight = w[batch].sum() if case.targets.weights is not None else len(batch)
         if case.targets.weights is None and case.net.sequences:
             weight = case.data.lengths[batch].sum()
@@ -277,7 +287,7 @@ def test_truncated_backpropagation_carries_states_and_cuts_gradients(k, sequence
     for seed in (5, 6, 8):
         case = Case(seed, "lstm", batch=11, directions=1, sequences=sequences, embedding=0)
         net, wanted, N = case.net, case.flat.copy(), len(case)
-        views = params.views(wanted, net)
+        views = parameter_views(wanted, net)
         velocity = {name: np.zeros(v.shape) for name, v in views.items()}
         y, w = case.targets
         y = y[:, 0].astype(int) if net.loss == "cross_entropy" else y
@@ -335,7 +345,7 @@ def test_dropout_is_that_of_its_seed_and_between_layers_only():
     case = Case(2, "gru", batch=19, layers=3, sequences=True, learned_state=False)
     net, p, seed = case.net, 0.4, 12345
     T, height = int(case.data.lengths.max()), net.directions * net.hidden_size
-    order = compute.by_length(np.arange(19), case.data.lengths, 19)
+    order = operations.by_length(np.arange(19), case.data.lengths, 19)
     place = {int(sample): i for i, sample in enumerate(order)}
     masks = []
     for k, length in enumerate(case.data.lengths):
@@ -372,12 +382,12 @@ def test_dropped_shares_are_the_probability():
 @THREE_CELLS
 def test_a_sample_has_the_same_logits_alone_and_in_any_company(cell, dtype):
     case = Case(1, cell, dtype, batch=43, sequences=False, embedding=0)
-    together = compute.logits(case.net, case.data, case.flat, state=case.state)
+    together = operations.logits(case.net, case.data, case.flat, state=case.state)
     for i in (0, 1, 15, 16, 42):
         only = slice(i, i + 1)
         data = case.data._replace(starts=case.data.starts[only], lengths=case.data.lengths[only])
         state = None if case.state is None else case.state[only].copy()
-        alone = compute.logits(case.net, data, case.flat, state=state)
+        alone = operations.logits(case.net, data, case.flat, state=state)
         np.testing.assert_array_equal(alone[0], together[i])
 
 
@@ -390,11 +400,11 @@ def test_chunks_with_the_state_carried_have_the_bits_of_the_whole(cell, dtype):
     x = case.rng.standard_normal((9, 12, net.input_size)).astype(dtype)
     shape = (9, net.states, net.runs, net.hidden_size)
     whole_state, state = np.zeros(shape, dtype), np.zeros(shape, dtype)
-    whole = compute.logits(net, compute.padded(x), case.flat, final=whole_state)
+    whole = operations.logits(net, padded(x), case.flat, final=whole_state)
     parts = []
     for first, last in ((0, 1), (1, 6), (6, 12)):
         chunk, final = np.ascontiguousarray(x[:, first:last]), np.zeros(shape, dtype)
-        out = compute.logits(net, compute.padded(chunk), case.flat, state=state, final=final)
+        out = operations.logits(net, padded(chunk), case.flat, state=state, final=final)
         parts.append(out.reshape(9, last - first, -1))
         state = final
     np.testing.assert_array_equal(np.concatenate(parts, axis=1).reshape(whole.shape), whole)
@@ -411,11 +421,11 @@ def test_what_stands_in_padding_is_not_looked_at():
         starts = np.arange(20) * T
         for i, (a, b) in enumerate(zip(case.split(case.data.x), case.split(case.targets.y))):  # noqa: B905
             x[starts[i] : starts[i] + len(a)], y[starts[i] : starts[i] + len(b)] = a, b
-        data = compute.Sequences(x, starts, case.data.lengths)
+        data = Sequences(x, starts, case.data.lengths)
         flat = np.zeros_like(case.flat)
-        targets = compute.Targets(y, None)
-        loss = compute.loss_and_gradients(net, data, targets, case.flat, flat, state=case.state)
-        found.append((loss, flat, compute.logits(net, data, case.flat, state=case.state)))
+        targets = Targets(y, None)
+        loss = operations.loss_and_gradients(net, data, targets, case.flat, flat, state=case.state)
+        found.append((loss, flat, operations.logits(net, data, case.flat, state=case.state)))
     for loss, flat, logits in found[1:]:
         assert loss == found[0][0]
         np.testing.assert_array_equal(flat, found[0][1])
@@ -456,7 +466,7 @@ def test_online_steps_equal_an_epoch_of_batches_of_one():
     case = Case(6, dtype="float32", batch=9, plain=True)
     stepped = case.flat.copy()
     case.train(np.arange(9), 1, 0.1, 0.0)
-    online = compute.OnlineStep(case.net, stepped, int(case.data.lengths[0]))
+    online = OnlineStep(case.net, stepped, int(case.data.lengths[0]))
     for sequence, target in zip(case.split(case.data.x), case.targets.y, strict=True):
         online.x[...], online.y[...] = sequence, target
         assert online.forward()

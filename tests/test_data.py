@@ -7,8 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from rnn_fast import data
-from rnn_fast.layout import Network
+from rnn_fast.data.sequences import read_sequences
+from rnn_fast.data.states import public_state, read_state
+from rnn_fast.data.targets import read_targets
+from rnn_fast.layout.network import Network
 
 RNG = np.random.default_rng(0)
 NET = Network("tanh", np.dtype("f4"), 2, 4, 1, "mse")
@@ -27,7 +29,7 @@ def refused(error, message, call, *arguments, **options):
 
 
 def test_padded_without_lengths():
-    given = data.sequences("X", X, NET)
+    given = read_sequences("X", X, NET)
     assert given.steps == 3 and len(given) == 4 and given.inside is None
     assert given.sequences.starts.tolist() == [0, 3, 6, 9]
     assert given.sequences.lengths.tolist() == [3] * 4
@@ -38,7 +40,7 @@ def test_padding_is_cleared_in_a_copy():
     bad = X.copy()
     bad[1, 1:], bad[2, 2] = np.nan, np.inf
     before = bad.copy()
-    given = data.sequences("X", bad, NET, lengths=LENGTHS)
+    given = read_sequences("X", bad, NET, lengths=LENGTHS)
     np.testing.assert_array_equal(bad, before)
     assert np.isfinite(given.sequences.x).all()
     assert given.inside.tolist() == [True] * 4 + [False] * 2 + [True] * 2 + [False] + [True] * 3
@@ -47,12 +49,12 @@ def test_padding_is_cleared_in_a_copy():
 def test_nan_inside_a_sequence_is_refused():
     bad = X.copy()
     bad[2, 1, 0] = np.nan
-    refused(ValueError, "X[2, 1, 0] = nan", data.sequences, "X", bad, NET, lengths=LENGTHS)
+    refused(ValueError, "X[2, 1, 0] = nan", read_sequences, "X", bad, NET, lengths=LENGTHS)
 
 
 def test_a_list_of_sequences():
     parts = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
-    given = data.sequences("X", parts, NET)
+    given = read_sequences("X", parts, NET)
     assert given.steps is None and given.inside is None
     assert given.sequences.starts.tolist() == [0, 3, 4, 6]
     assert given.sequences.lengths.tolist() == LENGTHS
@@ -61,10 +63,10 @@ def test_a_list_of_sequences():
 
 
 def test_lists_of_numbers_may_be_ragged():
-    given = data.sequences("X", [[1, 2, 4], [0]], TOKENS)
+    given = read_sequences("X", [[1, 2, 4], [0]], TOKENS)
     assert given.sequences.x.tolist() == [1, 2, 4, 0] and given.sequences.x.dtype == np.int64
-    assert data.sequences("X", [[1, 2], [0, 3]], TOKENS).steps == 2
-    assert data.sequences("X", X.tolist(), NET).steps == 3
+    assert read_sequences("X", [[1, 2], [0, 3]], TOKENS).steps == 2
+    assert read_sequences("X", X.tolist(), NET).steps == 3
 
 
 @pytest.mark.parametrize(
@@ -78,11 +80,11 @@ def test_lists_of_numbers_may_be_ragged():
     ],
 )
 def test_wrong_lengths(lengths, error, message):
-    refused(error, message, data.sequences, "X", X, NET, lengths=lengths)
+    refused(error, message, read_sequences, "X", X, NET, lengths=lengths)
 
 
 def test_wrong_lists():
-    call = data.sequences
+    call = read_sequences
     message = "X[1] must have shape (T, 2), the steps of a sequence, at least one; got (0, 2)"
     refused(ValueError, message, call, "X", [X[0], X[1][:0]], NET)
     refused(ValueError, "X[1] must have shape (T, 2)", call, "X", [X[0], X[1, :, :1]], NET)
@@ -99,50 +101,50 @@ def test_wrong_lists():
 
 
 def test_tokens():
-    refused(TypeError, "X must hold integers", data.sequences, "X", np.zeros((2, 3)), TOKENS)
+    refused(TypeError, "X must hold integers", read_sequences, "X", np.zeros((2, 3)), TOKENS)
     bad = np.array([[1, 2], [5, 0]])
     message = "X[1, 0] = 5 is not in the vocabulary 0 .. 4"
-    refused(ValueError, message, data.sequences, "X", bad, TOKENS)
+    refused(ValueError, message, read_sequences, "X", bad, TOKENS)
     bad[1] = 0, 9
-    given = data.sequences("X", bad, TOKENS, lengths=[2, 1])
+    given = read_sequences("X", bad, TOKENS, lengths=[2, 1])
     assert given.sequences.x.tolist() == [1, 2, 0, 0]
-    refused(ValueError, "X must have shape (N, T)", data.sequences, "X", np.zeros(3, int), TOKENS)
+    refused(ValueError, "X must have shape (N, T)", read_sequences, "X", np.zeros(3, int), TOKENS)
 
 
 # ----------------------------------------------------------------------------------- targets
 
 
 def test_targets_of_every_step():
-    given = data.sequences("X", X, EVERY)
+    given = read_sequences("X", X, EVERY)
     y = RNG.standard_normal((4, 3))
     for shape in ((4, 3), (4, 3, 1)):
-        targets = data.targets("y", y.reshape(shape), given, EVERY)
+        targets = read_targets("y", y.reshape(shape), given, EVERY)
         np.testing.assert_array_equal(targets.y, y.reshape(12, 1).astype("f4"))
         assert targets.weights is None
     message = "y must have shape (4, 3) or (4, 3, 1), samples by steps; got (4,)"
-    refused(ValueError, message, data.targets, "y", np.zeros(4), given, EVERY)
+    refused(ValueError, message, read_targets, "y", np.zeros(4), given, EVERY)
 
 
 def test_targets_that_do_not_count_are_not_looked_at():
     y = RNG.standard_normal((4, 3))
     y[1, 1:] = np.nan
-    given = data.sequences("X", X, EVERY, lengths=LENGTHS)
-    targets = data.targets("y", y, given, EVERY)
+    given = read_sequences("X", X, EVERY, lengths=LENGTHS)
+    targets = read_targets("y", y, given, EVERY)
     assert targets.y.reshape(4, 3)[1].tolist() == [np.float32(y[1, 0]), 0, 0]
-    whole, mask = data.sequences("X", X, EVERY), ~np.isnan(y)
-    targets = data.targets("y", y, whole, EVERY, mask=mask)
+    whole, mask = read_sequences("X", X, EVERY), ~np.isnan(y)
+    targets = read_targets("y", y, whole, EVERY, mask=mask)
     assert targets.weights.tolist() == mask.ravel().tolist()
     y[2, 1] = np.inf
-    refused(ValueError, "y[2, 1] = inf is not", data.targets, "y", y, given, EVERY)
+    refused(ValueError, "y[2, 1] = inf is not", read_targets, "y", y, given, EVERY)
 
 
 def test_targets_of_a_list():
     parts = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
-    given = data.sequences("X", parts, EVERY)
+    given = read_sequences("X", parts, EVERY)
     y = [RNG.standard_normal(n) for n in LENGTHS]
-    targets = data.targets("y", y, given, EVERY)
+    targets = read_targets("y", y, given, EVERY)
     np.testing.assert_array_equal(targets.y[:, 0], np.concatenate(y).astype("f4"))
-    call = data.targets
+    call = read_targets
     refused(ValueError, "y must be a list of 4 arrays", call, "y", y[:3], given, EVERY)
     refused(ValueError, "y[1] must have shape (1,) or (1, 1)", call, "y", [y[0]] * 4, given, EVERY)
 
@@ -151,9 +153,9 @@ def test_targets_of_a_list():
 
 
 def weights(net=EVERY, y=None, lengths=None, **options):
-    given = data.sequences("X", X, net, lengths=lengths)
+    given = read_sequences("X", X, net, lengths=lengths)
     y = np.zeros((4, 3) if net.sequences else 4) if y is None else y
-    return data.targets("y", y, given, net, **options).weights
+    return read_targets("y", y, given, net, **options).weights
 
 
 def test_sample_weight():
@@ -218,14 +220,14 @@ def test_states_there_and_back(cell):
     net = NET._replace(cell=cell, layers=2, directions=2)
     parts = RNG.standard_normal((net.states, 4, 5, 4)).astype("f4")
     value = tuple(parts) if cell == "lstm" else parts[0]
-    state = data.initial_state(value, 5, net)
+    state = read_state(value, 5, net)
     assert state.shape == (5, net.states, 4, 4) and state.flags.c_contiguous
-    back = data.public_state(state)
+    back = public_state(state)
     np.testing.assert_array_equal(np.array(back), np.array(value))
 
 
 def test_wrong_states():
-    net, call = NET._replace(layers=2), data.initial_state
+    net, call = NET._replace(layers=2), read_state
     message = "initial_state must have shape (2, 5, 4)"
     refused(ValueError, message, call, np.zeros((5, 2, 4)), 5, net)
     refused(ValueError, "initial_state[0, 0, 0] = nan", call, np.full((2, 5, 4), np.nan), 5, net)

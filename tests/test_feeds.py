@@ -9,7 +9,11 @@ from time import sleep
 import numpy as np
 import pytest
 
-from rnn_fast import GRU, LSTM, DivergedError, SimpleRNN, feeds, tasks
+from rnn_fast import GRU, LSTM, DivergedError, SimpleRNN
+from rnn_fast.data import dataset as feeds
+from rnn_fast.data.dataset import Dataset
+from rnn_fast.data.prefetch import read_ahead
+from rnn_fast.tasks import SignOfSum
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((103, 5, 2)).astype("f4")
@@ -137,7 +141,7 @@ def test_an_npz_file_with_all(save, tmp_path):
 
 def test_every_sequence_is_seen_once_an_epoch_in_an_order_of_its_own():
     orders = []
-    feed = feeds.Feed(model()._net, Source(X), Y, block=24)
+    feed = Dataset(model()._net, Source(X), Y, block=24)
     part, generator = feed.whole(), np.random.default_rng(0)
     for _ in range(3):
         seen = []
@@ -151,7 +155,7 @@ def test_every_sequence_is_seen_once_an_epoch_in_an_order_of_its_own():
 
 
 def test_a_share_of_each_block_is_held_out():
-    feed = feeds.Feed(model()._net, Source(X), Y, block=24)
+    feed = Dataset(model()._net, Source(X), Y, block=24)
     train, held = feed.split(0.25, np.random.default_rng(0))
     assert train.sizes == [18, 18, 18, 18, 5] and held.sizes == [6, 6, 6, 6, 2]
     for k in range(5):
@@ -163,11 +167,11 @@ def test_a_share_of_each_block_is_held_out():
 
 def test_blocks_are_as_large_as_they_may_be(monkeypatch):
     monkeypatch.setattr(feeds, "BLOCK", 40 * 50)  # a sequence has 40 bytes
-    feed = feeds.Feed(model()._net, Source(X), Y, batch_size=16)
+    feed = Dataset(model()._net, Source(X), Y, batch_size=16)
     assert feed.blocks[0] == (0, 48) and len(feed) == 103
-    feed = feeds.Feed(model()._net, Source(X), Y, batch_size=100)
+    feed = Dataset(model()._net, Source(X), Y, batch_size=100)
     assert feed.blocks == [(0, 100), (100, 103)]
-    assert feeds.Feed(model()._net, Source(X[:40]), Y[:40]).blocks == [(0, 40)]
+    assert Dataset(model()._net, Source(X[:40]), Y[:40]).blocks == [(0, 40)]
 
 
 # ------------------------------------------------------------------------------- what goes wrong
@@ -217,7 +221,7 @@ def test_what_does_not_fit_is_known_at_once(x, y, settings, message):
 def test_the_reader_ends_with_the_training():
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError):
-        for _ in feeds.read_ahead(lambda i: i, itertools.count()):
+        for _ in read_ahead(lambda i: i, itertools.count()):
             1 / 0  # noqa: B018
     for _ in range(100):
         if threading.active_count() == before:
@@ -228,7 +232,7 @@ def test_the_reader_ends_with_the_training():
 
 def test_reading_is_one_ahead_and_no_more():
     read = []
-    for i in feeds.read_ahead(lambda i: read.append(i) or i, range(20)):
+    for i in read_ahead(lambda i: read.append(i) or i, range(20)):
         sleep(0.01)
         assert len(read) <= i + 3
     assert read == list(range(20))
@@ -293,7 +297,7 @@ def test_tensors_of_pytorch():
 
 
 def test_fresh_sequences_of_a_task():
-    task = tasks.SignOfSum(steps=5)
+    task = SignOfSum(steps=5)
     m = SimpleRNN(hidden_size=16, seed=0, learning_rate=0.3, **task.network)
     h = m.fit_stream(task.batches(32, seed=0), steps_per_epoch=200, epochs=4)
     assert h.accuracy[-1] > 0.9 and len(h) == 4

@@ -8,7 +8,9 @@ import signal
 import numpy as np
 import pytest
 
-from rnn_fast import SGD, DivergedError, SimpleRNN, compute
+from rnn_fast import SGD, DivergedError, SimpleRNN
+from rnn_fast.engine import operations
+from rnn_fast.engine import operations as compute
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 5, 2)).astype("f4")
@@ -86,7 +88,7 @@ def test_momentum_starts_anew_with_each_fit():
 def visited(monkeypatch, **settings):
     """The orders in which `fit` visits the samples."""
     orders = []
-    real = compute.train_epoch
+    real = operations.train_epoch
 
     def spy(net, data, targets, order, *rest, **options):
         orders.append(order.copy())
@@ -154,7 +156,7 @@ def test_divergence_restores_the_last_finite_parameters(dtype, batch_size):
 
 def failing(monkeypatch, epoch, action):
     """From its `epoch` on, `compute.train_epoch` does `action` after its work."""
-    real = compute.train_epoch
+    real = operations.train_epoch
     calls = []
 
     def run(net, data, targets, order, batch_size, parameters, *rest, **options):

@@ -1,4 +1,4 @@
-"""The floors of the package: imports point down only, and importing it brings in little."""
+"""The floors of the package: imports point down only, and importing the package loads little."""
 
 from __future__ import annotations
 
@@ -11,49 +11,47 @@ from pathlib import Path
 
 import pytest
 
-#: From the ground up.  A module may import its own floor and those below it.
-FLOORS = (
-    {"_jit", "layout"},
-    {"simd"},
-    {"vmath"},
-    {"cells", "losses", "updates"},
-    {"layers"},
-    {"train"},
-    {
-        "compute",
-        "settings",
-        "checks",
-        "params",
-        "optimizers",
-        "schedules",
-        "stopping",
-        "tasks",
-        "history",
-        "errors",
-        "extras",
-        "sources",
-        "threads",
-    },
-    {"data", "scores", "io", "interop", "signals"},
-    {"checkpoint", "feeds"},
-    {"fitting", "online", "streams"},
-    {"learning"},
-    {"base"},
-    {"models"},
-    {"bench"},
-    {"cli", "cli_bench", "cli_data", "cli_options", "__main__", "__init__"},
+#: Rooms of the package from the ground up.  A room may import itself and the rooms before it.
+ROOMS = (
+    "errors",
+    "validation",
+    "_optional",
+    "jit",
+    "simd",
+    "losses",
+    "optimizers",
+    "cells",
+    "layout",
+    "kernels",
+    "data",
+    "engine",
+    "saving",
+    "training",
+    "models",
+    "tasks",
+    "bench",
+    "__init__",
+    "cli",
+    "__main__",
 )
-FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
+HEIGHT = {room: height for height, room in enumerate(ROOMS)}
+#: Folders whose code is compiled into programs, and the lengths that keep a file and a function
+#: on a few screens.
+COMPILED = ("jit", "simd", "losses", "optimizers", "cells", "layout", "kernels")
+FILE_LINES, FUNCTION_LINES = 300, 50
+ENTRIES = 22  #: of the package's own folder, at most
 
 
 def package() -> Path:
-    """The package as it is installed, found without importing it."""
+    """The installed package, found without importing it."""
     spec = importlib.util.find_spec("rnn_fast")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent
 
 
-SOURCES = {path.relative_to(package()).as_posix(): path for path in package().rglob("*.py")}
+PACKAGE = package()
+SOURCES = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+FOLDERS = sorted({str(Path(name).parent) for name in SOURCES} - {"."})
 
 
 def imports(source: str, name: str) -> Iterator[tuple[int, str]]:
@@ -76,19 +74,31 @@ def imports(source: str, name: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{module}.{alias.name}"
 
 
+def room_of(name: str) -> str:
+    """The first folder of a file's name, or the file itself."""
+    return name.split("/")[0].removesuffix(".py")
+
+
 def upward(source: str, name: str) -> list[str]:
-    """The imports of `source` that point up, as ``file:line: what``."""
-    module = name.split("/")[0].removesuffix(".py")
-    assert module in FLOOR, f"{name} needs a place in FLOORS"
+    """The imports of `source` that point up, as ``file:line: target``."""
     found = []
     for line, target in imports(source, name):
         parts = target.split(".")
         if parts[0] != "rnn_fast":
             continue
-        above = parts[1] if len(parts) > 1 and parts[1] in FLOOR else "__init__"
-        if FLOOR[above] > FLOOR[module]:
+        above = parts[1] if len(parts) > 1 and parts[1] in HEIGHT else "__init__"
+        if HEIGHT[above] > HEIGHT[room_of(name)]:
             found.append(f"{name}:{line}: {target}")
     return found
+
+
+def test_every_room_is_there_and_has_a_floor():
+    assert {room_of(name) for name in SOURCES} == set(ROOMS)
+
+
+def test_the_package_is_a_short_list():
+    entries = [path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= ENTRIES, sorted(entries)
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -96,17 +106,45 @@ def test_imports_point_down(name):
     assert upward(SOURCES[name].read_text(encoding="utf-8"), name) == []
 
 
+def modules_of(folder: str) -> dict[str, set[str]]:
+    """Imports of each module of a folder among its siblings: files, or folders as a whole."""
+    prefix = ".".join(("rnn_fast", *Path(folder).parts))
+    inside: dict[str, set[str]] = {}
+    for name in SOURCES:
+        if not name.startswith(f"{folder}/"):
+            continue
+        own = name.removeprefix(f"{folder}/").split("/")[0].removesuffix(".py")
+        found = inside.setdefault(own, set())
+        for _, target in imports(SOURCES[name].read_text(encoding="utf-8"), name):
+            if target.startswith(f"{prefix}."):
+                found.add(target.removeprefix(f"{prefix}.").split(".")[0])
+    return {
+        own: {other for other in found if other in inside and other != own}
+        for own, found in inside.items()
+        if own != "__init__"
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_circle_in_a_room(folder):
+    left = modules_of(folder)
+    while left:
+        free = {own for own, needs in left.items() if not needs & left.keys()}
+        assert free, f"a circle among {left}"
+        left = {own: needs for own, needs in left.items() if own not in free}
+
+
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("simd.py", "from . import train"),
-        ("simd.py", "from .train import epoch"),
-        ("simd.py", "import rnn_fast.train"),
-        ("simd.py", "import rnn_fast"),
-        ("simd.py", "from . import __version__"),
-        ("cells/rnn.py", "from ..layers import lanes"),
-        ("cells/__init__.py", "from .. import layers"),
-        ("params.py", "def f():\n    from .models import SimpleRNN"),
+        ("simd/tiles.py", "from .. import kernels"),
+        ("simd/tiles.py", "from ..kernels.batch import program"),
+        ("simd/tiles.py", "import rnn_fast.kernels.team"),
+        ("simd/tiles.py", "import rnn_fast"),
+        ("simd/tiles.py", "from .. import __version__"),
+        ("cells/kernels/gru.py", "from ...kernels import team"),
+        ("cells/__init__.py", "from .. import kernels"),
+        ("layout/parameters.py", "def f():\n    from ..models import SimpleRNN"),
     ],
 )
 def test_the_walk_sees_an_upward_import(name, source):
@@ -116,18 +154,39 @@ def test_the_walk_sees_an_upward_import(name, source):
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("train.py", "from . import simd, _jit\nimport numpy as np"),
-        ("cells/rnn.py", "from ..vmath import tanh\nfrom . import gru\nfrom .gru import forward"),
-        ("layers/lanes.py", "from ..cells.rnn import forward"),
-        ("cli.py", "from . import SimpleRNN, __version__"),
-        ("models.py", "from .io import save"),
+        ("kernels/team.py", "from .. import simd, jit\nimport numpy as np"),
+        ("cells/kernels/gru.py", "from ...simd.vector_math import tanh\nfrom . import lstm"),
+        ("kernels/batch/recurrence.py", "from ...cells.kernels.gru import forward"),
+        ("cli/main.py", "from .. import SimpleRNN, __version__"),
+        ("models/base.py", "from ..saving.model_file import write"),
     ],
 )
 def test_the_walk_lets_the_rest_pass(name, source):
     assert upward(source, name) == []
 
 
-@pytest.mark.parametrize("module", ["rnn_fast", "rnn_fast.cli"])
+def too_long(name: str) -> list[str]:
+    """Functions of a file, or the file, past the limits, unless a comment there says why."""
+    text = SOURCES[name].read_text(encoding="utf-8")
+    found = []
+    if len(text.splitlines()) > FILE_LINES and "# long:" not in text.split('"""', 2)[-1][:400]:
+        found.append(name)
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+            length = node.end_lineno - node.lineno + 1
+            said = any("# long:" in line for line in lines[node.lineno - 1 : node.end_lineno])
+            if length > FUNCTION_LINES and not said:
+                found.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if room_of(name) in COMPILED])
+def test_compiled_floors_are_short(name):
+    assert too_long(name) == []
+
+
+@pytest.mark.parametrize("module", ["rnn_fast", "rnn_fast.cli.main"])
 def test_import_is_light(module):
     heavy = [
         "numba",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnn_fast import History
-from rnn_fast.history import progress
+from rnn_fast.training.progress import progress
 
 
 def history(epochs: int = 2) -> History:

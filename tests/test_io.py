@@ -13,7 +13,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from rnn_fast import ModelFileError, SimpleRNN, io, load
+from rnn_fast import ModelFileError, SimpleRNN, load
+from rnn_fast.saving import model_file
 
 MODELS = [
     SimpleRNN(1, 2, seed=0),
@@ -117,12 +118,12 @@ def test_every_flipped_byte_is_seen(path, content, flip):
 
 
 def test_every_flipped_bit_of_the_header_is_seen(content):
-    size = io._header_size(content)
+    size = model_file._header_size(content)
     for bit in range(8 * size):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ModelFileError):
-            io._decode(bytes(damaged))
+            model_file._decode(bytes(damaged))
 
 
 @pytest.mark.parametrize("extra", [b"\0", b" ", b"{}", b"\0" * 64])
@@ -196,7 +197,7 @@ GOOD = {"cell": "rnn", "input_size": 1, "hidden_size": 2}
     ids=str,
 )
 def test_a_sound_file_of_another_architecture(path, architecture):
-    io.write(path, architecture, MODELS[0].parameters)
+    model_file.write(path, architecture, MODELS[0].parameters)
     with pytest.raises(ModelFileError, match=r"model\.safetensors: "):
         load(path)
 
@@ -209,7 +210,7 @@ def test_a_sound_file_of_other_parameters(path):
         {**parameters, "bh": np.zeros(3, "f4")},
         {**parameters, "bh": np.zeros(2, "f8")},
     ):
-        io.write(path, GOOD, other)
+        model_file.write(path, GOOD, other)
         with pytest.raises(ModelFileError, match="do not fit its architecture"):
             load(path)
 

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 import rnn_fast
-from rnn_fast import _jit
+from rnn_fast.jit import (
+    compiled,
+    read_cache,
+    target_machine,
+    vector_bytes,
+    write_cache,
+)
+from rnn_fast.jit.cache import _file
+from rnn_fast.jit.program import with_aligned_stack
 
 TANH = "0.46211715726"  # tanh(0.5)
 PACKAGE = Path(rnn_fast.__file__).parent
@@ -20,10 +28,10 @@ PACKAGE = Path(rnn_fast.__file__).parent
 SMALL = """
 import sys
 import numpy as np
-from rnn_fast._jit import Program
+from rnn_fast.jit import Program
 
 def factory(dtype):
-    from rnn_fast import vmath
+    from rnn_fast.simd import vector_math as vmath
     from rnn_fast.simd import load, store
     def program(x):
         store(x, vmath.tanh(load(x)))
@@ -42,7 +50,7 @@ X, y = rng.standard_normal((21, 7, 3)), rng.integers(0, 2, (21, 2))
 model = rnn_fast.SimpleRNN(3, 13, 2, dtype="float64", seed=0)
 loss, gradients = model.loss_and_gradients(X, y)
 model.fit(X[:3], y[:3], epochs=1, batch_size=1, verbose=False)
-print(rnn_fast._jit.vector_bytes(), f"{loss:.12f}", f"{gradients['Whh'].sum():.12f}",
+print(rnn_fast.jit.vector_bytes(), f"{loss:.12f}", f"{gradients['Whh'].sum():.12f}",
       f"{model.Whh.sum():.12f}")
 """
 
@@ -125,36 +133,36 @@ def test_an_edit_of_a_function_that_a_program_calls_is_seen(run):
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RNN_FAST_CACHE_DIR", str(tmp_path / "cache"))
     code = bytes(range(256))
-    return _jit.write_cache("some program", code), code
+    return write_cache("some program", code), code
 
 
 def test_a_damaged_file_is_not_run(cache):
     file, code = cache
     whole = file.read_bytes()
-    assert _jit.read_cache("some program") == code
+    assert read_cache("some program") == code
     for n in range(len(whole)):
         file.write_bytes(whole[:n])
-        assert _jit.read_cache("some program") is None, f"truncated to {n}"
+        assert read_cache("some program") is None, f"truncated to {n}"
         file.write_bytes(whole[:n] + bytes([whole[n] ^ 1]) + whole[n + 1 :])
-        assert _jit.read_cache("some program") is None, f"byte {n} flipped"
+        assert read_cache("some program") is None, f"byte {n} flipped"
     file.write_bytes(whole)
-    assert _jit.read_cache("some program") == code
+    assert read_cache("some program") == code
 
 
 def test_a_file_of_another_program_is_not_run(cache):
     file, _ = cache
-    file.rename(_jit._file(file.parent, "other program"))
-    assert _jit.read_cache("other program") is None
+    file.rename(_file(file.parent, "other program"))
+    assert read_cache("other program") is None
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX permissions")
 def test_a_directory_that_others_can_write_to_is_not_trusted(cache):
     file, code = cache
     file.parent.chmod(0o777)
-    assert _jit.read_cache("some program") is None
-    assert _jit.write_cache("some program", code) is None
+    assert read_cache("some program") is None
+    assert write_cache("some program", code) is None
     file.parent.chmod(0o755)
-    assert _jit.read_cache("some program") == code
+    assert read_cache("some program") == code
 
 
 def test_no_place_to_write_means_memory_only(run):
@@ -184,9 +192,9 @@ def test_settings_of_the_compiler_are_part_of_the_key(run):
 @pytest.mark.parametrize(("processor", "width"), [("haswell", 32), ("x86-64", 16)])
 def test_narrower_targets(run, processor, width):
     """The same source at another vector width: gradients hold, training runs."""
-    if _jit.vector_bytes() < width:
+    if vector_bytes() < width:
         pytest.skip("wider than this machine")
-    if _jit.vector_bytes() == width:
+    if vector_bytes() == width:
         pytest.skip("as wide as this machine: all other tests are about it")
     assert run(GRADIENT, NUMBA_CPU_NAME=processor)[1:] == in_this_process()
 
@@ -208,26 +216,26 @@ def test_kernels_may_not_call_outside(run):
         print(x[0])
 
     with pytest.raises(RuntimeError, match="calls"):
-        _jit.compiled(program, "float64", x="reals")
+        compiled(program, "float64", x="reals")
 
 
 def test_spilled_registers_lie_in_one_cache_line():
     """More vectors than registers, all alive at once, go to places that are aligned."""
     import llvmlite.binding as llvm
 
-    if _jit.vector_bytes() <= 16:
+    if vector_bytes() <= 16:
         pytest.skip("stacks are aligned to 16 bytes")
-    vector = f"<{_jit.vector_bytes() // 4} x float>"
+    vector = f"<{vector_bytes() // 4} x float>"
     loads = [f"%x{i} = load volatile {vector}, ptr %p" for i in range(40)]
     stores = [f"store volatile {vector} %x{i}, ptr %p" for i in range(40)]
     lines = "\n".join([*loads, *stores])
     source = f"define void @f(ptr %p) #0 {{\n{lines}\nret void\n}}\nattributes #0 = {{ nounwind }}"
 
     def spills(module, kind):
-        assembly = _jit._target_machine().emit_assembly(module)
+        assembly = target_machine().emit_assembly(module)
         return len(re.findall(rf"vmov{kind}p[sd]\s.*\d\(%r[sb]p\)", assembly))
 
     module = llvm.parse_assembly(source)
     assert spills(module, "u") > 0  # what there is to fear
-    aligned = _jit.with_aligned_stack(module)
+    aligned = with_aligned_stack(module)
     assert spills(aligned, "u") == 0 and spills(aligned, "a") > 0

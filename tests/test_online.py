@@ -7,7 +7,8 @@ import copy
 import numpy as np
 import pytest
 
-from rnn_fast import SimpleRNN, online
+from rnn_fast import SimpleRNN
+from rnn_fast.training.online import checks
 
 RNG = np.random.default_rng(0)
 
@@ -340,8 +341,8 @@ def test_the_short_path_takes_what_scripts_give(monkeypatch):
         ):
             m.forward(x)  # the first of a shape goes through the checks
             with monkeypatch.context() as patch:
-                patch.setattr(online.checks, "sequence_or_batch", None)
-                patch.setattr(online.checks, "target", None)
+                patch.setattr(checks, "sequence_or_batch", None)
+                patch.setattr(checks, "target", None)
                 for y in (np.ones((1, 1)), np.ones(1), np.ones((1, 1), "f4"), 1.0):
                     m.forward(x)
                     m.backward(y)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from guarded import copy as guarded_copy
 
-from rnn_fast import GRU, LSTM, SGD, Adagrad, Adam, AdamW, RMSprop, SimpleRNN, _jit, layout, params
-from rnn_fast import optimizers as module
+from rnn_fast import GRU, LSTM, SGD, Adagrad, Adam, AdamW, RMSprop, SimpleRNN
+from rnn_fast.jit import compiled
+from rnn_fast.layout.parameters import parameter_views, penalty_coefficients
+from rnn_fast.optimizers.algorithms import OPTIMIZERS, chosen_optimizer, knobs_of
+from rnn_fast.optimizers.record import STATE_SIZES
 
 RATE = 0.005
 #: ours, and PyTorch's class and arguments
@@ -50,16 +53,16 @@ def theirs(torch, pair, parameters):
 
 def descending(name, dtype):
     """A compiled program of one update."""
-    from rnn_fast import updates
+    from rnn_fast.optimizers.kernels import MARKERS, descend
 
-    marker = updates.MARKERS[name]
+    marker = MARKERS[name]
 
     def program(p, g, m, n, rate, record, spare):
-        updates.descend(marker, p, g, m, n, n, rate, record, spare)
+        descend(marker, p, g, m, n, n, rate, record, spare)
 
     reals = {key: "reals" for key in ("p", "g", "m")}
     rest = {"n": "int", "rate": "double", "record": "doubles", "spare": "reals"}
-    return _jit.compiled(program, dtype, **reals, **rest)
+    return compiled(program, dtype, **reals, **rest)
 
 
 @every_pair
@@ -72,8 +75,8 @@ def test_a_hundred_steps_equal_pytorchs(pair):
         p = guarded_copy(rng.standard_normal(n))
         tensor = torch.tensor(p.copy(), requires_grad=True)
         optimizer = theirs(torch, pair, [tensor])
-        m = guarded_copy(np.zeros(n * layout.OPTIMIZERS[ours.name]))
-        record, spare = np.array(module.knobs(ours)), guarded_copy(np.zeros(64))
+        m = guarded_copy(np.zeros(n * STATE_SIZES[ours.name]))
+        record, spare = np.array(knobs_of(ours)), guarded_copy(np.zeros(64))
         for _ in range(100):
             g = guarded_copy(rng.standard_normal(n) * 10 ** rng.uniform(-3, 1))
             arrays = [a.ctypes.data for a in (p, g, m)]
@@ -139,15 +142,15 @@ def test_clipping_equals_pytorchs(clip):
 
 
 def test_the_norm_of_gradients_whose_squares_are_beyond_float32():
-    from rnn_fast import updates
+    from rnn_fast.optimizers.kernels import clip
 
     def program(g, n, record):
-        updates.clip(g, n, record)
+        clip(g, n, record)
 
-    run = _jit.compiled(program, "float32", g="reals", n="int", record="doubles")
+    run = compiled(program, "float32", g="reals", n="int", record="doubles")
     for n in (3, 40):
         g = guarded_copy(np.linspace(-3e30, 1e30, n).astype("f4"))
-        record = np.array(module.knobs(SGD(), clip_norm=2.0))
+        record = np.array(knobs_of(SGD(), clip_norm=2.0))
         norm = np.linalg.norm(g.astype(float))
         wanted = g * (2.0 / norm)
         run(g.ctypes.data, n, record.ctypes.data)
@@ -185,23 +188,25 @@ def test_penalties_are_part_of_what_is_minimised(batch):
 
 def test_what_is_penalised():
     net = LSTM(3, 4, num_layers=2, embedding_size=2, dtype="f8")._net
-    named = lambda flat: params.views(flat, net)  # noqa: E731
-    l1, l2 = map(named, np.split(params.penalties(None, 0.5, net), 2))
+    named = lambda flat: parameter_views(flat, net)  # noqa: E731
+    l1, l2 = map(named, np.split(penalty_coefficients(None, 0.5, net), 2))
     for name in l1:
         assert not l1[name].any()
         assert (l2[name] == (0.5 if name[:3] in ("Wxh", "Whh", "Why") else 0)).all(), name
     l1, l2 = map(
-        named, np.split(params.penalties({"Whh_l1": 1, "embedding": 2}, {"bh": 3}, net), 2)
+        named, np.split(penalty_coefficients({"Whh_l1": 1, "embedding": 2}, {"bh": 3}, net), 2)
     )
     assert (l1["Whh_l1"] == 1).all() and not l1["Whh"].any() and (l1["embedding"] == 2).all()
     assert (l2["bh"] == 3).all() and (l2["bh_l1"] == 3).all() and not l2["by"].any()
-    assert params.penalties(None, None, net) is None and params.penalties(0, {}, net) is None
+    assert (
+        penalty_coefficients(None, None, net) is None and penalty_coefficients(0, {}, net) is None
+    )
     with pytest.raises(ValueError, match="^l2 names 'W', but the parameters are Wxh, Whh, bh"):
-        params.penalties(None, {"W": 1}, net)
+        penalty_coefficients(None, {"W": 1}, net)
     with pytest.raises(ValueError, match=r"^l1\['Whh'\] must be finite and not negative"):
-        params.penalties({"Whh": -1}, None, net)
+        penalty_coefficients({"Whh": -1}, None, net)
     with pytest.raises(TypeError, match="^l2 must be a real number"):
-        params.penalties(None, "all", net)
+        penalty_coefficients(None, "all", net)
 
 
 def test_a_penalty_on_the_embedding_moves_all_of_it():
@@ -227,7 +232,7 @@ def test_an_embedding_under_every_optimizer():
         np.testing.assert_allclose(model.embedding, wanted, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(module.BY_NAME))
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_every_optimizer_learns(name):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 6, 2))
@@ -248,9 +253,9 @@ def test_every_optimizer_learns(name):
         (lambda: AdamW(weight_decay="1"), TypeError, "weight_decay must be a real number"),
         (lambda: RMSprop(centered=1), TypeError, "centered must be True or False"),
         (lambda: Adagrad(rate_decay=np.nan), ValueError, "rate_decay must be finite"),
-        (lambda: module.chosen("lion"), ValueError, "optimizer must be one of 'sgd', 'rmsprop'"),
-        (lambda: module.chosen(SGD), TypeError, "optimizer must be a name or an object"),
-        (lambda: module.chosen(None), TypeError, "optimizer must be a name or an object"),
+        (lambda: chosen_optimizer("lion"), ValueError, "optimizer must be one of 'sgd', 'rmsprop'"),
+        (lambda: chosen_optimizer(SGD), TypeError, "optimizer must be a name or an object"),
+        (lambda: chosen_optimizer(None), TypeError, "optimizer must be a name or an object"),
     ],
 )
 def test_what_is_refused(make, error, message):

@@ -7,8 +7,10 @@ import pytest
 import reference
 
 from rnn_fast import GRU, LSTM, SimpleRNN
-from rnn_fast.layout import Network
-from rnn_fast.params import aligned, initialise, orthogonal, views
+from rnn_fast.layout.initialise import initialise, orthogonal
+from rnn_fast.layout.memory import aligned
+from rnn_fast.layout.network import Network
+from rnn_fast.layout.parameters import parameter_views
 
 SHAPES = {"Wxh": (5, 3), "Whh": (5, 5), "bh": (5,), "Why": (2, 5), "by": (2,)}
 SIZE = sum(int(np.prod(shape)) for shape in SHAPES.values())
@@ -26,14 +28,14 @@ def test_aligned(n, dtype):
 
 
 def test_views_have_the_names_and_shapes_of_a_simple_layer():
-    named = views(np.zeros(SIZE), NET)
+    named = parameter_views(np.zeros(SIZE), NET)
     assert {name: view.shape for name, view in named.items()} == SHAPES
 
 
 @pytest.mark.parametrize("net", [NET, WHOLE, WHOLE._replace(cell="gru", embedding=0)])
 def test_views_share_the_vector_and_cover_it_once(net):
     flat = np.zeros(net.n_parameters)
-    for view in views(flat, net).values():
+    for view in parameter_views(flat, net).values():
         view += 1
     assert (flat == 1).all()
 
@@ -41,14 +43,14 @@ def test_views_share_the_vector_and_cover_it_once(net):
 def test_views_have_the_names_and_shapes_of_the_textbook():
     for cell in ("tanh", "gru", "gru_before", "lstm", "lstm_peephole"):
         for net in (NET._replace(cell=cell), WHOLE._replace(cell=cell)):
-            named = views(np.zeros(net.n_parameters), net)
+            named = parameter_views(np.zeros(net.n_parameters), net)
             assert {name: view.shape for name, view in named.items()} == reference.shapes(net)
 
 
 def test_views_follow_the_layout_of_the_kernels():
     W = np.arange(5 * (3 + 1 + 5)).reshape(5, 9)
     V = 100 + np.arange(2 * 6).reshape(2, 6)
-    named = views(np.concatenate([W.ravel(), V.ravel()]), NET)
+    named = parameter_views(np.concatenate([W.ravel(), V.ravel()]), NET)
     np.testing.assert_array_equal(np.c_[named["Wxh"], named["bh"], named["Whh"]], W)
     np.testing.assert_array_equal(np.c_[named["by"], named["Why"]], V)
 
@@ -66,7 +68,7 @@ def test_orthogonal_has_no_favourite_direction():
 
 
 def test_every_gate_starts_orthogonal():
-    named = views(np.zeros(WHOLE.n_parameters), WHOLE)
+    named = parameter_views(np.zeros(WHOLE.n_parameters), WHOLE)
     initialise(named, np.random.default_rng(0))
     for end in ("", "_reverse", "_l1", "_l1_reverse"):
         gates = named[f"Whh{end}"].reshape(4, 5, 5)

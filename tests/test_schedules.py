@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_fast import Cosine, Exponential, ReduceOnPlateau, SimpleRNN, Step, WarmUp, schedules
+from rnn_fast import Cosine, Exponential, ReduceOnPlateau, SimpleRNN, Step, WarmUp
+from rnn_fast.training.schedules import Plateau, chosen_schedule
 
 EPOCHS = np.arange(12.0)
 
@@ -45,7 +46,7 @@ def test_a_plateau_is_pytorchs():
     options = {"factor": 0.5, "patience": 2, "threshold": 1e-3}
     wanted = pytorchs(torch, "ReduceLROnPlateau", losses, **options)
     for schedule in (rule, WarmUp(0.5, then=rule)):
-        plateau, found = schedules.Plateau(schedule), []
+        plateau, found = Plateau(schedule), []
         for loss in losses:
             found.append(plateau.factor)
             plateau.see(loss)
@@ -107,8 +108,8 @@ def test_fit_watches_the_loss_for_a_plateau():
         (lambda: ReduceOnPlateau(factor=1), ValueError, r"factor must be in \[0, 1\)"),
         (lambda: WarmUp(0), ValueError, "epochs must be above 0"),
         (lambda: WarmUp(then="up"), ValueError, "schedule must be one of"),
-        (lambda: schedules.chosen(Step), TypeError, "schedule must be a name or an object"),
-        (lambda: schedules.chosen(0.1), TypeError, "schedule must be a name or an object"),
+        (lambda: chosen_schedule(Step), TypeError, "schedule must be a name or an object"),
+        (lambda: chosen_schedule(0.1), TypeError, "schedule must be a name or an object"),
     ],
 )
 def test_what_is_refused(make, error, message):

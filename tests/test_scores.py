@@ -7,15 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from rnn_fast import scores
+from rnn_fast.losses.functions import activation, labels, losses, sigmoid
+from rnn_fast.losses.measures import Measures, Spread
 
 Z = np.array([-800.0, -50.0, -1.5, -0.0, 0.0, 0.25, 40.0, 800.0])
 
 
 def test_sigmoid():
     expected = [0.0, *(1 / (1 + math.exp(-z)) for z in Z[1:-1]), 1.0]
-    np.testing.assert_allclose(scores.activation("bce", Z[:, None])[:, 0], expected, rtol=4e-16)
-    np.testing.assert_allclose([scores.sigmoid(float(z)) for z in Z], expected, rtol=4e-16)
+    np.testing.assert_allclose(activation("bce", Z[:, None])[:, 0], expected, rtol=4e-16)
+    np.testing.assert_allclose([sigmoid(float(z)) for z in Z], expected, rtol=4e-16)
 
 
 @pytest.mark.parametrize("loss", ["bce", "cross_entropy", "mse"])
@@ -23,25 +24,25 @@ def test_sigmoid():
 def test_activation_keeps_dtype_and_shape_and_nan(loss, dtype):
     logits = np.array([[1, 2], [np.nan, 0]], dtype)
     with np.errstate(all="raise"):
-        result = scores.activation(loss, logits)
+        result = activation(loss, logits)
     assert result.dtype == dtype and result.shape == (2, 2)
     assert np.isnan(result[1, 0]) and np.isfinite(result[0]).all()
 
 
 def test_softmax():
-    p = scores.activation("cross_entropy", np.array([[0.0, math.log(3)], [1000, -1000]]))
+    p = activation("cross_entropy", np.array([[0.0, math.log(3)], [1000, -1000]]))
     np.testing.assert_allclose(p, [[0.25, 0.75], [1, 0]], rtol=1e-15)
 
 
 def test_labels():
     logits = np.array([[-1.0, 0.0, 2.0], [3.0, 3.0, -1.0]], np.float32)
-    assert scores.labels("bce", logits).tolist() == [[0, 0, 1], [1, 1, 0]]
-    assert scores.labels("cross_entropy", logits).tolist() == [2, 0]
-    assert all(scores.labels(loss, logits).dtype == np.int64 for loss in ("bce", "cross_entropy"))
+    assert labels("bce", logits).tolist() == [[0, 0, 1], [1, 1, 0]]
+    assert labels("cross_entropy", logits).tolist() == [2, 0]
+    assert all(labels(loss, logits).dtype == np.int64 for loss in ("bce", "cross_entropy"))
 
 
 def measures(loss, *arguments):
-    found = scores.Measures(loss)
+    found = Measures(loss)
     found.add(*arguments)
     return found.means()
 
@@ -68,13 +69,13 @@ def test_losses():
 
 def test_losses_of_regression():
     z, y = np.array([[0.5, -2.0], [3.0, 1.0]]), np.zeros((2, 2))
-    assert scores.losses("mae", z, y).tolist() == [1.25, 2.0]
-    assert scores.losses("huber", z, y).tolist() == [(0.125 + 1.5) / 2, (2.5 + 0.5) / 2]
+    assert losses("mae", z, y).tolist() == [1.25, 2.0]
+    assert losses("huber", z, y).tolist() == [(0.125 + 1.5) / 2, (2.5 + 0.5) / 2]
 
 
 def test_weights():
     z, y = np.array([[1.0], [1.0], [-1.0]]), np.array([[1.0], [0.0], [0.0]])
-    each, weights = scores.losses("bce", z, y), np.array([1.0, 3.0, 0.0])
+    each, weights = losses("bce", z, y), np.array([1.0, 3.0, 0.0])
     found = measures("bce", z, y, weights)
     assert found == pytest.approx({"loss": (each[0] + 3 * each[1]) / 4, "accuracy": 0.25})
 
@@ -107,7 +108,7 @@ def test_values_in_one_go_and_in_parts_are_as_scikit_learn_measures_them(loss, w
     rng = np.random.default_rng(0)
     z, y = rng.standard_normal((2, 50, 3)) + np.array([0, 1e3, -5])
     weights = rng.random(50) * (rng.random(50) < 0.8) if weighted else None
-    found = scores.Measures(loss)
+    found = Measures(loss)
     for part in (slice(0, 1), slice(1, 20), slice(20, 50)):
         found.add(z[part], y[part], None if weights is None else weights[part])
     whole = measures(loss, z, y, weights)
@@ -120,4 +121,4 @@ def test_values_in_one_go_and_in_parts_are_as_scikit_learn_measures_them(loss, w
 
 def test_there_is_no_r2_of_targets_that_are_all_the_same():
     assert math.isnan(measures("mse", np.ones((3, 1)), np.full((3, 1), 2.0))["r2"])
-    assert (scores.Spread() + scores.Spread.of(np.ones((2, 1)))).weight == 2
+    assert (Spread() + Spread.of(np.ones((2, 1)))).weight == 2

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rnn_fast.settings import choice, generator, rate, real_dtype, whole
+from rnn_fast.validation import choice, generator, rate, real_dtype, whole
 
 
 @pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), np.array(3)])

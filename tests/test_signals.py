@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from rnn_fast import Terminated
-from rnn_fast.signals import Signals
+from rnn_fast.training.signals import Signals
 
 NUMBERS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 

@@ -4,16 +4,35 @@ import guarded
 import numpy as np
 import pytest
 
-from rnn_fast import _jit, simd
-from rnn_fast.layers.matrices import product
-from rnn_fast.layers.units import combine
+from rnn_fast.jit import compiled, vector_bytes
+from rnn_fast.kernels.batch.matrices import product
+from rnn_fast.kernels.single.recurrence import combine
+from rnn_fast.simd import (
+    Shape,
+    absolute,
+    clip,
+    dots,
+    flush,
+    flush_root,
+    gather_transpose,
+    load,
+    load_tile,
+    root,
+    store,
+    store_tile,
+    total,
+    transpose,
+    where_less,
+    with_sign,
+    zeros,
+)
 
 DTYPES = ["float32", "float64"]
 TILES = [(4, 2), (5, 2), (8, 1), (10, 1), (16, 1), (4, 4), (5, 4), (8, 2), (1, 1)]
 
 
 def lanes(dtype):
-    return _jit.vector_bytes() // np.dtype(dtype).itemsize
+    return vector_bytes() // np.dtype(dtype).itemsize
 
 
 def address(*arrays):
@@ -27,13 +46,13 @@ def random(dtype, *shape, seed=0):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("rows", "vecs"), TILES)
 def test_product(dtype, rows, vecs):
-    shape, wide = simd.Shape(dtype, rows, vecs), vecs * lanes(dtype)
+    shape, wide = Shape(dtype, rows, vecs), vecs * lanes(dtype)
 
     def program(a, lda, step, b, ldb, K, out, ldo):
-        acc = simd.load_tile(shape, out, ldo)
-        simd.store_tile(out, ldo, product(acc, a, lda, step, b, ldb, K))
+        acc = load_tile(shape, out, ldo)
+        store_tile(out, ldo, product(acc, a, lda, step, b, ldb, K))
 
-    run = _jit.compiled(
+    run = compiled(
         program,
         dtype,
         a="reals",
@@ -57,13 +76,13 @@ def test_product(dtype, rows, vecs):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("sums", "vecs"), [(8, 1), (4, 2), (2, 4)])
 def test_combine(dtype, sums, vecs):
-    partial, row = simd.Shape(dtype, sums, vecs), simd.Shape(dtype, 1, vecs)
+    partial, row = Shape(dtype, sums, vecs), Shape(dtype, 1, vecs)
     wide = vecs * lanes(dtype)
 
     def program(a, b, K, out):
-        simd.store_tile(out, 0, combine(partial, row, a, 1, b, wide, K))
+        store_tile(out, 0, combine(partial, row, a, 1, b, wide, K))
 
-    run = _jit.compiled(program, dtype, a="reals", b="reals", K="int", out="reals")
+    run = compiled(program, dtype, a="reals", b="reals", K="int", out="reals")
     for K in range(1, 2 * sums + 2):
         a, b, out = random(dtype, K), random(dtype, K, wide, seed=1), random(dtype, wide)
         run(*address(a, b, K, out))
@@ -74,14 +93,14 @@ def test_combine(dtype, sums, vecs):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("rows", "vecs"), TILES)
 def test_dots_and_total(dtype, rows, vecs):
-    shape, L = simd.Shape(dtype, rows, vecs), lanes(dtype)
+    shape, L = Shape(dtype, rows, vecs), lanes(dtype)
 
     def program(a, b, out):
-        simd.store_tile(out, vecs * L, simd.dots(simd.zeros(shape), a, L, b, L))
+        store_tile(out, vecs * L, dots(zeros(shape), a, L, b, L))
         for i in range(rows * vecs):
-            out[i] = simd.total(simd.load(out + i * L))
+            out[i] = total(load(out + i * L))
 
-    run = _jit.compiled(program, dtype, a="reals", b="reals", out="reals")
+    run = compiled(program, dtype, a="reals", b="reals", out="reals")
     a, b, out = random(dtype, rows, L), random(dtype, vecs, L, seed=1), random(dtype, rows, vecs, L)
     run(*address(a, b, out))
     expected = a.astype(float) @ b.T
@@ -94,11 +113,11 @@ def test_transpose_and_gather(dtype):
     L = lanes(dtype)
 
     def program(a, order, lda, rows, out, gathered):
-        simd.transpose(a, lda, out, L)
-        simd.gather_transpose(a, order, lda, gathered, rows)
+        transpose(a, lda, out, L)
+        gather_transpose(a, order, lda, gathered, rows)
 
     arguments = {"order": "integers", "lda": "int", "rows": "integers", "out": "reals"}
-    run = _jit.compiled(program, dtype, a="reals", **arguments, gathered="reals")
+    run = compiled(program, dtype, a="reals", **arguments, gathered="reals")
     a, out, gathered = random(dtype, L, L), random(dtype, L, L), random(dtype, L, L)
     shuffle = np.random.default_rng(0).permutation
     order, rows = guarded.copy(shuffle(L)), guarded.copy(shuffle(L) * L)
@@ -114,18 +133,18 @@ def test_elementwise(dtype):
     limit = 1e-15 if dtype == "float32" else 1e-145
 
     def program(a, b, out):
-        x, y = simd.load(a), simd.load(b)
-        simd.store(out, x + y)
-        simd.store(out + L, (x - 2.0) * y)
-        simd.store(out + 2 * L, 1.0 / y)
-        simd.store(out + 3 * L, simd.clip(x, -0.5, 0.5))
-        simd.store(out + 4 * L, simd.flush(x * tiny))
-        simd.store(out + 5 * L, simd.where_less(x, y, x, 7.0))
-        simd.store(out + 6 * L, simd.with_sign(simd.absolute(x), y))
-        simd.store(out + 7 * L, simd.flush_root(x * limit))
-        simd.store(out + 8 * L, simd.root(simd.absolute(x)))
+        x, y = load(a), load(b)
+        store(out, x + y)
+        store(out + L, (x - 2.0) * y)
+        store(out + 2 * L, 1.0 / y)
+        store(out + 3 * L, clip(x, -0.5, 0.5))
+        store(out + 4 * L, flush(x * tiny))
+        store(out + 5 * L, where_less(x, y, x, 7.0))
+        store(out + 6 * L, with_sign(absolute(x), y))
+        store(out + 7 * L, flush_root(x * limit))
+        store(out + 8 * L, root(absolute(x)))
 
-    run = _jit.compiled(program, dtype, a="reals", b="reals", out="reals")
+    run = compiled(program, dtype, a="reals", b="reals", out="reals")
     a, b, out = random(dtype, L), random(dtype, L, seed=1), random(dtype, 9, L)
     a[-1] = np.nan
     run(*address(a, b, out))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_fast import sources
+from rnn_fast.data.readers import FileArray, cut, has, is_cut, opened
 
 A = np.arange(60.0).reshape(10, 3, 2)
 
@@ -22,8 +22,8 @@ def saved(tmp_path, kind, array=A):
 @pytest.mark.parametrize("kind", ["npy", "npz", "npz compressed"])
 @pytest.mark.parametrize("array", [A, A.astype("f4"), A.astype(">i2"), A[:, ::2].copy()])
 def test_files_of_numpy(kind, array, tmp_path):
-    found = sources.opened("X", saved(tmp_path, kind, array))
-    assert isinstance(found, sources.FileArray) == (kind != "npz compressed")
+    found = opened("X", saved(tmp_path, kind, array))
+    assert isinstance(found, FileArray) == (kind != "npz compressed")
     assert found.shape == array.shape and found.dtype == array.dtype and len(found) == len(array)
     for part in (slice(0, 10), slice(3, 7), slice(9, 10), slice(4, 4)):
         np.testing.assert_array_equal(found[part], array[part])
@@ -31,22 +31,22 @@ def test_files_of_numpy(kind, array, tmp_path):
 
 def test_columns_first_are_mapped(tmp_path):
     path = saved(tmp_path, "npy", np.asfortranarray(A))
-    found = sources.opened("X", path)
+    found = opened("X", path)
     assert isinstance(found, np.memmap)
-    np.testing.assert_array_equal(sources.cut(found, 2, 5), A[2:5])
+    np.testing.assert_array_equal(cut(found, 2, 5), A[2:5])
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 def test_memmaps(mode, tmp_path):
     mapped = np.load(saved(tmp_path, "npy"), mmap_mode=mode)
-    found = sources.opened("X", mapped)
-    assert isinstance(found, sources.FileArray) == (mode != "c") and sources.is_cut(found)
+    found = opened("X", mapped)
+    assert isinstance(found, FileArray) == (mode != "c") and is_cut(found)
     if mode == "c":
         mapped[3] = -1  # what is not in the file
-    np.testing.assert_array_equal(sources.cut(found, 2, 5), mapped[2:5])
-    part = sources.opened("X", mapped[4:])  # does not know where it starts
+    np.testing.assert_array_equal(cut(found, 2, 5), mapped[2:5])
+    part = opened("X", mapped[4:])  # does not know where it starts
     assert isinstance(part, np.memmap)
-    np.testing.assert_array_equal(sources.cut(part, 0, 2), mapped[4:6])
+    np.testing.assert_array_equal(cut(part, 0, 2), mapped[4:6])
     np.testing.assert_array_equal(mapped[2:5], np.array(mapped)[2:5])  # nothing was lost
 
 
@@ -54,15 +54,15 @@ def test_what_is_cut(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         dataset = file.create_dataset("X", data=A)
-        assert sources.is_cut(dataset)
-        np.testing.assert_array_equal(sources.cut(dataset, 1, 3), A[1:3])
-    assert not any(map(sources.is_cut, (A, A.tolist(), [A], 3, None)))
-    assert sources.cut(None, 1, 2) is None and sources.cut([1, 2, 3], 1, 2) == [2]
+        assert is_cut(dataset)
+        np.testing.assert_array_equal(cut(dataset, 1, 3), A[1:3])
+    assert not any(map(is_cut, (A, A.tolist(), [A], 3, None)))
+    assert cut(None, 1, 2) is None and cut([1, 2, 3], 1, 2) == [2]
 
 
 def test_a_file_that_has_become_shorter(tmp_path):
     path = saved(tmp_path, "npy")
-    found = sources.opened("X", path)
+    found = opened("X", path)
     with open(path, "r+b") as file:
         file.truncate(200)
     with pytest.raises(OSError, match=r"a\.npy: the file is shorter than it was"):
@@ -71,30 +71,30 @@ def test_a_file_that_has_become_shorter(tmp_path):
 
 def test_names_in_a_file(tmp_path):
     path = saved(tmp_path, "npz")
-    assert sources.has(path, "y") and sources.has(str(path), "X")
-    assert not any(sources.has(value, "y") for value in (A, saved(tmp_path, "npy"), "none.npy"))
-    assert not sources.has(path, "lengths")
-    np.testing.assert_array_equal(sources.opened("validation y", path)[:], A[:, 0])
+    assert has(path, "y") and has(str(path), "X")
+    assert not any(has(value, "y") for value in (A, saved(tmp_path, "npy"), "none.npy"))
+    assert not has(path, "lengths")
+    np.testing.assert_array_equal(opened("validation y", path)[:], A[:, 0])
 
 
 def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^X = 'data\.csv' is neither an \.npy nor an \.npz file"):
-        sources.opened("X", "data.csv")
+        opened("X", "data.csv")
     with pytest.raises(FileNotFoundError):
-        sources.opened("X", tmp_path / "none.npy")
+        opened("X", tmp_path / "none.npy")
     with pytest.raises(ValueError, match=r"^lengths: .*a\.npz: no array lengths; it holds X, y"):
-        sources.opened("lengths", saved(tmp_path, "npz"))
+        opened("lengths", saved(tmp_path, "npz"))
     path = saved(tmp_path, "npy")
     for content in (b"", b"rubbish", path.read_bytes()[:100]):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"^X: .*a\.npy: "):
-            sources.opened("X", path)
+            opened("X", path)
     (tmp_path / "a.npz").write_bytes(b"rubbish")
     with pytest.raises(ValueError, match=r"^X: .*a\.npz: "):
-        sources.opened("X", tmp_path / "a.npz")
+        opened("X", tmp_path / "a.npz")
     objects = np.array([{}], dtype=object)
     for kind in ("npy", "npz"):
         name = tmp_path / f"o.{kind}"
         np.save(name, objects) if kind == "npy" else np.savez(name, X=objects)
         with pytest.raises(ValueError, match=r"^X: .* [Oo]bject"):
-            sources.opened("X", name)
+            opened("X", name)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_fast import GRU, DivergedError, EarlyStopping, SimpleRNN, compute, stopping
+from rnn_fast import GRU, DivergedError, EarlyStopping, SimpleRNN
+from rnn_fast.engine import operations
+from rnn_fast.engine import operations as compute
+from rnn_fast.training.early_stopping import chosen_stopping
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 5, 2))
@@ -47,7 +50,7 @@ def test_the_best_is_restored_however_training_ends(monkeypatch):
 
     def broken(*arguments, **options):
         arguments[5][:] = np.nan
-        return compute.Epoch(np.nan, 0.0, False)
+        return operations.Epoch(np.nan, 0.0, False)
 
     with pytest.raises(DivergedError) as error:
         m.fit(X, Y, epochs=9, early_stopping=2, callbacks=[watch])
@@ -116,4 +119,4 @@ def test_rules_are_checked():
         EarlyStopping(0)
     with pytest.raises(ValueError, match="^min_delta must be"):
         EarlyStopping(1, min_delta=-1)
-    assert stopping.chosen(None) is None
+    assert chosen_stopping(None) is None

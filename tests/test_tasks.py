@@ -7,13 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from rnn_fast import GRU, LSTM, SGD, tasks
+from rnn_fast import GRU, LSTM, SGD
+from rnn_fast.tasks import Adding, Copying, SignOfSum, TemporalOrder
 
 TASKS = [
-    tasks.SignOfSum(7, 3),
-    tasks.Adding(9),
-    tasks.Copying(4, 3, 5),
-    tasks.TemporalOrder(20),
+    SignOfSum(7, 3),
+    Adding(9),
+    Copying(4, 3, 5),
+    TemporalOrder(20),
 ]
 
 
@@ -33,7 +34,7 @@ def test_draws_fit_the_network_and_the_seed(task):
 
 
 def test_adding():
-    X, y = tasks.Adding(7).draw(50, 0)
+    X, y = Adding(7).draw(50, 0)
     marked = X[:, :, 1] == 1
     assert (marked[:, :3].sum(1) == 1).all() and (marked[:, 3:].sum(1) == 1).all()
     np.testing.assert_allclose(y, X[:, :, 0][marked].reshape(50, 2).sum(1), rtol=1e-6)
@@ -41,7 +42,7 @@ def test_adding():
 
 
 def test_copying():
-    X, y = tasks.Copying(delay=4, length=3, letters=5).draw(20, 0)
+    X, y = Copying(delay=4, length=3, letters=5).draw(20, 0)
     assert X.shape == y.shape == (20, 10)
     np.testing.assert_array_equal(X[:, :3], y[:, 7:])
     assert (X[:, :3] >= 1).all() and X[:, :3].max() == 5
@@ -50,7 +51,7 @@ def test_copying():
 
 
 def test_temporal_order():
-    X, y = tasks.TemporalOrder(40).draw(200, 0)
+    X, y = TemporalOrder(40).draw(200, 0)
     first, second = np.nonzero(X < 2)[1].reshape(200, 2).T
     assert set(first) == {4, 5, 6, 7} and set(second) == {20, 21, 22, 23}
     each = np.arange(200)
@@ -59,12 +60,12 @@ def test_temporal_order():
 
 
 def test_sign_of_sum():
-    X, y = tasks.SignOfSum(5, 2).draw(40, 0)
+    X, y = SignOfSum(5, 2).draw(40, 0)
     np.testing.assert_array_equal(y, X.sum((1, 2)) > 0)
 
 
 def test_an_lstm_solves_the_adding_problem():
-    task = tasks.Adding(100)
+    task = Adding(100)
     X, y = task.draw(32_000, 0)
     fresh = task.draw(2000, 1)
     m = LSTM(hidden_size=8, seed=0, **task.network)
@@ -77,7 +78,7 @@ def test_an_lstm_solves_the_adding_problem():
 
 
 def test_a_gru_tells_the_order():
-    task = tasks.TemporalOrder(30)
+    task = TemporalOrder(30)
     X, y = task.draw(4000, 0)
     m = GRU(hidden_size=16, seed=0, **task.network)
     m.fit(X, y, epochs=15, batch_size=32, optimizer="adam", learning_rate=0.01)
@@ -87,10 +88,10 @@ def test_a_gru_tells_the_order():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: tasks.SignOfSum(0), "steps must be at least 1"),
-        (lambda: tasks.Adding(1), "steps must be at least 2"),
-        (lambda: tasks.Copying(letters=0), "letters must be at least 1"),
-        (lambda: tasks.TemporalOrder(9), "steps must be at least 10"),
+        (lambda: SignOfSum(0), "steps must be at least 1"),
+        (lambda: Adding(1), "steps must be at least 2"),
+        (lambda: Copying(letters=0), "letters must be at least 1"),
+        (lambda: TemporalOrder(9), "steps must be at least 10"),
     ],
 )
 def test_what_is_refused(make, message):
@@ -99,7 +100,7 @@ def test_what_is_refused(make, message):
 
 
 def test_batches_are_fresh_and_without_end():
-    task = tasks.Adding(steps=6)
+    task = Adding(steps=6)
     some = list(itertools.islice(task.batches(3, seed=0), 4))
     again = list(itertools.islice(task.batches(3, seed=0), 4))
     for (x, y), (x2, y2) in zip(some, again, strict=True):

@@ -10,7 +10,12 @@ import threading
 import numpy as np
 import pytest
 
-from rnn_fast import GRU, LSTM, SGD, SimpleRNN, compute, layout, threads
+from rnn_fast import GRU, LSTM, SGD, SimpleRNN
+from rnn_fast.engine import operations as compute
+from rnn_fast.engine import threads, workspace
+from rnn_fast.engine.workspace import ROOM, _Spaces
+from rnn_fast.layout.batch_records import TEAM
+from rnn_fast.training.pace import Pace
 
 CASES = {
     "rnn": (SimpleRNN, {}),
@@ -38,8 +43,8 @@ def flat(m):
 @pytest.fixture
 def eager(monkeypatch):
     """A team that works on every piece, however small."""
-    monkeypatch.setattr(threads.Pace, "next", lambda self, work: (3 * ODD * 9, self._team))
-    monkeypatch.setattr(threads.Pace, "saw", lambda *arguments: None)
+    monkeypatch.setattr(Pace, "next", lambda self, work: (3 * ODD * 9, self._team))
+    monkeypatch.setattr(Pace, "saw", lambda *arguments: None)
     monkeypatch.setattr(threads, "WORTH", 0.0)
 
 
@@ -76,12 +81,13 @@ def test_rounds_of_blocks_do_not_change_the_gradient(monkeypatch):
     """Where memory for the gradient of an embedding is short, blocks are run in rounds."""
     kind, options, X, y, _ = drawn("embedded")
     found = []
-    for room in (compute.ROOM, 1500):
-        monkeypatch.setattr(compute, "ROOM", room)
-        monkeypatch.setattr(compute, "_spaces", compute._Spaces())
+    for room in (ROOM, 1500):
+        monkeypatch.setattr(workspace, "ROOM", room)
+        spaces = _Spaces()
+        monkeypatch.setattr(compute, "spaces", spaces)
         m = kind(3, 6, loss="mse", dtype="f8", seed=0, **options)
         found.append(m.loss_and_gradients(X, y)[1])
-        space = compute._spaces.kept[False][1]
+        space = spaces.kept[False][1]
         rounds = -(-space.blocks // space._shared["round"])
         assert (rounds > 1) == (room == 1500)
     for name, one in found[0].items():
@@ -113,7 +119,7 @@ def test_helpers_start_with_the_first_work_and_end_with_the_team():
 
 def test_a_leader_that_fails_sends_the_helpers_home():
     def wait():
-        while team.sync[layout.TEAM.ticket] >= 0:
+        while team.sync[TEAM.ticket] >= 0:
             pass
 
     def fail():
@@ -165,7 +171,8 @@ def test_teams_share_the_cores(monkeypatch):
 def test_after_a_fork_in_the_midst_of_other_work():
     code = """
 import os, numpy as np
-from rnn_fast import SimpleRNN, threads
+from rnn_fast import SimpleRNN
+from rnn_fast.engine import threads
 X = np.random.default_rng(0).standard_normal((512, 20, 2))
 y = (X.sum((1, 2)) > 0).astype(int)
 def run(n_threads=2):
@@ -242,7 +249,7 @@ def test_n_threads_is_checked():
 
 def paced(speed_up, pieces):
     """Which of some pieces the team works on, and the share of the time alone that they take."""
-    pace, together, seconds = threads.Pace(1.0, True), [], 0.0
+    pace, together, seconds = Pace(1.0, True), [], 0.0
     for _ in range(pieces):
         work, joined = pace.next(1e6)
         own = work / (speed_up if joined else 1.0)
@@ -264,7 +271,7 @@ def test_a_team_that_does_not_help_is_left_alone_and_asked_again(speed_up):
 
 
 def test_nobody_is_called_for_little_work():
-    pace = threads.Pace(1e-9, True)
+    pace = Pace(1e-9, True)
     for _ in range(10):
         _, together = pace.next(100.0)
         assert not together
@@ -272,5 +279,5 @@ def test_nobody_is_called_for_little_work():
 
 
 def test_without_a_team_there_is_none():
-    pace = threads.Pace(1e-6, False)
+    pace = Pace(1e-6, False)
     assert not any(pace.next(1e9)[1] for _ in range(5))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from rnn_fast import _jit, vmath
+from rnn_fast.jit import compiled, vector_bytes
 from rnn_fast.simd import load, store, width
+from rnn_fast.simd import vector_math as vmath
+from rnn_fast.simd.vector_math import tanh
 
 BOUNDS = {"tanh": 2.5, "sigmoid": 2.0, "exp": 1.1, "log1p": 2.5}
 DTYPES = ["float32", "float64"]
@@ -28,7 +30,7 @@ def function(request):
         for i in range(0, n, width(x)):
             store(y + i, kernel(load(x + i)))
 
-    run = _jit.compiled(program, dtype, x="reals", y="reals", n="int")
+    run = compiled(program, dtype, x="reals", y="reals", n="int")
 
     def apply(values):
         x = np.zeros(-(-len(values) // 16) * 16, dtype)
@@ -88,13 +90,13 @@ def test_special_cases(function):
 
 def test_odd_function_is_odd():
     def program(x, y):
-        store(y, vmath.tanh(load(x)))
+        store(y, tanh(load(x)))
 
-    run = _jit.compiled(program, "float64", x="reals", y="reals")
+    run = compiled(program, "float64", x="reals", y="reals")
     x = np.random.default_rng(0).normal(size=16)
     y, minus = np.empty_like(x), np.empty_like(x)
     negated = -x
     run(x.ctypes.data, y.ctypes.data)
     run(negated.ctypes.data, minus.ctypes.data)
-    n = _jit.vector_bytes() // 8
+    n = vector_bytes() // 8
     np.testing.assert_array_equal(y[:n], -minus[:n])

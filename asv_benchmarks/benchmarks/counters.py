@@ -17,7 +17,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from rnn_fast import GRU, LSTM, SimpleRNN, _jit, compute
+from rnn_fast import GRU, LSTM, SimpleRNN
+from rnn_fast.engine import operations as compute
+from rnn_fast.jit import Program, target_machine
 
 ALLOCATION = re.compile(
     r"^\s+\S.*\b(?:malloc|calloc|realloc|free|posix_memalign|_Zn[wa]m|NRT_\w+)\b"
@@ -47,7 +49,7 @@ CASES: dict[str, Callable[[], None]] = {
 
 def programs() -> set[tuple[Any, tuple]]:
     """The programs that this process has loaded, each with its specialisation."""
-    found = [value for value in vars(compute).values() if isinstance(value, _jit.Program)]
+    found = [value for value in vars(compute).values() if isinstance(value, Program)]
     return {(program, key) for program in found for key in program._functions}
 
 
@@ -63,7 +65,7 @@ def counted(case: Callable[[], None]) -> dict[str, int]:
     case()
     counts = dict.fromkeys((*PATTERNS, "code", "file"), 0)
     for program, key in programs():
-        module, machine = program.llvm_module(*key), _jit._target_machine()
+        module, machine = program.llvm_module(*key), target_machine()
         lines = machine.emit_assembly(module).splitlines()
         for name, pattern in PATTERNS.items():
             counts[name] += sum(bool(pattern.match(line)) for line in lines)

@@ -122,7 +122,7 @@ class Updates(Kernel):
     param_names = ("update",)
 
     def setup(self, update: str) -> None:
-        from rnn_fast.layout import Knobs
+        from rnn_fast.optimizers.record import Knobs
 
         record = np.array(Knobs(0.9, 0.99, 1e-8, clip_norm=1e9, updates=10.0))
         parameters, gradients = reals(1003, "float32"), reals(1003, "float32")
@@ -192,8 +192,8 @@ class Units(Kernel):
     param_names = ("kernel",)
 
     def setup(self, kernel: str) -> None:
-        from rnn_fast.compute import UnitSpace
-        from rnn_fast.layout import Network
+        from rnn_fast.engine.workspace import UnitSpace
+        from rnn_fast.layout.network import Network
 
         net = Network("tanh", np.dtype("float32"), 1, 32, 1, "bce")
         space = UnitSpace(net, 10)

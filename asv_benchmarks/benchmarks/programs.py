@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnn_fast import _jit
+from rnn_fast.jit import Program, vector_bytes, vector_registers
 
 #: a program kept on disk is of this text, too, not only of the package's
 VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
@@ -37,12 +37,12 @@ def tile_shape(dtype: str) -> Any:
     """The register tile that the package takes where no padding speaks against it."""
     from rnn_fast.simd import Shape
 
-    return Shape(dtype, *((8, 2) if _jit.vector_registers() == 32 else (4, 2)))
+    return Shape(dtype, *((8, 2) if vector_registers() == 32 else (4, 2)))
 
 
 def lanes(dtype: str) -> int:
     """Samples beside one another in that tile."""
-    return 2 * _jit.vector_bytes() // np.dtype(dtype).itemsize
+    return 2 * vector_bytes() // np.dtype(dtype).itemsize
 
 
 def reals(n: int, dtype: str, scale: float = 1.0) -> np.ndarray:
@@ -66,7 +66,7 @@ def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callab
     for name, value in arguments.items():
         if kinds[name] == "reals" and value.dtype != dtype:
             kinds[name] = "doubles"
-    program = _jit.Program(__name__, factory, **kinds, times="int")
+    program = Program(__name__, factory, **kinds, times="int")
     run = program(dtype, *key, VERSION)
     arrays = {name: a for name, a in arguments.items() if not isinstance(a, int)}
     copies = [side_by_side(arrays, gap) for gap in range(COPIES)]
@@ -153,29 +153,31 @@ def combine(dtype: str, version: str) -> Callable:
 
 def cell_forward(dtype: str, cell: str, version: str) -> Callable:
     """Gates and states of 4 units."""
-    from rnn_fast import cells
+    from rnn_fast.cells import kernels
+    from rnn_fast.cells.kernels.types import CELLS, Step
 
-    cell, n = cells.CELLS[cell], 4 * lanes(dtype)
+    cell, n = CELLS[cell], 4 * lanes(dtype)
 
     def program(a, h_prev, h, c_prev, c, peepholes, times):
         for _ in range(times):
-            cells.forward(cell, cells.Step(n, a, h_prev, h, c_prev, c, peepholes))
+            kernels.forward(cell, Step(n, a, h_prev, h, c_prev, c, peepholes))
 
     return program
 
 
 def cell_backward(dtype: str, cell: str, version: str) -> Callable:
     """The way back through 4 units."""
-    from rnn_fast import cells
+    from rnn_fast.cells import kernels
+    from rnn_fast.cells.kernels.types import CELLS, Gradients, Step
 
-    cell, n = cells.CELLS[cell], 4 * lanes(dtype)
+    cell, n = CELLS[cell], 4 * lanes(dtype)
 
     def program(a, h_prev, h, c_prev, c, peepholes, da, dh, dc, dpeepholes, dr, times):
         for _ in range(times):
-            cells.backward(
+            kernels.backward(
                 cell,
-                cells.Step(n, a, h_prev, h, c_prev, c, peepholes),
-                cells.Gradients(da, dh, dc, dpeepholes, dr),
+                Step(n, a, h_prev, h, c_prev, c, peepholes),
+                Gradients(da, dh, dc, dpeepholes, dr),
             )
 
     return program
@@ -197,7 +199,7 @@ def function(dtype: str, name: str, version: str) -> Callable:
 
 def loss(dtype: str, name: str, version: str) -> Callable:
     """Loss and gradient of 4 outputs of as many samples as there are lanes."""
-    from rnn_fast.layout import LOSSES
+    from rnn_fast.losses.names import LOSSES
 
     kernel, shape, index = (
         named("losses", "loss_and_gradient"),
@@ -219,7 +221,7 @@ def loss(dtype: str, name: str, version: str) -> Callable:
 
 def update(dtype: str, name: str, version: str) -> Callable:
     """An optimizer's step on 1003 parameters: no whole number of registers."""
-    from rnn_fast.updates import MARKERS
+    from rnn_fast.optimizers.kernels import MARKERS
 
     kernel, optimizer = named("updates", "descend"), MARKERS[name]
 
@@ -257,7 +259,7 @@ def penalize(dtype: str, version: str) -> Callable:
 
 def pack(dtype: str, version: str) -> Callable:
     """A matrix (64, 36) into blocks of as many rows as the tile has."""
-    from rnn_fast.layout import Pack
+    from rnn_fast.layout.batch_records import Pack
 
     kernel, shape = named("layers.matrices", "pack"), tile_shape(dtype)
     matrix = Pack(source=0, down=36, right=1, R=64, C=36, out=0, height=36, k0=0)
@@ -271,7 +273,7 @@ def pack(dtype: str, version: str) -> Callable:
 
 def unpack(dtype: str, version: str) -> Callable:
     """The gradient of a matrix (32, lanes + 4): panels, and 4 columns of partial sums."""
-    from rnn_fast.layout import Unpack
+    from rnn_fast.layout.batch_records import Unpack
 
     kernel, shape = named("layers.matrices", "unpack"), tile_shape(dtype)
     C = lanes(dtype) + 4
@@ -286,7 +288,7 @@ def unpack(dtype: str, version: str) -> Callable:
 
 def load_inputs(dtype: str, version: str) -> Callable:
     """Sequences of 5 features into lanes; every second one is shorter."""
-    from rnn_fast.layers.samples import Block, Data
+    from rnn_fast.kernels.batch.samples import Block, Data
 
     kernel, shape, n = named("layers.samples", "load_inputs"), tile_shape(dtype), lanes(dtype)
 
@@ -319,7 +321,7 @@ def ends(dtype: str, name: str, version: str) -> Callable:
 
 def dropout(dtype: str, version: str) -> Callable:
     """Masks of 4 units over 4 steps."""
-    from rnn_fast.layers.samples import Block
+    from rnn_fast.kernels.batch.samples import Block
 
     kernel, shape, n = named("layers.samples", "draw_mask"), tile_shape(dtype), lanes(dtype)
 
@@ -333,10 +335,10 @@ def dropout(dtype: str, version: str) -> Callable:
 
 def units(dtype: str, name: str, partial: int, vecs: int, version: str) -> Callable:
     """A part of the driver for one sample: `unit_forward`, `unit_backward`, `unit_gradients`."""
-    from rnn_fast.cells import CELLS
-    from rnn_fast.layout import UnitBuffers, UnitSizes
+    from rnn_fast.cells.kernels.types import CELLS
+    from rnn_fast.kernels.single.program import unit_shapes
+    from rnn_fast.layout.single import UnitBuffers, UnitSizes
     from rnn_fast.simd import load_buffers, load_record
-    from rnn_fast.train import unit_shapes
 
     kernel, cell = named("layers.units", name), CELLS["tanh"]
     sums, row, tile, _ = unit_shapes(dtype, partial, vecs)

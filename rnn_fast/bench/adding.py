@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models import LSTM
-from ..optimizers import SGD
+from ..models.recurrent import LSTM
+from ..optimizers.algorithms import SGD
 from ..tasks import Adding
 from .contenders import Say
 from .results import OURS, Measured, Settings, Timing

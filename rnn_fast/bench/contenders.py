@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models import MODELS
+from ..models.loading import MODELS
 from .checks import Truth, WrongResultError
 from .peers.numpy_rnn import script
 from .problems import LEARNING_RATE, Problem, Runner

@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .._jit import vector_bytes
+from ..jit import vector_bytes
 
 #: Distributions and what to call them; in the order of what `versions` gives.
 PACKAGES = {

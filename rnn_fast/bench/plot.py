@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..extras import extra
+from .._optional import extra
 from .peers import PEERS
 from .results import OURS, Results, ratio
 from .tables import of_gemm

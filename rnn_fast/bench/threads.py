@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ..threads import available
+from ..engine.threads import available
 from .contenders import Ours, Say
 from .problems import Problem
 from .results import OURS, TOGETHER, Measured, Settings

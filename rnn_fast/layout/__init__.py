@@ -16,26 +16,6 @@ sizes of its buffers are said here as well, once.
 
 from __future__ import annotations
 
-from .lanes import LaneLayout, bytes_per_step
-from .memory import offsets, round_up
-from .network import CELLS, LOSSES, OPTIMIZERS, STATE_ROWS, Cell, Knobs, Network, parameter_offsets
-from .records import (
-    TEAM,
-    LaneBuffers,
-    LaneJob,
-    LaneSizes,
-    Line,
-    Pack,
-    Product,
-    RankK,
-    RunBuffers,
-    RunSizes,
-    Task,
-    Team,
-    Unpack,
-)
-from .units import TASKS, OnlineBlock, UnitBuffers, UnitSizes, unit_layout
-
 __all__ = [
     "CELLS",
     "LOSSES",

@@ -1,4 +1,4 @@
-"""Buffers in one array of work memory."""
+"""Aligned memory, and buffers in one array of it."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def offsets(buffers: list[int]) -> tuple[np.ndarray, int]:
     """
     ends = np.cumsum([round_up(size, ALIGN) for size in buffers], dtype=np.int64)
     return np.concatenate(([0], ends[:-1])), int(ends[-1])
+
+
+ALIGNMENT = 64  #: bytes, a cache line and the widest vector register; NumPy promises only 16
+
+
+def aligned(n: int, dtype: np.dtype | type, lines: int = 0) -> np.ndarray:
+    """Return a vector of `n` zeros that starts at a multiple of `ALIGNMENT`, `lines` further on."""
+    size, skip = n * np.dtype(dtype).itemsize, lines * ALIGNMENT
+    buffer = np.zeros(size + skip + ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT + skip
+    return buffer[start : start + size].view(dtype)

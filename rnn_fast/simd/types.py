@@ -10,12 +10,12 @@ from numba import types
 from numba.core.imputils import lower_constant
 from numba.extending import models, register_model, typeof_impl
 
-from .. import _jit
+from ..jit import vector_bytes
 
 
 def lanes(dtype: types.Float) -> int:
     """Numbers of `dtype` in one vector register of the compile target."""
-    return _jit.vector_bytes() * 8 // dtype.bitwidth
+    return vector_bytes() * 8 // dtype.bitwidth
 
 
 class Vec(types.Type):

@@ -1,0 +1,1 @@
+"""The command line: ``rnn-fast train``, ``rnn-fast predict`` and ``rnn-fast bench``."""

@@ -1,0 +1,125 @@
+"""The sequences of the command line: an .npz file's, or those of the tutorial's experiment."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..tasks import SignOfSum
+from .options import InputError
+
+SAMPLES, LENGTH = 1000, 10  #: of the generated experiment; it is tested on as many fresh ones
+TEST_FRACTION = 0.2
+
+
+class Data(NamedTuple):
+    """Sequences, and what a network for them must be."""
+
+    X: np.ndarray  # (N, T, I), or (N, T) indices
+    y: np.ndarray  # (N,) or (N, O); for an output after every step (N, T) or (N, T, O)
+    lengths: np.ndarray | None  # (N,)
+    test: np.ndarray  # (N,) bool: which are held out
+    loss: str
+    outputs: int
+
+    def part(self, which: np.ndarray) -> dict[str, Any]:
+        """The sequences `which`, as arguments of a model."""
+        lengths = None if self.lengths is None else self.lengths[which]
+        return {"X": self.X[which], "y": self.y[which], "lengths": lengths}
+
+
+def read_arrays(path: Path, *names: str, optional: str) -> list[Any]:
+    """The arrays `names` of an .npz file, then `optional` or None; pickled objects are refused."""
+    try:
+        with open(path, "rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise InputError(f"{path}: not an .npz file, as numpy.savez writes it")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                missing = [name for name in names if name not in file]
+                if missing:
+                    raise InputError(
+                        f"{path}: no array {missing[0]}; it holds {', '.join(file) or 'nothing'}"
+                    )
+                found = [np.asarray(file[name]) for name in names]
+                return [*found, np.asarray(file[optional]) if optional in file else None]
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise InputError(f"{path}: holds Python objects, which are not read") from None
+        raise InputError(f"{path}: damaged ({error})") from None
+
+
+def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
+    """The loss that labels or values `y`, (n,) or (n, O), call for, and the outputs it needs."""
+    columns = int(np.prod(y.shape[1:]))
+    whole = y.dtype.kind in "biu"
+    if loss is None:
+        binary = y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())
+        loss = "bce" if binary else "cross_entropy" if whole and columns == 1 else "mse"
+        if loss == "cross_entropy" and not 0 <= y.min() <= y.max() < len(y):
+            raise InputError(
+                f"y: integers from {y.min()} to {y.max()}; classes count from 0, "
+                "and for values there is --loss mse"
+            )
+    elif loss == "cross_entropy" and not (whole and y.size and y.min() >= 0):
+        raise InputError("y: cross_entropy needs integer classes, counted from 0")
+    return loss, int(y.max()) + 1 if loss == "cross_entropy" else columns
+
+
+def generated(args: Namespace) -> Data:
+    """The tutorial's experiment: standard-normal steps, labelled by the sign of their sum."""
+    if args.test_fraction is not None:
+        raise InputError("--test-fraction goes with --data; generated tests are fresh sequences")
+    if args.embedding is not None:
+        raise InputError("--embedding goes with --data; generated sequences hold no indices")
+    N = args.samples or SAMPLES
+    X, y = SignOfSum(args.length or LENGTH).draw(N + SAMPLES, args.seed)
+    if args.every_step:
+        y = (X.sum(2).cumsum(1) > 0).astype(np.int64)
+    return Data(X, y, None, np.arange(len(X)) >= N, *infer(y.ravel(), args.loss))
+
+
+def own(args: Namespace) -> Data:
+    """The user's arrays, split at random into those to learn from and those to test on."""
+    if args.samples or args.length:
+        raise InputError("--samples and --length are for generated sequences, not for --data")
+    X, y, lengths = read_arrays(args.data, "X", "y", optional="lengths")
+    if args.embedding is None and X.ndim != 3:
+        hint = "; one feature per step is X[:, :, None]" if X.ndim == 2 else ""
+        raise InputError(f"{args.data}: X has shape {X.shape}, not (N, T, I){hint}")
+    if args.embedding is not None and (X.ndim != 2 or X.dtype.kind not in "iu"):
+        raise InputError(
+            f"{args.data}: X {X.shape} of {X.dtype} is not what --embedding needs: integers (N, T)"
+        )
+    if y.ndim == 0 or len(X) != len(y):
+        raise InputError(f"{args.data}: X {X.shape} and y {y.shape} are not of the same length")
+    if lengths is not None and lengths.shape != (len(X),):
+        raise InputError(f"{args.data}: lengths {lengths.shape} and X {X.shape} do not fit")
+    share = TEST_FRACTION if args.test_fraction is None else args.test_fraction
+    held = max(1, round(share * len(X))) if share else 0
+    if held >= len(X):
+        raise InputError(f"{args.data}: of {len(X)} sequences none is left to learn from")
+    test = np.random.default_rng(args.seed).permutation(len(X)) < held
+    return Data(X, y, lengths, test, *infer(targets(args, X, y, lengths), args.loss))
+
+
+def targets(args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any) -> np.ndarray:
+    """All of `y` that counts, (n,) or (n, O)."""
+    if not args.every_step:
+        return y
+    if y.shape[:2] != X.shape[:2]:
+        raise InputError(
+            f"{args.data}: y has shape {y.shape}; --every-step needs {X.shape[:2]}, perhaps with O"
+        )
+    if lengths is None:
+        return y.reshape(-1, *y.shape[2:])
+    return y[np.arange(X.shape[1]) < lengths[:, None]]

@@ -1,0 +1,72 @@
+"""The command line: ``rnn-fast train``, ``rnn-fast predict`` and ``rnn-fast bench``.
+
+Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
+input; 130 interrupted by Ctrl-C, 143 by SIGTERM.  Results go to standard output, progress and
+errors to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import DivergedError, Terminated
+from .bench import add_bench
+from .predict import add_predict
+from .train import add_train
+
+# ------------------------------------------------------------------------------------ arguments
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(
+        prog="rnn-fast", description="Train recurrent networks on a CPU, compiled from end to end."
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add_train(commands.add_parser)
+    add_predict(commands.add_parser)
+    add_bench(commands.add_parser)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        The exit code; wrong usage raises SystemExit(2) instead, as argparse does.
+    """
+    args = parser().parse_args(argv)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        return fail(str(error) or "interrupted", 130)
+    except Terminated as error:
+        return fail(str(error), 143)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError as error:
+        return fail(f"out of memory: {error}", 1)
+    except (DivergedError, OSError) as error:
+        return fail(str(error), 1)
+    except (ValueError, TypeError) as error:
+        return fail(str(error), 2)
+    return 0
+
+
+def fail(message: str, code: int) -> int:
+    """Say on one line what went wrong; returns `code`."""
+    print("rnn-fast: error:", " ".join(message.split()), file=sys.stderr)
+    return code

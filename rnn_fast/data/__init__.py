@@ -1,0 +1,1 @@
+"""From what the user holds to rows of memory: reading, checking, blocks."""

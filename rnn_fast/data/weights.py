@@ -1,0 +1,108 @@
+"""Weights of sequences, steps and classes in the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..layout.network import Network
+from . import checks
+from .rows import Targets
+from .sequences import Input, is_list, step_rows
+
+
+def sequence_weights(
+    value: Any, given: Input, net: Network, counts: np.ndarray | None, part: bool
+) -> np.ndarray:
+    """(N,), or (rows,) of a model with an output after every step."""
+    lengths = given.sequences.lengths
+    per_sequence = not isinstance(value, (list, tuple)) or not is_list(value)
+    array = checks.real("sample_weight", value) if per_sequence else None
+    if array is not None and array.shape == (len(given),):
+        check_weights("sample_weight", array, part)
+        if not net.sequences:
+            return array
+        n = lengths if given.steps is None else np.full(len(given), given.steps)
+        return np.repeat(array, n)
+    if not net.sequences:
+        got = "a list" if array is None else array.shape
+        raise ValueError(f"sample_weight must have shape ({len(given)},); got {got}")
+    rows = step_rows("sample_weight", value, given, 0)
+    if counts is not None:
+        rows = np.where(counts, rows, 0)
+    check_weights("sample_weight", rows if given.steps is None else given.shaped(rows), part)
+    return rows
+
+
+def check_weights(name: str, array: np.ndarray, part: bool = False) -> None:
+    """Raise ValueError for weights that are negative, not finite or, unless `part`, all 0."""
+    with np.errstate(invalid="ignore"):
+        wrong = ~((array >= 0) & (array < np.inf))
+    if wrong.any():
+        at = checks.first(wrong)
+        raise ValueError(f"{checks.element(name, array, at)} is not a finite weight of at least 0")
+    if not (part or array.any()):
+        raise ValueError(f"{name} must not be 0 everywhere")
+
+
+def weights_by_class(
+    value: Any, values: np.ndarray, counts: np.ndarray | None, net: Network
+) -> np.ndarray:
+    """The weight of each target's class."""
+    if net.loss != "cross_entropy" and not (net.loss == "bce" and net.output_size == 1):
+        raise ValueError("class_weight is for loss cross_entropy, or bce with one output")
+    labels = class_labels(values, net)
+    n_classes = count_classes(net)
+    if isinstance(value, str):
+        seen = labels if counts is None else labels[counts]
+        value = balanced(value, np.bincount(seen, minlength=n_classes))
+    if isinstance(value, Mapping):
+        weights = np.ones(n_classes)
+        for label, weight in value.items():
+            if isinstance(label, bool) or label not in range(n_classes):
+                raise ValueError(
+                    f"class_weight[{label!r}] is none of the classes 0 .. {n_classes - 1}"
+                )
+            weights[int(label)] = weight
+        check_weights("class_weight", weights)
+    else:
+        raise TypeError(f"class_weight must be a dict or 'balanced'; got {type(value).__name__}")
+    return weights[labels]
+
+
+def count_classes(net: Network) -> int:
+    """Classes that targets tell apart."""
+    return net.output_size if net.loss == "cross_entropy" else 2
+
+
+def class_labels(values: np.ndarray, net: Network) -> np.ndarray:
+    """Classes of targets, (rows,) int64."""
+    classes = values[:, 0] if net.loss == "cross_entropy" else values[:, 0] > 0.5
+    return classes.astype(np.int64)
+
+
+def class_counts(given: Input, targets: Targets, net: Network) -> np.ndarray:
+    """How often each class is among the targets that weigh something."""
+    labels = class_labels(targets.y, net)
+    if targets.weights is not None:
+        labels = labels[targets.weights > 0]
+    elif net.sequences and (inside := given.inside) is not None:
+        labels = labels[inside]
+    return np.bincount(labels, minlength=count_classes(net))
+
+
+def balanced(value: str, counts: np.ndarray) -> dict[int, float]:
+    """The weights that "balanced" stands for: each class by the reciprocal of its frequency.
+
+    Raises
+    ------
+    ValueError
+        `value` is another word.
+    """
+    if value != "balanced":
+        raise ValueError(f"class_weight must be a dict or 'balanced'; got {value!r}")
+    present = np.flatnonzero(counts)
+    weights = dict.fromkeys(range(len(counts)), 0.0)
+    return weights | {int(c): counts.sum() / (len(present) * counts[c]) for c in present}

@@ -1,0 +1,1 @@
+"""From arrays to compiled programs: choice of driver, work memory, threads."""

@@ -1,0 +1,68 @@
+"""One sequence at a time, forward and then backward, at the cost of its arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..jit import Program
+from ..layout.network import Network
+from ..layout.single import TASKS
+from ..losses.names import LOSSES
+from .workspace import UnitSpace, addresses
+
+ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
+
+
+class OnlineStep:
+    """One sequence of T steps at a time, forward and then backward, as a hand-written script would.
+
+    What C needs is set down once, so that a call costs little more than its arithmetic.
+
+    Attributes
+    ----------
+    x : (T, I) float64 array
+        To be filled before `forward`.
+    y : (target_size,) array
+        To be filled before `backward`.
+    outputs : (O,) float64 array
+        Written by `forward`: probabilities, or values for mse.
+    """
+
+    def __init__(self, net: Network, parameters: np.ndarray, T: int):
+        space = UnitSpace(net, T)
+        self.x = np.zeros((T, net.input_size))
+        self.y = np.zeros(net.target_size, net.dtype)
+        self.outputs = np.zeros(net.output_size)
+        self._rate = np.zeros(1)
+        self._gradients = np.zeros_like(parameters)
+        self._run = ONLINE_STEP(net.dtype.name, net.cell, *space.tile)
+        self._arrays = (  # as the fields of `OnlineBlock`; alive as long as their addresses
+            space.sizes,
+            space.offsets,
+            space.work,
+            self.x,
+            self.y,
+            parameters,
+            self._gradients,
+            self.outputs,
+            self._rate,
+        )
+        places = addresses(*self._arrays)
+        loss = LOSSES.index(net.loss)
+        blocks = (np.array([*places, loss, task, 0], np.int64) for task in range(len(TASKS)))
+        prepare, self._forward_block, self._backward_block = blocks
+        self._forward, self._backward = addresses(self._forward_block, self._backward_block)
+        self._run(prepare.ctypes.data)
+
+    def forward(self) -> bool:
+        """Outputs of the sequence `x`.
+
+        False if it is not finite in the network's dtype: then `x` is the last one again.
+        """
+        self._run(self._forward)
+        return bool(self._forward_block[-1])
+
+    def backward(self, learning_rate: float) -> None:
+        """A step of descent on the loss of the last sequence, whose target is `y`."""
+        self._rate[0] = learning_rate
+        self._run(self._backward)

@@ -1,0 +1,290 @@
+"""The bridge from NumPy arrays to compiled programs: choice of driver and tile, work memory.
+
+Nothing here imports Numba.  The callers (`models`) have checked every array: shapes fit, arrays
+are C-contiguous and of the network's dtype.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.rows import Sequences, Targets
+from ..jit import Program
+from ..layout.network import Network
+from ..losses.names import LOSSES
+from ..optimizers.record import STATE_SIZES, Knobs
+from .optimizer_state import Descent
+from .threads import Team
+from .tiling import runs_singly
+from .workspace import LaneSpace, UnitSpace, addresses, spaces
+
+LANE_EPOCH = Program("rnn_fast.kernels.batch.program", "lane_epoch", job="integers")
+PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
+UNIT_EPOCH = Program(
+    "rnn_fast.kernels.single.program",
+    "unit_epoch",
+    sizes="integers",
+    offsets="integers",
+    work="reals",
+    x="reals",
+    y="reals",
+    order="integers",
+    n="int",
+    batch="int",
+    loss="int",
+    parameters="reals",
+    moments="reals",
+    length="int",
+    schedule="doubles",
+    knobs="doubles",
+    penalties="reals",
+    penalized="int",
+    spare="reals",
+    result="doubles",
+)
+
+
+class Epoch(NamedTuple):
+    """What an epoch reports."""
+
+    loss: float  #: weighted mean over what was visited
+    correct: float  #: weighted share of it that was right; of values the mean squared error
+    finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
+    penalty: float = 0.0  #: mean over the updates of what l1 and l2 add to the loss
+
+
+#: predictions of longer sequences are made in windows of so many steps, which bounds the memory
+STEPS = 1024
+
+
+# ---------------------------------------------------------------------------------- operations
+
+
+def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.ndarray:
+    """`order` with the samples of each batch sorted, long ones first.
+
+    So the sequences of a block of lanes are about as long as one another, and the work is that of
+    the sum of the lengths.
+    """
+    own = lengths[order]
+    if not len(own) or (own == own[0]).all():
+        return order
+    return order[np.lexsort((-own, np.arange(len(order)) // batch_size))]
+
+
+def train_epoch(
+    net: Network,
+    data: Sequences,
+    targets: Targets,
+    order: np.ndarray,
+    batch_size: int,
+    parameters: np.ndarray,
+    descent: Descent,
+    schedule: np.ndarray,
+    *,
+    bptt: int = 0,
+    dropout: float = 0.0,
+    seed: int = 0,
+    state: np.ndarray | None = None,
+    team: Team | None = None,
+    result: np.ndarray | None = None,
+) -> Epoch:
+    """Visit the samples ``order`` in batches, with a step of descent after each.
+
+    Parts of an epoch have the bits of the whole, if all but the last are of whole batches.
+
+    Parameters
+    ----------
+    net : Network
+    data : Sequences
+    targets : Targets
+    order : (n,) int64 array
+        Samples to visit, in this order.
+    batch_size : int
+    parameters : (n_parameters,) array
+        Updated in place.
+    descent : Descent
+        Its state is updated.
+    schedule : (batches,) float64 array
+        Learning rate of each batch.
+    bptt : int
+        Truncated back-propagation in windows of so many steps, with an update after each; 0 for
+        whole sequences.
+    dropout : float
+        Probability with which an output of a layer below the top is dropped.
+    seed : int
+        Of the dropout; not negative, below 2**62.
+    state : (N, states, runs, H) array or None
+        Initial states.
+    team : Team or None
+        Threads to work with; this one alone without.
+    result : (`RESULTS`,) float64 array or None
+        What an epoch has summed up so far, added to.
+
+    Returns
+    -------
+    Epoch
+        With what was in `result` before.
+    """
+    result = np.zeros(RESULTS) if result is None else result
+    longest = int(data.lengths.max())  # of all, for a part must do what the whole does
+    equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
+    if equal and targets.weights is None and state is None and not 0 < bptt < longest:
+        space = spaces.get(UnitSpace, net, longest, STATE_SIZES[descent.name])
+        x = data.x if len(data.x) == len(data.starts) * longest else None
+        if x is not None:
+            arguments = (data.x, targets.y, order, len(order), batch_size, LOSSES.index(net.loss))
+            UNIT_EPOCH(net.dtype.name, net.cell, *space.tile, descent.name)(
+                *addresses(space.sizes, space.offsets, space.work, *arguments),
+                *addresses(parameters, descent.moments, len(parameters), schedule),
+                *addresses(descent.knobs, descent.penalties, descent.penalties is not None),
+                *addresses(descent.spare, result),
+            )
+            return reported(result)
+    T = min(bptt or longest, longest)
+    shape = (batch_size, net.states, net.runs, net.hidden_size)
+    space = spaces.get(LaneSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
+    space.run(
+        LANE_EPOCH,
+        descent.name,
+        team=team,
+        **_job(net, data, targets),
+        order=by_length(order, data.lengths, batch_size),
+        n=len(order),
+        batch=batch_size,
+        parameters=parameters,
+        gradients=descent.gradients,
+        moments=descent.moments,
+        knobs=descent.knobs,
+        schedule=schedule,
+        spare=descent.spare,
+        update=len(parameters),
+        penalties=descent.penalties,
+        sparse=int(descent.sparse(net)),
+        state=state,
+        carry=np.zeros(shape, net.dtype) if T < longest else None,
+        dropout=np.array([dropout]),
+        seed=seed,
+        result=result,
+    )
+    return reported(result)
+
+
+#: numbers that an epoch sums up, see `LaneJob.result`
+RESULTS = 6
+
+
+def reported(result: np.ndarray) -> Epoch:
+    """What an epoch has summed up, as means."""
+    loss, right, weight, penalty, updates, _ = result.tolist()
+    weight, penalty = weight or 1.0, penalty / (updates or 1.0)
+    return Epoch(loss / weight, right / weight, math.isfinite(loss), penalty)
+
+
+def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
+    return {
+        **data._asdict(),
+        **targets._asdict(),
+        "loss": LOSSES.index(net.loss),
+    }
+
+
+def loss_and_gradients(
+    net: Network,
+    data: Sequences,
+    targets: Targets,
+    parameters: np.ndarray,
+    gradients: np.ndarray,
+    *,
+    state: np.ndarray | None = None,
+    dstate: np.ndarray | None = None,
+    dx: np.ndarray | None = None,
+    team: Team | None = None,
+) -> float:
+    """The mean loss over all samples; its gradient is written to `gradients`.
+
+    Parameters
+    ----------
+    net, data, targets, parameters, state, team
+        As for `train_epoch`.
+    gradients : (n_parameters,) array
+        Written.
+    dstate : (N, states, runs, H) array or None
+        Written: the gradient by `state`.
+    dx : (rows, I) array or None
+        Written, but for rows of padding: the gradient by `data.x`.
+    """
+    result, n = np.zeros(RESULTS), len(data.starts)
+    gradients[:] = 0
+    options = {} if dx is None else {"input_gradients": True}
+    space = spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
+    space.run(
+        LANE_EPOCH,
+        "sgd",
+        team=team,
+        **_job(net, data, targets),
+        order=by_length(np.arange(n), data.lengths, n),
+        n=n,
+        batch=n,
+        parameters=parameters,
+        gradients=gradients,
+        update=0,
+        state=state,
+        dstate=dstate,
+        dx=dx,
+        dropout=np.zeros(1),
+        knobs=np.array(Knobs()),
+        seed=0,
+        result=result,
+    )
+    return reported(result).loss
+
+
+def logits(
+    net: Network,
+    data: Sequences,
+    parameters: np.ndarray,
+    *,
+    state: np.ndarray | None = None,
+    final: np.ndarray | None = None,
+    team: Team | None = None,
+) -> np.ndarray:
+    """Logits (N, O) of the sequences or, with an output after every step, of all rows.
+
+    A sample's have the same bits alone and in any company: samples never meet, and the order of
+    each sum is that of its terms, whatever the tile.
+
+    Parameters
+    ----------
+    net, data, parameters, state, team
+        As for `train_epoch`.
+    final : (N, states, runs, H) array or None
+        Written: the states after the last step, of reverse runs after step 0.
+    """
+    n, longest = len(data.starts), int(data.lengths.max())
+    out = np.zeros((len(data.x) if net.sequences else n, net.output_size), net.dtype)
+    window = longest
+    if net.directions == 1 and longest > STEPS:
+        window = STEPS
+        if final is None:
+            final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
+    space = spaces.get(LaneSpace, net, window, n, forward_only=True)
+    for first in range(0, longest, window):
+        going = np.flatnonzero(data.lengths > first)
+        lengths = np.minimum(data.lengths - first, window)
+        space.run(
+            PREDICTIONS,
+            team=team,
+            dropout=np.zeros(1),
+            **data._replace(starts=data.starts + first, lengths=lengths)._asdict(),
+            order=by_length(going, lengths, n),
+            n=len(going),
+            parameters=parameters,
+            state=final if first else state,
+            out=out,  # of a sequence that goes on: overwritten when it has ended
+            final=final,
+        )
+    return out

@@ -1,0 +1,63 @@
+"""Choice of driver and register tile, and an estimate of the time that work takes."""
+
+from __future__ import annotations
+
+from ..jit import vector_bytes, vector_registers
+from ..layout.batch import bytes_per_step
+from ..layout.memory import round_up
+from ..layout.network import Network
+
+
+def seconds_per_row(net: Network) -> float:
+    """About what a step of one sequence takes to train on one core; for want of a measurement."""
+    gates = net.runs * net.hidden_size * (1 + net.gates)
+    weights = net.n_parameters - net.input_size * net.embedding
+    return 6 * weights / 50e9 + gates * 0.5e-9
+
+
+def vector_lanes(net: Network) -> int:
+    """Numbers in a vector register."""
+    return vector_bytes() // net.dtype.itemsize
+
+
+def runs_online(net: Network) -> bool:
+    """Whether the units-in-lanes driver has all that the network needs."""
+    plain = net.cell in ("tanh", "relu") and net.runs == 1
+    return plain and not (net.sequences or net.embedding or net.learned_state)
+
+
+def runs_singly(net: Network, batch: int) -> bool:
+    """Whether samples run one after another, with units in lanes.
+
+    It pays for a batch that does not fill the lanes, of not too small a network: measured on
+    AVX2, at 7 samples and H = 64 it takes 0.72 of the time.
+    """
+    few = batch < min(vector_lanes(net), 8) and 3 * batch <= net.hidden_size
+    return runs_online(net) and (batch == 1 or few)
+
+
+#: (rows, vecs, relative cost of a number) of register tiles that leave room for operands.
+#: Measured on Zen 3 with 16 registers, where a tile one vector wide loads a number for each
+#: multiplication, and on Zen 4 with 32, where it loads it inside of the multiplication.  The first
+#: is favoured, for each further one is compiled on its first use.
+TILES = {
+    16: ((4, 2, 0.97), (5, 2, 0.98), (8, 1, 1.17), (10, 1, 1.17)),
+    32: ((16, 1, 0.96), (4, 4, 0.97), (5, 4, 0.99), (8, 2, 1.0)),
+}
+#: a block's states cost the more the less of them stays in cache: 1 % for so many bytes
+CROWDED = 1.5e6
+
+
+def lane_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
+    """(rows, vecs) of the register tile for mini-batches: what wastes least on padding."""
+    H = net.hidden_size
+
+    def cost(tile: tuple[int, int, float]) -> float:
+        rows, vecs, relative = tile
+        lanes = vecs * vector_lanes(net)
+        height = round_up(net.gates * H, rows) + round_up(H, rows)
+        crowded = 1 + 0.01 * lanes * T * bytes_per_step(net) / CROWDED
+        return height * round_up(batch, lanes) * relative * crowded
+
+    rows, vecs, _ = min(TILES[vector_registers()], key=cost)
+    return rows, vecs

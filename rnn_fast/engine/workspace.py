@@ -1,0 +1,165 @@
+"""Work memory of the two drivers, and calls of compiled programs on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..cells.specs.cell import CELLS
+from ..jit import Program
+from ..layout.batch import LaneLayout
+from ..layout.batch_records import LaneJob
+from ..layout.memory import aligned, offsets, round_up
+from ..layout.network import Network, parameter_offsets
+from ..layout.single import unit_layout
+from .threads import Team
+from .tiling import lane_tile, vector_lanes
+
+#: groups of blocks that a batch is divided into, at most: threads that can work on it
+GROUPS = 32
+#: numbers that may accumulate gradients in all groups; and that keep an embedding's
+ROOM = 1 << 24
+
+
+#: cache lines by which the work memories of threads are shifted against one another.  Two that go
+#: through the same places of their pages in step were seen to take 1.2 times as long.
+APART = 33
+
+
+class LaneSpace:
+    """Work memory of the samples-in-lanes driver, and the code that fits it.
+
+    Threads share the packed weights, and vectors for the gradients of each group of blocks; for the
+    block at work each has memory of its own.
+
+    Parameters
+    ----------
+    net : Network
+    T : int
+        Steps there must be room for.
+    batch : int
+        Samples of a batch.
+    **options : bool
+        As for `LaneLayout`.
+
+    Attributes
+    ----------
+    groups : int
+        Threads that can work on a batch.
+    """
+
+    def __init__(self, net: Network, T: int, batch: int, **options: bool):
+        self.net, self.tile = net, lane_tile(net, T, batch)
+        lanes = self.tile[1] * vector_lanes(net)
+        row = CELLS[net.cell].grads * net.hidden_size * lanes * net.dtype.itemsize
+        chunk = max(1, min(T, 64, 65536 // row))
+        self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
+        blocks = self.blocks = -(-batch // lanes)
+        self.offsets, work = self._memory(self.layout.buffers())
+        starts, packed = self._memory(self.layout.weights())
+        self.sizes = np.array(self.layout.place(self.offsets, starts), np.int64)
+        self._members = [(work, np.zeros(6 * lanes, np.int64))]
+        shared: dict[str, Any] = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
+        self.groups, round_ = blocks, blocks
+        if not options.get("forward_only"):
+            stride = round_up(parameter_offsets(net).embedding, 64)  # lines of their own
+            self.groups = min(blocks, GROUPS, max(1, ROOM // stride))
+            embedded = net.embedding * T * lanes
+            if embedded:
+                round_ = min(blocks, self.groups * max(1, ROOM // (embedded * self.groups)))
+            shared["flats"] = aligned(self.groups * stride, net.dtype)
+            shared["stride"] = stride
+            shared["partial"] = np.zeros(8 * self.groups)
+            shared["tokens"] = aligned(round_ * embedded, net.dtype)
+        self._shared = shared | {"groups": self.groups, "round": round_}
+        self._block = np.zeros(len(LaneJob._fields), np.int64)  # of the job, but for what changes
+        _fill(self._block, self._shared)
+
+    def _memory(self, sizes: list[int], lines: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Where each buffer starts, and memory for all."""
+        starts, length = offsets(sizes)
+        return starts, aligned(length, self.net.dtype, lines)
+
+    def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
+        """Run `program`, further specialised by `key`, on a `LaneJob` of arrays, numbers, None."""
+        function = program(self.net.dtype.name, self.net.cell, *self.tile, *key)
+        team = team or Team()
+        with team.taken(self.groups) as n:
+            while len(self._members) < n:
+                _, work = self._memory(self.layout.buffers(), APART * len(self._members))
+                self._members.append((work, np.zeros_like(self._members[0][1])))
+            shared = self._block.copy()
+            _fill(shared, {"team": team.sync, **job})
+            jobs = []
+            for helps, (work, ids) in enumerate(self._members[:n]):
+                jobs.append(shared.copy())
+                _fill(jobs[-1], {"work": work, "ids": ids, "helps": helps})
+            lead, *helps_ = (partial(_call, function, own, job) for own in jobs)
+            team.run(lead, helps_)
+
+
+_PLACES = {name: i for i, name in enumerate(LaneJob._fields)}
+
+
+def _fill(block: np.ndarray, fields: dict[str, Any]) -> None:
+    """Write fields of a `LaneJob`: addresses of arrays, numbers, 0 for None."""
+    for name, value in fields.items():
+        block[_PLACES[name]] = address(value)
+
+
+def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> None:
+    """Run a program on a job; `alive` holds what the job has addresses of."""
+    function(block.ctypes.data)
+
+
+class UnitSpace:
+    """Work memory of the units-in-lanes driver, for sequences of T steps.
+
+    `rows` are those of the optimizer's state.
+    """
+
+    def __init__(self, net: Network, T: int, rows: int = 0):
+        lanes = vector_lanes(net)
+        vecs = 1
+        while vecs < 4 and vecs * lanes < net.hidden_size:
+            vecs *= 2
+        self.net = net
+        self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
+        I, H, O = net.input_size, net.hidden_size, net.output_size
+        sizes, buffers = unit_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
+        self.sizes = np.array(sizes, np.int64)
+        self.offsets, length = offsets(list(buffers))
+        self.work = aligned(length, net.dtype)
+
+
+def addresses(*arguments: Any) -> tuple[Any, ...]:
+    """Arguments for C: an array's address, 0 for None, a number as it is."""
+    return tuple(map(address, arguments))
+
+
+def address(a: Any) -> Any:
+    """The address of an array, 0 for None, a number as it is."""
+    return a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a
+
+
+class _Spaces(threading.local):
+    """The work memory last used in a thread to train and to predict, kept for the next epoch."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bool, tuple[Any, Any]] = {}
+
+    def get(self, kind: type, *key: Any, forward_only: bool = False, **options: bool) -> Any:
+        whole = (kind, *key, *options.items())
+        if forward_only:
+            options["forward_only"] = True
+        if self.kept.get(forward_only, (None,))[0] != whole:
+            self.kept.pop(forward_only, None)  # free before the next is made
+            self.kept[forward_only] = whole, kind(*key, **options)
+        return self.kept[forward_only][1]
+
+
+spaces = _Spaces()

@@ -1,0 +1,60 @@
+"""Marks for what Numba compiles: `kernel`, and `overloads` by type."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+POLICY: dict[str, Any] = {
+    "_nrt": False,
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+
+
+def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
+    """Compile `function` with Numba when another kernel or a `Program` calls it.
+
+    Kernels hold no reference counts, allocate nothing and raise nothing: an integer division by
+    zero is undefined, an index is not checked.
+
+    Parameters
+    ----------
+    function : callable
+        A function of scalars, pointers and the types of `simd`.
+    inline : bool
+        Put the code into the caller whatever LLVM thinks of its size: for functions that take or
+        give a Tile, which must stay in registers.
+    """
+    if function is None:
+        return functools.partial(kernel, inline=inline)
+    from numba import njit
+
+    with numba_enabled():
+        return njit(forceinline=inline, **POLICY)(function)
+
+
+@contextlib.contextmanager
+def numba_enabled() -> Iterator[None]:
+    """Compile, also where a user has disabled Numba, meaning his own functions."""
+    from numba import config
+
+    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        yield
+    finally:
+        config.DISABLE_JIT = disabled
+
+
+def overloads(function: Callable) -> Callable:
+    """Give `function` a compiled meaning by type, inlined wherever it is called.
+
+    The decorated function takes Numba types and returns the implementation, or None.
+    """
+    from numba.extending import overload
+
+    return overload(function, jit_options={"forceinline": True, **POLICY})

@@ -1,0 +1,1 @@
+"""The batch driver: samples in lanes."""

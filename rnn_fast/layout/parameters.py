@@ -1,0 +1,83 @@
+"""The parameters of a network: one flat vector, named views into it, and how they start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import validation
+from ..cells.specs.cell import CELLS
+from .memory import aligned
+from .network import Network, parameter_offsets
+
+
+def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
+    """Name the parts of a network's flat vector, which `layout` lays out for the kernels.
+
+    Those of layer k > 0 end in ``_l{k}``, then those of the reverse direction in ``_reverse``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Writeable views: Wxh (G H, I), Whh (G H, H), bh (G H,); of the GRU that resets after the
+        product bhn (H,), of the LSTM with peepholes peephole (3, H), those of i, f, o; Why
+        (O, D H), by (O,); learned initial states h0, and c0 of the LSTM, (layers * D, H);
+        embedding (vocabulary, E).
+    """
+    at, H, DH = parameter_offsets(net), net.hidden_size, net.directions * net.hidden_size
+    found: dict[str, np.ndarray] = {}
+    for run in range(net.runs):
+        layer, reverse = divmod(run, net.directions)
+        end = (f"_l{layer}" if layer else "") + ("_reverse" if reverse else "")
+        I, start, beside = net.run_input(run), at.W[run], at.beside[run]
+        W = flat[start:beside].reshape(net.gates * H, I + 1 + H)
+        found |= {f"Wxh{end}": W[:, :I], f"Whh{end}": W[:, I + 1 :], f"bh{end}": W[:, I]}
+        n = CELLS[net.cell].beside
+        if n == 1:
+            found[f"bhn{end}"] = flat[beside : beside + H]
+        elif n:
+            found[f"peephole{end}"] = flat[beside : beside + n * H].reshape(n, H)
+    V = flat[at.V : at.state].reshape(net.output_size, 1 + DH)
+    found |= {"Why": V[:, 1:], "by": V[:, 0]}
+    if net.learned_state:
+        state = flat[at.state : at.embedding].reshape(net.states, net.runs, H)
+        found |= dict(zip(("h0", "c0"), state, strict=False))
+    if net.embedding:
+        found["embedding"] = flat[at.embedding :].reshape(net.input_size, net.embedding)
+    return found
+
+
+MATRICES = ("Wxh", "Whh", "Why")  #: what is penalised if nothing is named
+
+
+def penalty_coefficients(l1: Any, l2: Any, net: Network) -> np.ndarray | None:
+    """Coefficients of each parameter, (2 * P,): those of |p|, then those of ``p**2 / 2``.
+
+    Parameters
+    ----------
+    l1, l2 : float, or dict of name to float, or None
+        A number is for the matrices Wxh, Whh and Why of all layers and directions; a dict names
+        parameters, one such as ``Whh_l1``, or by ``Whh`` those of all layers and directions.
+    net : Network
+
+    Raises
+    ------
+    TypeError, ValueError
+        No such parameter, no number, below 0.
+    """
+    flat = aligned(2 * net.n_parameters, net.dtype)
+    for argument, value, own in zip(("l1", "l2"), (l1, l2), np.split(flat, 2), strict=True):
+        named = parameter_views(own, net)
+        if value is not None and not isinstance(value, Mapping):
+            value = dict.fromkeys(MATRICES, validation.rate(argument, value))
+        for name, factor in (value or {}).items():
+            chosen = [key for key in named if name in (key, key.partition("_")[0])]
+            if not chosen:
+                raise ValueError(
+                    f"{argument} names {name!r}, but the parameters are {', '.join(named)}"
+                )
+            for key in chosen:
+                named[key][...] = validation.rate(f"{argument}[{name!r}]", factor)
+    return flat if flat.any() else None

@@ -1,0 +1,1 @@
+"""Losses: formulas in NumPy, and compiled."""

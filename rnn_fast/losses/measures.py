@@ -1,0 +1,94 @@
+"""Loss, accuracy, mean squared error and R2 of data that come in parts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .functions import losses, right
+from .names import CLASSIFIES
+
+
+def measure_names(loss: str) -> tuple[str, ...]:
+    """What is measured under a loss: with it accuracy, or of values mean squared error and R2."""
+    return ("loss", "accuracy") if loss in CLASSIFIES else ("loss", "mse", "r2")
+
+
+class Spread:
+    """Weight, mean and squared deviations of targets (N, O), to which more may be added.
+
+    The updates are those of Chan, Golub and LeVeque (1983), which do not cancel.
+    """
+
+    def __init__(self, weight: float = 0.0, mean: Any = 0.0, squares: Any = 0.0):
+        self.weight = weight
+        self.mean, self.squares = np.asarray(mean, float), np.asarray(squares, float)  # (O,)
+
+    @classmethod
+    def of(cls, y: np.ndarray, weights: np.ndarray | None = None) -> Spread:
+        """That of y (N, O), weighted by (N,)."""
+        y = y.astype(float)
+        if weights is not None:
+            y, weights = y[weights > 0], weights[weights > 0].astype(float)
+        if not len(y):
+            return cls()
+        weight = float(len(y) if weights is None else weights.sum())
+        mean = np.average(y, axis=0, weights=weights)
+        squares = np.square(y - mean)
+        return cls(weight, mean, squares.sum(0) if weights is None else weights @ squares)
+
+    def __add__(self, other: Spread) -> Spread:
+        weight = self.weight + other.weight
+        if not self.weight or not other.weight:
+            return self if self.weight else other
+        share, apart = other.weight / weight, other.mean - self.mean
+        squares = self.squares + other.squares + self.weight * share * apart**2
+        return Spread(weight, self.mean + share * apart, squares)
+
+    def r2(self, mse: float) -> float:
+        """``1 - (sum of squared errors) / (sum of squared deviations from the mean)``.
+
+        Both are over all outputs.  NaN where the targets are all the same.
+        """
+        total = float(self.squares.sum())
+        if not total > 0:
+            return math.nan
+        return 1 - mse * self.weight * self.squares.size / total
+
+    def record(self) -> list[Any]:
+        """The arguments that make it, in terms of JSON."""
+        return [self.weight, self.mean.tolist(), self.squares.tolist()]
+
+
+class Measures:
+    """Sums of what is measured, to which more sequences may be added."""
+
+    def __init__(self, loss: str) -> None:
+        self.loss, self.spread = loss, Spread()
+        self.weight, self.losses, self.hits = 0.0, 0.0, 0.0
+
+    def add(self, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Add N outputs, (N, O); weights (N,)."""
+        with np.errstate(under="ignore"):
+            each = losses(self.loss, logits, y), right(self.loss, logits, y)
+            if weights is None:
+                self.weight += len(y)
+                self.losses, self.hits = self.losses + each[0].sum(), self.hits + each[1].sum()
+            else:
+                counts = weights > 0  # where it does not count there may be anything
+                own = weights[counts].astype(float)
+                self.weight += float(own.sum())
+                self.losses += own @ each[0][counts]
+                self.hits += own @ each[1][counts]
+            if self.loss not in CLASSIFIES:
+                self.spread += Spread.of(y, weights)
+
+    def means(self) -> dict[str, float]:
+        """What `names` says; NaN where all weights are 0."""
+        if not self.weight:
+            return dict.fromkeys(measure_names(self.loss), math.nan)
+        loss, hits = float(self.losses / self.weight), float(self.hits / self.weight)
+        values = (loss, hits) if self.loss in CLASSIFIES else (loss, hits, self.spread.r2(hits))
+        return dict(zip(measure_names(self.loss), values, strict=True))

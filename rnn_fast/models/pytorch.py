@@ -1,0 +1,166 @@
+"""Weights from PyTorch's modules and back; PyTorch is imported only when it is called for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._optional import extra
+
+if TYPE_CHECKING:
+    import torch
+
+
+def read_module(
+    module: torch.nn.Module,
+    head: torch.nn.Linear | None = None,
+    embedding: torch.nn.Embedding | None = None,
+) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    """Return the cell, a model's arguments and its parameters; see `models.from_torch`."""
+    torch = extra("torch", "torch")
+    cells = {torch.nn.RNN: "rnn", torch.nn.GRU: "gru", torch.nn.LSTM: "lstm"}
+    rnn = _one(module, tuple(cells), "recurrent layer (RNN, GRU or LSTM)")
+    head = _one(module if head is None else head, (torch.nn.Linear,), "Linear layer")
+    if embedding is None:
+        embedding = next((m for m in module.modules() if isinstance(m, torch.nn.Embedding)), None)
+    else:
+        embedding = _one(embedding, (torch.nn.Embedding,), "Embedding")
+    _check_fit(rnn, head, embedding)
+    cell = next(name for kind, name in cells.items() if isinstance(rnn, kind))
+    first = _array(rnn.weight_ih_l0)
+    arguments = {
+        "input_size": rnn.input_size if embedding is None else embedding.num_embeddings,
+        "hidden_size": rnn.hidden_size,
+        "output_size": head.out_features,
+        "num_layers": rnn.num_layers,
+        "bidirectional": rnn.bidirectional,
+        "dropout": float(rnn.dropout),
+        "embedding_size": None if embedding is None else embedding.embedding_dim,
+        "dtype": first.dtype,
+    }
+    if cell == "rnn":
+        arguments["nonlinearity"] = rnn.nonlinearity
+    found = {"Why": _array(head.weight), "by": np.zeros(head.out_features, first.dtype)}
+    if head.bias is not None:
+        found["by"] = _array(head.bias)
+    if embedding is not None:
+        found["embedding"] = _array(embedding.weight)
+    for ours, theirs in _names(rnn.num_layers, rnn.bidirectional).items():
+        found[f"Wxh{ours}"] = _array(getattr(rnn, f"weight_ih_{theirs}"))
+        found[f"Whh{ours}"] = Whh = _array(getattr(rnn, f"weight_hh_{theirs}"))
+        biases = [np.zeros(len(Whh), Whh.dtype)] * 2
+        if rnn.bias:
+            biases = [_array(getattr(rnn, f"bias_{kind}_{theirs}")) for kind in ("ih", "hh")]
+        if cell == "gru":  # n keeps the second
+            n = slice(2 * rnn.hidden_size, None)
+            found[f"bhn{ours}"] = biases[1][n].copy()
+            biases[1][n] = 0
+        found[f"bh{ours}"] = biases[0] + biases[1]
+    return cell, arguments, found
+
+
+def _one(module: Any, kinds: tuple[type, ...], what: str) -> Any:
+    """The only layer of one of `kinds` in a module, or the module itself."""
+    found = [m for m in getattr(module, "modules", list)() if isinstance(m, kinds)]
+    if len(found) != 1:
+        raise TypeError(f"one {what} is needed; {type(module).__name__} has {len(found) or 'none'}")
+    return found[0]
+
+
+def to_module(model: Any) -> torch.nn.Module:
+    """Return a module of PyTorch that computes the logits of a model; see `Model.to_torch`."""
+    torch = extra("torch", "torch")
+    if getattr(model, "peepholes", False):
+        raise ValueError("PyTorch has no LSTM with peepholes")
+    if not getattr(model, "reset_after", True):
+        raise ValueError("PyTorch has no GRU with reset_after=False")
+    dtype = getattr(torch, model.dtype.name)
+    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[model.cell]
+    options = {"nonlinearity": model.nonlinearity} if model.cell == "rnn" else {}
+    D, E = 1 + model.bidirectional, model.embedding_size
+    rnn = kind(
+        E or model.input_size,
+        model.hidden_size,
+        model.num_layers,
+        batch_first=True,
+        dropout=model.dropout if model.num_layers > 1 else 0.0,
+        bidirectional=model.bidirectional,
+        dtype=dtype,
+        **options,
+    )
+    head = torch.nn.Linear(D * model.hidden_size, model.output_size, dtype=dtype)
+    embedding = torch.nn.Embedding(model.input_size, E, dtype=dtype) if E else None
+    weights = model.parameters
+    with torch.no_grad():
+
+        def put(parameter: Any, array: np.ndarray) -> None:
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+        for ours, theirs in _names(model.num_layers, model.bidirectional).items():
+            put(getattr(rnn, f"weight_ih_{theirs}"), weights[f"Wxh{ours}"])
+            put(getattr(rnn, f"weight_hh_{theirs}"), weights[f"Whh{ours}"])
+            put(getattr(rnn, f"bias_ih_{theirs}"), weights[f"bh{ours}"])
+            second = np.zeros_like(weights[f"bh{ours}"])
+            if model.cell == "gru":
+                second[2 * model.hidden_size :] = weights[f"bhn{ours}"]
+            put(getattr(rnn, f"bias_hh_{theirs}"), second)
+        put(head.weight, weights["Why"])
+        put(head.bias, weights["by"])
+        if embedding is not None:
+            put(embedding.weight, weights["embedding"])
+    module = _network_class()()
+    module.rnn, module.head, module.embedding = rnn, head, embedding
+    module.return_sequences = model.return_sequences
+    for name in ("h0", "c0"):
+        if name in weights:
+            setattr(module, name, torch.nn.Parameter(torch.from_numpy(weights[name].copy())))
+    return module
+
+
+def _network_class() -> type:
+    """A module of an embedding, a recurrent and a linear layer."""
+    torch = extra("torch", "torch")
+
+    class Network(torch.nn.Module):  # type: ignore[name-defined]
+        embedding: Any
+
+        def forward(self, x: Any) -> Any:
+            rnn, state = self.rnn, None
+            if hasattr(self, "h0"):
+                given = [self.h0] + ([self.c0] if hasattr(self, "c0") else [])
+                given = [part[:, None].expand(-1, len(x), -1).contiguous() for part in given]
+                state = given[0] if len(given) == 1 else tuple(given)
+            y, last = rnn(x if self.embedding is None else self.embedding(x), state)
+            if not self.return_sequences:
+                last = last[0] if isinstance(last, tuple) else last
+                D = 1 + rnn.bidirectional
+                y = last[-D:].transpose(0, 1).reshape(len(x), D * rnn.hidden_size)
+            return self.head(y)
+
+    return Network
+
+
+def _names(layers: int, bidirectional: bool) -> dict[str, str]:
+    """The ending of each run's parameters: ours to PyTorch's."""
+    return {
+        (f"_l{layer}" if layer else "") + end: f"l{layer}{end}"
+        for layer in range(layers)
+        for end in ("", "_reverse")[: 1 + bidirectional]
+    }
+
+
+def _check_fit(rnn: Any, head: Any, embedding: Any) -> None:
+    if getattr(rnn, "proj_size", 0):
+        raise ValueError(f"rnn has proj_size={rnn.proj_size}; projections are not supported")
+    width = rnn.hidden_size * (1 + rnn.bidirectional)
+    if head.in_features != width:
+        raise ValueError(f"head must take the {width} states of rnn; it takes {head.in_features}")
+    if embedding is not None and embedding.embedding_dim != rnn.input_size:
+        raise ValueError(
+            f"embedding gives {embedding.embedding_dim} numbers, but rnn takes {rnn.input_size}"
+        )
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return np.array(tensor.detach().cpu().numpy())

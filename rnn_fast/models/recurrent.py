@@ -1,0 +1,286 @@
+"""The models: what each computes, how it is made, and how it comes back from a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import validation
+from ..layout.network import Network
+from ..losses.names import LOSSES
+from .base import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+COMMON = """
+    input_size, hidden_size, output_size : int
+        I, H and O, at least 1; for cross_entropy O is the number of classes, at least 2.  With an
+        embedding, I is the vocabulary.
+    num_layers : int
+        Layers, one on top of the other: layer l > 0 takes the states of layer l - 1.
+    bidirectional : bool
+        Whether each layer also reads from the end, with weights of its own; what is above takes
+        [forward; reverse], in the end that after the last step and that after the first.
+    dropout : float
+        Probability, in [0, 1), with which `fit` sets an input of a layer l > 0 to zero; the rest is
+        divided by 1 - dropout.
+    return_sequences : bool
+        Whether there is an output after every step, not only after the last.
+    learn_initial_state : bool
+        Whether the initial state is a parameter; else it is zero, or given with the data.
+    embedding_size : int, optional
+        E: X holds indices 0 .. I - 1, which stand for learned vectors of E numbers.
+    loss : {"bce", "cross_entropy", "mse", "huber", "mae"}
+        Binary cross-entropy of sigmoids, each output on its own; cross-entropy of the softmax;
+        squared error; Huber's with its corner at 1; absolute error.  The mean is over the
+        sequences, or their steps, and but for cross_entropy over the outputs.
+    dtype : {"float32", "float64"} or dtype
+        Of the parameters and all arithmetic.
+    seed : None, int, SeedSequence, Generator, ...
+        As for `numpy.random.default_rng`: draws the initial parameters, then the order of the
+        sequences in training, and dropout.
+    learning_rate : float
+        Step size of `backward`, and of `fit` unless it is given another.
+"""
+
+ATTRIBUTES = """
+    Attributes
+    ----------
+    Wxh, Whh, bh : ndarray, (G H, I), (G H, H), (G H,)
+        The parameters: live views that may be written to, or assigned.  Those of layer l > 0 end
+        in ``_l{l}``, and take its input for I; then those of the reverse direction in ``_reverse``.
+    Why, by : ndarray, (O, D H), (O,)
+        Of the read-out, D directions.
+    h0, c0 : ndarray, (num_layers * D, H)
+        Learned initial states, c0 of the LSTM only.
+    embedding : ndarray, (I, E)
+"""
+
+
+def documented(model: type[Model]) -> type[Model]:
+    """Put in what the models' docstrings have in common."""
+    if model.__doc__:  # python -OO has none
+        text = model.__doc__.replace("\n    COMMON\n", COMMON)
+        model.__doc__ = text.replace("\n    ATTRIBUTES\n", ATTRIBUTES)
+    return model
+
+
+def network(
+    cell: str,
+    input_size: Any,
+    hidden_size: Any,
+    output_size: Any,
+    loss: Any,
+    dtype: Any,
+    num_layers: Any,
+    bidirectional: Any,
+    return_sequences: Any,
+    learn_initial_state: Any,
+    embedding_size: Any,
+) -> Network:
+    """The checked arguments that all models share."""
+    least = 2 if validation.choice("loss", loss, LOSSES) == "cross_entropy" else 1
+    return Network(
+        cell=cell,
+        dtype=validation.real_dtype(dtype),
+        input_size=validation.whole("input_size", input_size),
+        hidden_size=validation.whole("hidden_size", hidden_size),
+        output_size=validation.whole(f"output_size for {loss}", output_size, least=least),
+        loss=loss,
+        layers=validation.whole("num_layers", num_layers),
+        directions=2 if validation.flag("bidirectional", bidirectional) else 1,
+        sequences=validation.flag("return_sequences", return_sequences),
+        embedding=0
+        if embedding_size is None
+        else validation.whole("embedding_size", embedding_size),
+        learned_state=validation.flag("learn_initial_state", learn_initial_state),
+    )
+
+
+@documented
+class SimpleRNN(Model):
+    """A simple (Elman) recurrent network.
+
+    ``h_t = f(Wxh x_t + Whh h_{t-1} + bh)``, read out after its last step or after every one:
+    logits ``Why h_t + by``.
+
+    Parameters
+    ----------
+    nonlinearity : {"tanh", "relu"}
+        f.
+    COMMON
+    ATTRIBUTES
+    """
+
+    cell = "rnn"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int = 1,
+        *,
+        nonlinearity: str = "tanh",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        learn_initial_state: bool = False,
+        embedding_size: int | None = None,
+        loss: str = "bce",
+        dtype: DTypeLike = "float32",
+        seed: Any = None,
+        learning_rate: float = 0.01,
+    ) -> None:
+        net = network(
+            validation.choice("nonlinearity", nonlinearity, ("tanh", "relu")),
+            input_size,
+            hidden_size,
+            output_size,
+            loss,
+            dtype,
+            num_layers,
+            bidirectional,
+            return_sequences,
+            learn_initial_state,
+            embedding_size,
+        )
+        super().__init__(net, seed, learning_rate, validation.rate("dropout", dropout, below=1))
+
+    @property
+    def nonlinearity(self) -> str:
+        """f: "tanh" or "relu"."""
+        return self._net.cell
+
+    def _arguments(self) -> dict[str, Any]:
+        return {**super()._arguments(), "nonlinearity": self.nonlinearity}
+
+
+@documented
+class GRU(Model):
+    """A network of gated recurrent units (Cho et al., 2014), gates r z n.
+
+    ``r, z = sigmoid(Wx x_t + b + Wh h_{t-1})``, ``n = tanh(Wxn x_t + bn + r (Whn h_{t-1} + bhn))``,
+    ``h_t = (1 - z) n + z h_{t-1}``, as in PyTorch.
+
+    Parameters
+    ----------
+    reset_after : bool
+        Whether r multiplies the product with h_{t-1}; if not, it multiplies h_{t-1}, as in the
+        original: ``n = tanh(Wxn x_t + bn + Whn (r h_{t-1}))``, without bhn.
+    COMMON
+    ATTRIBUTES
+    bhn : ndarray, (H,)
+        The second bias of n, if it resets after the product.
+    """
+
+    cell = "gru"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int = 1,
+        *,
+        reset_after: bool = True,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        learn_initial_state: bool = False,
+        embedding_size: int | None = None,
+        loss: str = "bce",
+        dtype: DTypeLike = "float32",
+        seed: Any = None,
+        learning_rate: float = 0.01,
+    ) -> None:
+        net = network(
+            "gru" if validation.flag("reset_after", reset_after) else "gru_before",
+            input_size,
+            hidden_size,
+            output_size,
+            loss,
+            dtype,
+            num_layers,
+            bidirectional,
+            return_sequences,
+            learn_initial_state,
+            embedding_size,
+        )
+        super().__init__(net, seed, learning_rate, validation.rate("dropout", dropout, below=1))
+
+    @property
+    def reset_after(self) -> bool:
+        """Whether the reset gate acts after the product."""
+        return self._net.cell == "gru"
+
+    def _arguments(self) -> dict[str, Any]:
+        return {**super()._arguments(), "reset_after": self.reset_after}
+
+
+@documented
+class LSTM(Model):
+    """A network of long short-term memory (Hochreiter and Schmidhuber, 1997), gates i f g o.
+
+    ``i, f, o = sigmoid(...)``, ``g = tanh(...)`` of ``Wxh x_t + bh + Whh h_{t-1}``,
+    ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``, as in PyTorch.
+
+    Parameters
+    ----------
+    peepholes : bool
+        Whether i and f also see ``p c_{t-1}``, and o ``p c_t`` (Gers et al., 2002).
+    forget_bias : float
+        What the bias of f starts at; at 1 a cell remembers from the start (Jozefowicz et al.,
+        2015).
+    COMMON
+    ATTRIBUTES
+    peephole : ndarray, (3, H)
+        p of i, f, o.
+    """
+
+    cell = "lstm"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int = 1,
+        *,
+        peepholes: bool = False,
+        forget_bias: float = 1.0,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        learn_initial_state: bool = False,
+        embedding_size: int | None = None,
+        loss: str = "bce",
+        dtype: DTypeLike = "float32",
+        seed: Any = None,
+        learning_rate: float = 0.01,
+    ) -> None:
+        net = network(
+            "lstm_peephole" if validation.flag("peepholes", peepholes) else "lstm",
+            input_size,
+            hidden_size,
+            output_size,
+            loss,
+            dtype,
+            num_layers,
+            bidirectional,
+            return_sequences,
+            learn_initial_state,
+            embedding_size,
+        )
+        dropout = validation.rate("dropout", dropout, below=1)
+        forget = validation.finite("forget_bias", forget_bias)
+        super().__init__(net, seed, learning_rate, dropout, forget)
+
+    @property
+    def peepholes(self) -> bool:
+        """Whether the gates see c."""
+        return self._net.cell == "lstm_peephole"
+
+    def _arguments(self) -> dict[str, Any]:
+        return {**super()._arguments(), "peepholes": self.peepholes}

@@ -1,0 +1,1 @@
+"""Optimizers: settings, and compiled updates."""

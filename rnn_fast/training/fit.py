@@ -1,0 +1,380 @@
+"""How a model learns: `fit` and `fit_stream`, and how what it has learned is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import validation
+from ..data.dataset import Dataset, Part
+from ..data.source import Source
+from ..data.stream import Stream
+from ..engine.evaluation import measure
+from ..layout.network import Network
+from ..layout.parameters import penalty_coefficients
+from ..optimizers.algorithms import Optimizer
+from ..saving.checkpoint import Keeper
+from .config import Plan, checked_plan
+from .early_stopping import EarlyStopping
+from .history import History
+from .loop import Training
+from .online import Online
+
+
+class Learner:
+    """What of a model its training needs; `base.Model` has the rest."""
+
+    _net: Network
+    _flat: np.ndarray
+    _views: dict[str, np.ndarray]
+    _generator: np.random.Generator
+    _dropout: float
+    _online: Online
+    learning_rate: Any  # a property of the model
+
+    def _architecture(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int | None = 32,
+        learning_rate: float | None = None,
+        schedule: Any = None,
+        optimizer: str | Optimizer = "sgd",
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        l1: float | Mapping[str, float] | None = None,
+        l2: float | Mapping[str, float] | None = None,
+        shuffle: bool = True,
+        lengths: Any = None,
+        mask: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        initial_state: Any = None,
+        bptt: int | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
+        early_stopping: EarlyStopping | int | None = None,
+        callbacks: Iterable[Callable[[Any, History], object]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta = 1,
+        resume: bool = False,
+        shuffle_block: int | None = None,
+        n_threads: int | None = None,
+        verbose: bool | int | None = None,
+        check_finite: bool = True,
+    ) -> History:
+        """Train on N sequences.  Each epoch is a few compiled calls.
+
+        What is not in memory is read in blocks of sequences, one ahead by a thread: a memmap, the
+        path of an .npy or .npz file, a dataset of HDF5 or Zarr, or anything with a shape, a dtype
+        and slices.  Memory is then that of four blocks, of 32 MB unless `shuffle_block` says
+        otherwise.  With an .npz file y may be its path as well: arrays are found by the names of
+        the arguments, lengths without being asked for; compressed ones are read whole.
+
+        Parameters
+        ----------
+        X : array-like (N, T, I), or a list of (T_i, I), or what is not in memory
+            Sequences; with an embedding, integers (N, T) or a list of (T_i,).
+        y : array-like, (N, O); also (N,) for one output and for classes
+            bce: labels or probabilities in [0, 1].  cross_entropy: class indices (N,) or (N, 1),
+            whole numbers from 0 to O - 1.  Else values.  For an output after every step (N, T, O),
+            (N, T, 1) or (N, T), or a list of such without N if X is one.
+        epochs : int
+            How often each sequence is seen.
+        batch_size : int or None
+            Sequences per update, the last batch may be short; None for all N.
+        learning_rate : float or None
+            Step size; None for the model's.
+        schedule : {"constant", "step", "exponential", "cosine", "plateau", "warmup"} or object
+            How the step size changes: a name, or an object such as ``WarmUp(2, then="cosine")``;
+            see `rnn_fast.schedules`.  Constant without.
+        optimizer : {"sgd", "rmsprop", "adam", "adamw", "adagrad"} or object
+            A name, for its defaults, or an object such as ``SGD(momentum=0.9)``; see
+            `rnn_fast.optimizers`.  Its state starts at zero with every `fit`.
+        clip_norm, clip_value : float, optional
+            Limit of the norm of the gradient of all parameters, as in PyTorch, and of each number
+            in it, which is applied first.
+        l1, l2 : float or dict of name to float, optional
+            Adds ``l1 |p| + l2 p**2 / 2``, summed over parameters p, to what is minimised.  A number
+            is for all matrices Wxh, Whh and Why; a dict names parameters, say ``{"Whh": 1e-4}`` for
+            the recurrent weights of all layers.
+        shuffle : bool
+            Whether each epoch takes the sequences in an order of its own, drawn from the model's
+            generator, which goes on from one `fit` to the next.
+        shuffle_block : int, optional
+            Sequences of a block: the order is drawn for the blocks, and for the sequences in each.
+            Without, what is in memory is one block.
+        lengths : array-like of N integers, optional
+            Steps of each sequence of a padded X, from 1 to T.
+        mask : array-like of bool (N, T), or list, optional
+            Steps that count in the loss, where there is an output after every step.
+        sample_weight : array-like (N,), optional
+            Weight of each sequence in the loss, which is then the weighted mean; for an output
+            after every step also (N, T), or a list.  Not negative.
+        class_weight : dict of class to weight, or "balanced", optional
+            The same by class, of cross_entropy and of bce with one output; "balanced" weighs each
+            class by the reciprocal of its frequency.
+        initial_state : array (num_layers * directions, N, H), for the LSTM a pair, optional
+            State of each sequence before its first step; zero without.  Not for models that learn
+            it.
+        bptt : int, optional
+            Truncated back-propagation: run windows of so many steps, with an update after each;
+            the state goes on from one to the next, gradients do not.  Memory is that of a window.
+            Not for bidirectional models.
+        validation_data : (X, y) or (X, y, lengths), optional
+            Measured after each epoch.
+        validation_split : float
+            Share of the sequences, in [0, 1), drawn from the model's generator, that is held out
+            instead; all weights hold for it too.
+        early_stopping : EarlyStopping or int, optional
+            When to stop, or after how many epochs without a better loss, that of the validation
+            data if there are any; the model then has the parameters of its best epoch.
+        callbacks : iterable of callables
+            Each is called as ``f(model, history)`` after each epoch; what returns True ends the
+            training.
+        checkpoint : path, optional
+            A file to write after every `checkpoint_every` epochs, at the end, and when a signal
+            stops the training; at once or, should that fail with an OSError, not at all.  The one
+            before is kept as ``<path>.previous``.  `rnn_fast.load` reads it as the model of that
+            moment.
+        checkpoint_every : int or timedelta
+            Epochs, or a time after which to write one between two updates.
+        resume : bool
+            Whether to go on from `checkpoint`, if there is one: the same call as the one that was
+            stopped gives the same bits, and the history of all epochs, as if it never had been.
+        n_threads : int, optional
+            Threads that work on a batch; as many as this process may use cores, or as
+            ``RNN_FAST_NUM_THREADS`` or ``OMP_NUM_THREADS`` say, without.  They have no effect on
+            the result.  Where the cores are taken, by another `fit` of this process or by other
+            programs, fewer are used.
+        verbose : {None, False, True, 2}
+            Nothing, a progress bar, or a line per epoch, on stderr; None is a bar in a terminal
+            or a notebook.
+        check_finite : bool
+            Whether NaN and infinities are searched for.
+
+        Returns
+        -------
+        History
+            Loss, accuracy and speed of each epoch.
+
+        Raises
+        ------
+        DivergedError
+            The loss or a parameter is no longer finite.  The parameters are those from before
+            that epoch, and the error's `history` has the epochs until then.
+        KeyboardInterrupt, Terminated
+            Ctrl-C or SIGTERM; the model is as the last update left it, which may be one in the
+            middle of an epoch.
+        OSError
+            The data cannot be read, or a checkpoint not be written; the model is as the last update
+            left it.
+        """
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping, shuffle)
+        saves = checkpoint_every, n_threads, verbose
+        plan = checked_plan(epochs, batch_size, *descent, bptt, *saves)
+        share = validation.rate("validation_split", validation_split, below=1)
+        if share and validation_data is not None:
+            raise ValueError("validation_split cannot go with validation_data")
+        if shuffle_block is not None:
+            shuffle_block = validation.whole("shuffle_block", shuffle_block)
+        feed = Dataset(
+            self._net,
+            X,
+            y,
+            lengths=lengths,
+            state=initial_state,
+            trains=True,
+            block=shuffle_block,
+            batch_size=plan.batch_size or 1,
+            check_finite=check_finite,
+            mask=mask,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        feed.split_sizes(share)
+        about = {
+            "sequences": len(feed),
+            "blocks": feed.blocks[0][1],
+            "validation_split": share,
+        }
+
+        def parts() -> tuple[Source, Part | None]:
+            return feed.split(share, self._generator) if share else (feed.whole(), None)
+
+        return self._train(
+            plan,
+            parts,
+            about,
+            checkpoint=checkpoint,
+            resume=resume,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            penalties=(l1, l2),
+            check_finite=check_finite,
+        )
+
+    def fit_stream(
+        self,
+        batches: Iterable[Any],
+        *,
+        epochs: int = 1,
+        steps_per_epoch: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        schedule: Any = None,
+        optimizer: str | Optimizer = "sgd",
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        l1: float | Mapping[str, float] | None = None,
+        l2: float | Mapping[str, float] | None = None,
+        bptt: int | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        early_stopping: EarlyStopping | int | None = None,
+        callbacks: Iterable[Callable[[Any, History], object]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta = 1,
+        resume: bool = False,
+        n_threads: int | None = None,
+        verbose: bool | int | None = None,
+        check_finite: bool = True,
+    ) -> History:
+        """Train on what an iterable gives, such as a generator; see `rnn_fast.tasks`.
+
+        A thread takes the next item from it while one is trained on.
+
+        Parameters
+        ----------
+        batches : iterable
+            Of (X, y), (X, y, lengths), or dicts of these and `mask`, `sample_weight`,
+            `class_weight`, `initial_state`, each as in `fit`: array-likes, or tensors of PyTorch
+            on the CPU.
+        epochs : int
+            How often to go through it, or how many times `steps_per_epoch` items to take.
+        steps_per_epoch : int, optional
+            Items of an epoch; without, an epoch is all there are, and `batches` must not be used
+            up by it if there is a second.
+        batch_size : int, optional
+            Sequences per update; without, an item is a batch.
+        learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2, bptt
+            As in `fit`.  A schedule changes the rate from update to update if it is known how many
+            there are, by `steps_per_epoch` or ``len(batches)``, else from epoch to epoch.
+        validation_data, early_stopping, callbacks, checkpoint, checkpoint_every
+            As in `fit`.
+        resume : bool
+            As in `fit`: `batches` must give the same items again, from the first on; those that
+            have been trained on are passed over.
+        n_threads, verbose, check_finite
+            As in `fit`.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TypeError, ValueError
+            Also for an item, when its turn comes; the model is as the last update left it.
+        DivergedError, KeyboardInterrupt, Terminated, OSError
+            As `fit`; and whatever the iterable raises.
+        """
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping, False)
+        saves = checkpoint_every, n_threads, verbose
+        plan = checked_plan(epochs, batch_size, *descent, bptt, *saves)
+        steps = steps_per_epoch
+        if steps is not None:
+            steps = validation.whole("steps_per_epoch", steps)
+        stream = Stream(self._net, batches, steps, epochs, check_finite)
+        return self._train(
+            plan,
+            lambda: (stream, None),
+            {"steps_per_epoch": steps},
+            checkpoint=checkpoint,
+            resume=resume,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            penalties=(l1, l2),
+            check_finite=check_finite,
+        )
+
+    def _train(
+        self,
+        plan: Plan,
+        parts: Callable[[], tuple[Source, Part | None]],
+        about: dict[str, Any],
+        *,
+        checkpoint: str | os.PathLike[str] | None,
+        resume: bool,
+        validation_data: Any,
+        callbacks: Iterable[Callable[[Any, History], object]],
+        penalties: tuple[Any, Any],
+        check_finite: bool,
+    ) -> History:
+        """Train on the first of `parts`, which may draw from the generator, hold out the second.
+
+        `about` is what must be the same for a training to be gone on with.
+        """
+        if plan.bptt and self._net.directions == 2:
+            raise ValueError("bptt is not for bidirectional models: they read from the end")
+        factors, calls = penalty_coefficients(*penalties, self._net), [*callbacks]
+        held: Part | None = None
+        if validation_data is not None:
+            X, y, lengths = _parts(validation_data)
+            held = Dataset(
+                self._net, X, y, lengths=lengths, check_finite=check_finite, prefix="validation "
+            ).whole()
+        keeper = saved = None
+        if checkpoint is not None:
+            about = {**about, "settings": plan.shaping(), "penalties": repr(penalties)}
+            arguments = (self._architecture(), self._views, self._generator, about)
+            keeper = Keeper(checkpoint, *arguments)
+        if resume:
+            if keeper is None:
+                raise ValueError("resume=True needs a checkpoint")
+            saved = keeper.resume()
+        source, own_held = parts()  # drawn after the generator has been put back
+        held = held or own_held
+        validate = None
+        if held is not None:
+            validate = partial(measure, self._net, self._flat, held, plan.n_threads)
+
+        def after(history: History) -> bool:
+            return any([call(self, history) is True for call in calls])  # each is called
+
+        self._online.stale = True
+        return Training(
+            self._net,
+            self._flat,
+            source,
+            plan,
+            self._generator,
+            validate,
+            after,
+            factors,
+            keeper,
+            saved,
+            self._dropout,
+        ).run()
+
+
+def _parts(validation_data: Any) -> tuple[Any, Any, Any]:
+    """(X, y, lengths or None) of a pair or a triple."""
+    try:
+        X, y, *lengths = validation_data
+        if len(lengths) > 1:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError("validation_data must be (X, y) or (X, y, lengths)") from None
+    return X, y, lengths[0] if lengths else None

@@ -1,0 +1,139 @@
+"""What a training run did, epoch by epoch, and how it is shown while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._optional import extra
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass
+class History:
+    """One entry per finished epoch in each list.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean loss of the epoch's samples, each seen before the update that it brought about.
+    accuracy : list of float or None
+        Share of them that were classified right; None for a regression.
+    penalty : list of float or None
+        What l1 and l2 add to the loss, the mean over the epoch's updates; None without them.  What
+        is descended is the gradient of the sum.
+    mse, r2 : list of float or None
+        Mean squared error of a regression, and 1 minus its share in the variance of the targets,
+        over all outputs; None for a classifier.
+    val_loss, val_accuracy, val_mse, val_r2 : list of float or None
+        The same of the validation data after the epoch; None without them.
+    learning_rate : list of float
+        Step size of the epoch's last update.
+    seconds : list of float
+        Wall time of training, without validation.  The first epoch of a process includes loading
+        the compiled code, or compiling it.
+    sequences_per_second : list of float
+        Training throughput.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] | None = None
+    mse: list[float] | None = None
+    r2: list[float] | None = None
+    penalty: list[float] | None = None
+    val_loss: list[float] | None = None
+    val_accuracy: list[float] | None = None
+    val_mse: list[float] | None = None
+    val_r2: list[float] | None = None
+    learning_rate: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    sequences_per_second: list[float] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, classifies: bool, validates: bool, penalizes: bool = False) -> History:
+        """Make a history without epochs, of which some measures will be kept."""
+        own = ("accuracy",) if classifies else ("mse", "r2")
+        held_out = tuple(f"val_{name}" for name in ("loss", *own)) if validates else ()
+        kept = (*own, *held_out, *(("penalty",) if penalizes else ()))
+        return cls(**{name: [] for name in kept})
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def append(self, **values: float) -> None:
+        """Add one epoch; a measure whose list is None is passed over."""
+        for name, value in values.items():
+            if getattr(self, name) is not None:
+                getattr(self, name).append(value)
+
+    def last(self) -> dict[str, float]:
+        """Each measure of learning after the last epoch."""
+        names = ("loss", "accuracy", "r2", "penalty", "val_loss", "val_accuracy", "val_r2")
+        return {name: getattr(self, name)[-1] for name in names if getattr(self, name)}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Each measure that was kept, by name: (epochs,) float64."""
+        lists = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: np.array(kept, float) for name, kept in lists.items() if kept is not None}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the same as a pandas data frame, a row for each epoch, counted from 1.
+
+        Raises
+        ------
+        ImportError
+            There is no pandas.
+        """
+        pandas = extra("pandas", "pandas")
+        return pandas.DataFrame(
+            self.arrays(), index=pandas.RangeIndex(1, len(self) + 1, name="epoch")
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the losses over the epochs, and on a second axis the accuracies, or R2.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; on a new figure without.
+
+        Returns
+        -------
+        matplotlib Axes
+            Of the losses.
+
+        Raises
+        ------
+        ImportError
+            There is no Matplotlib.
+        """
+        if ax is None:
+            ax = extra("matplotlib.pyplot", "plot").subplots()[1]
+        epochs, kept = range(1, len(self) + 1), self.arrays()
+        lines: list[Any] = []
+        for measure in ("loss", "accuracy", "r2"):
+            if measure not in kept:
+                continue
+            own = ax if measure == "loss" else ax.twinx()
+            own.set_ylabel(measure)
+            for name, style in ((measure, "-"), (f"val_{measure}", "--")):
+                if name in kept:
+                    color = f"C{len(lines)}"
+                    lines += own.plot(epochs, kept[name], style, color=color, label=name)
+        ax.set_xlabel("epoch")
+        ax.legend(handles=lines)
+        return ax
+
+    def __repr__(self) -> str:
+        if not self.loss:
+            return "History(no epochs)"
+        total = sum(self.seconds)
+        speed = len(self) / sum(1 / rate for rate in self.sequences_per_second)
+        learned = (f"{n} {getattr(self, n)[0]:.4g} -> {v:.4g}" for n, v in self.last().items())
+        epochs = f"{len(self)} epoch{'s' * (len(self) > 1)}"
+        return f"History({epochs}, {total:.3g} s, {speed:,.0f} sequences/s: {', '.join(learned)})"

@@ -1,0 +1,112 @@
+"""The tutorial's interface: `forward` remembers its input, `backward` learns from it.
+
+Scripts call the two once per sample, so what surrounds the compiled step is kept to about a
+microsecond each: an array of the shape of the last one takes a short path, all others go through
+`checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..data import checks
+from ..data.rows import padded
+from ..data.sequences import Input
+from ..data.targets import read_targets
+from ..engine import operations
+from ..engine.online_step import OnlineStep
+from ..engine.tiling import runs_online
+from ..layout.memory import aligned
+from ..layout.network import Network
+from ..losses.functions import activation
+from ..validation import DTYPES
+
+
+class Online:
+    """Forward and backward on the parameters of a network, which are updated in place.
+
+    Attributes
+    ----------
+    stale : bool
+        Whether the parameters may have changed since the last forward pass.
+    """
+
+    def __init__(self, net: Network, parameters: np.ndarray) -> None:
+        self.stale = False
+        self._net = net
+        self._parameters = parameters
+        self._binary = (net.loss, net.output_size, net.sequences) == ("bce", 1, False)
+        self._stepwise = runs_online(net)  # whether one sequence has a step of its own
+        self._batch: np.ndarray | None = None  # our own copy of the last input, but for a step's
+        self._single = False  # whether that is one sequence
+        self._step: OnlineStep | None = None
+        self._shape: tuple[int, ...] = ()  # of the last sequence as it was given
+        self._window = self._outputs = np.empty(0)  # of the step, in the shapes given and due
+
+    def forward(self, x: Any) -> np.ndarray:
+        """See `Model.forward`."""
+        if type(x) is np.ndarray and x.shape == self._shape and x.dtype in DTYPES:
+            self._window[...] = x
+            if self._step.forward():  # type: ignore[union-attr]  # made with the window
+                self._batch = None
+                self.stale = False
+                return self._outputs.copy()
+        own = checks.sequence_or_batch("x", x, self._net)
+        single = own.ndim == (1 if self._net.embedding else 2)
+        if single and self._stepwise:
+            return self._forward_anew(own, np.shape(x))
+        self._batch, self._single, self.stale = own[None] if single else own, single, False
+        logits = operations.logits(self._net, padded(self._batch), self._parameters)
+        if self._net.sequences:
+            logits = logits.reshape(*self._batch.shape[:2], -1)
+        outputs = activation(self._net.loss, logits).astype(np.float64)
+        if not single:
+            return outputs
+        columns = not self._net.embedding and np.ndim(x) == 3
+        return outputs[0][..., None] if columns else outputs[0]
+
+    def _forward_anew(self, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Run a sequence (T, I) whose shape is not that of the last one."""
+        step = self._step
+        if step is None or len(step.x) != len(x):
+            step = self._step = OnlineStep(self._net, self._parameters, len(x))
+        step.x[...] = x
+        step.forward()
+        self._batch, self.stale = None, False
+        self._shape, self._window = shape, step.x.reshape(shape)
+        self._outputs = step.outputs[:, None] if len(shape) == 3 else step.outputs
+        return self._outputs.copy()
+
+    def backward(self, y: Any, learning_rate: float) -> None:
+        """See `Model.backward`."""
+        if self._batch is not None:
+            self._backward_batch(self._batch, y, learning_rate)
+        elif self._step is None or not self._shape:
+            raise RuntimeError("backward needs a forward pass before it")
+        else:
+            self._step.y[:] = self._target(y)
+            if self.stale:
+                self._step.forward()
+            self._step.backward(learning_rate)
+        self.stale = True
+
+    def _target(self, y: Any) -> Any:
+        """Take a float in [0, 1], alone or in an array, for one binary output as it is."""
+        if self._binary:
+            value = y.item() if type(y) is np.ndarray and y.size == 1 and y.ndim < 3 else y
+            if type(value) is float and 0.0 <= value <= 1.0:
+                return value
+        return checks.target("y", y, self._net)
+
+    def _backward_batch(self, x: np.ndarray, y: Any, learning_rate: float) -> None:
+        net = self._net
+        given = Input(padded(x), x.shape[1])
+        if self._single and not net.sequences:
+            y = checks.target("y", y, net)
+        targets = read_targets("y", np.asarray(y)[None] if self._single else y, given, net)
+        gradients = aligned(self._parameters.size, net.dtype)
+        operations.loss_and_gradients(net, given.sequences, targets, self._parameters, gradients)
+        gradients *= learning_rate
+        self._parameters -= gradients

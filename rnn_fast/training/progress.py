@@ -1,0 +1,103 @@
+"""Progress of a training, shown while it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from .history import History
+
+
+class Progress:
+    """Shows nothing; what shows something has the same methods."""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def within(self, history: History, share: float | None, loss: float, speed: float) -> None:
+        """In an epoch: of which a share is done, if that is known; its loss so far, sequences/s."""
+
+    def epoch(self, history: History) -> None:
+        """After an epoch."""
+
+
+def progress(epochs: int, past: int, verbose: bool | int | None) -> Progress:
+    """What shows the progress of a training on stderr, in a ``with`` block.
+
+    Parameters
+    ----------
+    epochs, past : int
+        How many there will be, and how many have been.
+    verbose : {None, False, True, 2}
+        Nothing, a bar, or a line per epoch; None is a bar where a person looks on, that is in a
+        terminal or a notebook.  Without tqdm a bar becomes lines.
+    """
+    if verbose is None:
+        verbose = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+    if not verbose:
+        return Progress()
+    if verbose == 1:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            pass
+        else:
+            return Bar(tqdm, epochs, past)
+    return Lines(epochs)
+
+
+class Lines(Progress):
+    """A line per epoch."""
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+
+    def epoch(self, history: History) -> None:
+        """Print it."""
+        done = f"epoch {len(history)}/{self.epochs}"
+        print(f"{done}: {_measures(history)}, {_speed(history)}", file=sys.stderr)
+
+
+class Bar(Progress):
+    """A bar that moves within the epochs, with the time that is left."""
+
+    def __init__(self, tqdm: Any, epochs: int, past: int):
+        shape = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
+        self.epochs, self._done = epochs, float(past)
+        self.bar = tqdm(total=epochs, initial=past, bar_format=shape, desc=self._epoch(past))
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def _epoch(self, past: int) -> str:
+        return f"epoch {min(past + 1, self.epochs)}/{self.epochs}"
+
+    def _advance(self, done: float) -> None:
+        self.bar.update(done - self._done)
+        self._done = done
+
+    def within(self, history: History, share: float | None, loss: float, speed: float) -> None:
+        """Move on, with the loss of the epoch so far."""
+        said = f"loss {loss:.4g}"
+        if (before := history.last()) and "val_loss" in before:
+            said += f", val_loss {before['val_loss']:.4g}"
+        self.bar.set_postfix_str(f"{said}, {speed:,.0f} sequences/s", refresh=False)
+        if share is not None:
+            self._advance(len(history) + share)
+
+    def epoch(self, history: History) -> None:
+        """Move to the end of the epoch."""
+        self.bar.set_postfix_str(f"{_measures(history)}, {_speed(history)}", refresh=False)
+        self.bar.set_description_str(self._epoch(len(history)), refresh=False)
+        self._advance(len(history))
+
+
+def _speed(history: History) -> str:
+    return f"{history.sequences_per_second[-1]:,.0f} sequences/s"
+
+
+def _measures(history: History) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in history.last().items())

@@ -1,0 +1,210 @@
+"""How the learning rate changes in the course of a `fit`.
+
+A schedule gives the factors of the learning rate at positions x of the training, in epochs: after
+half of the first epoch's updates x is 0.5.  From one update to the next it is a `step`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import validation
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same all the time."""
+
+    name: ClassVar[str] = "constant"
+
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """1."""
+        return np.ones_like(x)
+
+
+@dataclass(frozen=True)
+class Step:
+    """``factor**k`` after k times `every` epochs.
+
+    Parameters
+    ----------
+    every : int
+        Epochs.
+    factor : float
+    """
+
+    every: int = 10
+    factor: float = 0.1
+
+    name: ClassVar[str] = "step"
+
+    def __post_init__(self) -> None:
+        validation.whole("every", self.every)
+        validation.above_zero("factor", self.factor)
+
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """``factor ** floor(x / every)``."""
+        return self.factor ** np.floor(x / self.every)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """Times `factor` with each epoch.
+
+    Parameters
+    ----------
+    factor : float
+    """
+
+    factor: float = 0.95
+
+    name: ClassVar[str] = "exponential"
+
+    def __post_init__(self) -> None:
+        validation.above_zero("factor", self.factor)
+
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """``factor ** floor(x)``."""
+        return self.factor ** np.floor(x)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from 1 to `end` over all epochs (Loshchilov and Hutter, 2017), by update.
+
+    Parameters
+    ----------
+    end : float
+        In [0, 1].
+    """
+
+    end: float = 0.0
+
+    name: ClassVar[str] = "cosine"
+
+    def __post_init__(self) -> None:
+        if validation.rate("end", self.end) > 1:
+            raise ValueError(f"end must be at most 1; got {self.end!r}")
+
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """``end + (1 - end) (1 + cos(pi x / epochs)) / 2``."""
+        return self.end + (1 - self.end) * (1 + np.cos(math.pi * x / epochs)) / 2
+
+
+@dataclass(frozen=True)
+class ReduceOnPlateau:
+    """Times `factor` when the loss has not improved for more than `patience` epochs.
+
+    The loss is that of the validation data, or without them the training's.  As in PyTorch.
+
+    Parameters
+    ----------
+    factor : float
+        In (0, 1).
+    patience : int
+        Epochs without improvement that are put up with.
+    threshold : float
+        An improvement is a loss below ``best (1 - threshold)``.
+    """
+
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+
+    name: ClassVar[str] = "plateau"
+
+    def __post_init__(self) -> None:
+        validation.above_zero("factor", self.factor)
+        validation.rate("factor", self.factor, below=1)
+        validation.whole("patience", self.patience, least=0)
+        validation.rate("threshold", self.threshold, below=1)
+
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """1; what has been seen is in a `Plateau`."""
+        return np.ones_like(x)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """A straight line up to 1 over the first `epochs`, then another schedule.
+
+    Parameters
+    ----------
+    epochs : float
+        May be a fraction of one.
+    then : schedule or str
+        Its factors are multiplied with those of the line.
+    """
+
+    epochs: float = 1.0
+    then: Any = field(default_factory=Constant)
+
+    name: ClassVar[str] = "warmup"
+
+    def __post_init__(self) -> None:
+        validation.above_zero("epochs", self.epochs)
+        object.__setattr__(self, "then", chosen_schedule(self.then))
+
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """``min(1, (x + step) / epochs)``."""
+        return np.minimum(1.0, (x + step) / self.epochs) * self.then.factors(x, epochs, step)
+
+
+KINDS: tuple[Any, ...] = (Constant, Step, Exponential, Cosine, ReduceOnPlateau, WarmUp)
+SCHEDULES = {kind.name: kind for kind in KINDS}
+
+
+def chosen_schedule(value: Any) -> Any:
+    """`value` as a schedule; a name stands for one with its defaults, None for a constant.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is none.
+    """
+    if value is None:
+        return Constant()
+    if isinstance(value, KINDS):
+        return value
+    if isinstance(value, type) or not isinstance(value, str):
+        raise TypeError(f"schedule must be a name or an object such as Cosine(); got {value!r}")
+    return SCHEDULES[validation.choice("schedule", value, SCHEDULES)]()
+
+
+class Plateau:
+    """What a `ReduceOnPlateau` has seen.
+
+    Attributes
+    ----------
+    factor : float
+        Of the learning rate, so far.
+    best : float
+        The least loss so far.
+    waited : int
+        Epochs since then.
+    """
+
+    def __init__(self, schedule: Any):
+        while isinstance(schedule, WarmUp):
+            schedule = schedule.then
+        self.rule = schedule if isinstance(schedule, ReduceOnPlateau) else None
+        self.factor, self.best, self.waited = 1.0, math.inf, 0
+
+    def see(self, loss: float) -> None:
+        """Take note of the loss after an epoch."""
+        if self.rule is None:
+            return
+        if loss < self.best * (1 - self.rule.threshold):
+            self.best, self.waited = loss, 0
+            return
+        self.waited += 1
+        if self.waited > self.rule.patience:
+            self.factor, self.waited = self.factor * self.rule.factor, 0
+
+    def record(self) -> dict[str, Any]:
+        """What it has seen, in terms of JSON."""
+        return {"factor": self.factor, "best": self.best, "waited": self.waited}

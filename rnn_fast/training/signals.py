@@ -1,0 +1,59 @@
+"""Stopping a training between two updates: Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from ..errors import Terminated
+
+
+class Signals:
+    """SIGINT and SIGTERM as exceptions that come where nothing is half done.
+
+    In a ``with`` block, of the main thread; elsewhere, and where the program handles a signal
+    itself, nothing is changed.  SIGINT raises KeyboardInterrupt, SIGTERM `Terminated`.  A second
+    one is not made to wait.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._waits, self._came = False, 0
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+            for number, default in defaults.items():
+                if signal.getsignal(number) is default:
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._waits and not self._came:
+            self._came = number
+        else:
+            self._raise(number)
+
+    def _raise(self, number: int) -> None:
+        self._came = 0
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Make them wait for the end of the block, unless that raises something itself."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+        if self._came:
+            self._raise(self._came)
