@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Collection
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -155,3 +155,40 @@ def generator(seed: Any) -> np.random.Generator:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(f"seed: {error}") from None
+
+
+class Named(Protocol):
+    """A thing with a name."""
+
+    @property
+    def name(self) -> str:
+        """Key in a registry."""
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(dict[str, T]):
+    """Things of one kind by name, in the order of their registration.
+
+    Looking up an unknown name raises ValueError, and so does registering a name twice.
+
+    Parameters
+    ----------
+    kind : str
+        What the things are, for messages.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def add(self, item: T) -> T:
+        """Register `item` under its name, and return it."""
+        if item.name in self:
+            raise ValueError(f"there is a {self.kind} named {item.name!r} already")
+        self[item.name] = item
+        return item
+
+    def __missing__(self, name: str) -> T:
+        raise ValueError(f"{self.kind} must be one of {', '.join(map(repr, self))}; got {name!r}")

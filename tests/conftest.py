@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # the oracle and other helpers beside the tests
+for folder in (".", "cells"):  # the oracle and other helpers beside the tests
+    sys.path.insert(0, str(Path(__file__).parent / folder))

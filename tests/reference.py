@@ -33,7 +33,7 @@ def softmax(z: Array) -> Array:
 class Simple:
     """h = f(Wxh x + bh + Whh h')."""
 
-    gates, names = 1, ()
+    gates, names, states = 1, (), 1
 
     @staticmethod
     def forward(f, p, x, h, c):
@@ -56,7 +56,7 @@ class Simple:
 class GRU:
     """Gates r z n; n's product of h' is multiplied by r, or (gru_before) takes r h'."""
 
-    gates, names = 3, ("bhn",)
+    gates, names, states = 3, ("bhn",), 1
 
     @staticmethod
     def forward(f, p, x, h, c):
@@ -101,7 +101,7 @@ class GRU:
 class LSTM:
     """Gates i f g o; i and f see p * c', o sees p * c."""
 
-    gates, names = 4, ("peephole",)
+    gates, names, states = 4, ("peephole",), 2
 
     @staticmethod
     def forward(f, p, x, h, c):
@@ -142,6 +142,8 @@ CELLS: dict[str, Any] = {
     "lstm": LSTM,
     "lstm_peephole": LSTM,
 }
+#: rows of each vector of a cell
+VECTORS: dict[str, dict[str, int]] = {"gru": {"bhn": 1}, "lstm_peephole": {"peephole": 3}}
 
 
 # ------------------------------------------------------------------------------------- network
@@ -160,13 +162,11 @@ def shapes(net: Any) -> dict[str, tuple[int, ...]]:
     for run in range(R):
         I, s = (D * H if run >= D else net.embedding or net.input_size), suffix(run, D)
         found |= {f"Wxh{s}": (G * H, I), f"Whh{s}": (G * H, H), f"bh{s}": (G * H,)}
-        if net.cell == "gru":
-            found[f"bhn{s}"] = (H,)
-        if net.cell == "lstm_peephole":
-            found[f"peephole{s}"] = (3, H)
+        for name, n in VECTORS.get(net.cell, {}).items():
+            found[f"{name}{s}"] = (n, H) if n > 1 else (H,)
     found |= {"Why": (net.output_size, D * H), "by": (net.output_size,)}
     if net.learned_state:
-        found |= {"h0": (R, H)} | ({"c0": (R, H)} if net.cell.startswith("lstm") else {})
+        found |= {"h0": (R, H)} | ({"c0": (R, H)} if CELLS[net.cell].states == 2 else {})
     if net.embedding:
         found["embedding"] = (net.input_size, net.embedding)
     return found
@@ -243,7 +243,7 @@ def run(
         Factors of dropout.
     """
     R, D, H = net.layers * net.directions, net.directions, net.hidden_size
-    states = 2 if net.cell.startswith("lstm") else 1
+    states = CELLS[net.cell].states
     grads = {name: np.zeros(shape) for name, shape in shapes(net).items()}
     if state is None:
         learned = [params[name] for name in ("h0", "c0") if name in params]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import reference
 
-from rnn_fast.cells.specs.cell import CELLS
+from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets, padded
 from rnn_fast.engine import operations, tiling, workspace
 from rnn_fast.engine import operations as compute
@@ -76,6 +76,8 @@ class Case:
         )
         O = int(rng.integers(2 if loss == "cross_entropy" else 1, 6))
         axes = {**({} if plain else axes), **fixed}
+        options = tuple(value for _, value in CELLS[cell].options)
+        axes["cell_options"] = options
         self.net = net = Network(cell, np.dtype(dtype), I, H, O, loss, **axes)
         self.flat = guarded.array(net.n_parameters, dtype)
         scale = np.sqrt(H + net.features)  # not saturated: 1 - h**2 cancels

@@ -69,7 +69,7 @@ def test_orthogonal_has_no_favourite_direction():
 
 def test_every_gate_starts_orthogonal():
     named = parameter_views(np.zeros(WHOLE.n_parameters), WHOLE)
-    initialise(named, np.random.default_rng(0))
+    initialise(named, WHOLE, np.random.default_rng(0))
     for end in ("", "_reverse", "_l1", "_l1_reverse"):
         gates = named[f"Whh{end}"].reshape(4, 5, 5)
         np.testing.assert_allclose(gates @ gates.transpose(0, 2, 1), [np.eye(5)] * 4, atol=1e-14)

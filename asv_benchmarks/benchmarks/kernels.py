@@ -64,10 +64,11 @@ class Cells(Kernel):
 
     def setup(self, cell: str, way: str) -> None:
         n = 4 * lanes(self.dtype)
-        names = ["a", "h_prev", "h", "c_prev", "c", "peepholes"]
+        names = ["a", "h_prev", "h", "c_prev", "c", "vectors", "options"]
         if way == "backward":
-            names += ["da", "dh", "dc", "dpeepholes", "dr"]
+            names += ["da", "dh", "dc", "dvectors", "dlate"]
         arrays = {name: reals(5 * n, self.dtype, 0.5) for name in names}
+        arrays["options"] = np.zeros(1)
         if way == "backward":  # gates lie between 0 and 1
             arrays["a"][:] = abs(np.tanh(arrays["a"]))
         self.work = bound(f"cell_{way}", self.dtype, cell, **arrays)
@@ -172,7 +173,7 @@ class Around(Kernel):
             ids[1] = np.arange(n) * 8
             ids[2] = np.where(np.arange(n) % 2, 4, 8)
             x, z = reals(n * 8 * 5, "float32"), reals(8 * 6 * n, "float32")
-            self.work = bound("load_inputs", "float32", x=x, starts=ids[1], ids=ids, z=z)
+            self.work = bound("load_inputs", "float32", x=x, ids=ids, z=z)
         elif kernel == "draw_mask":
             ids = np.arange(6 * n).reshape(6, n)
             self.work = bound("dropout", "float32", ids=ids, mask=reals(16 * n, "float32"))

@@ -64,7 +64,7 @@ def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callab
         for name, value in arguments.items()
     }
     for name, value in arguments.items():
-        if kinds[name] == "reals" and value.dtype != dtype:
+        if kinds[name] == "reals" and (value.dtype != dtype or name == "options"):
             kinds[name] = "doubles"
     program = Program(__name__, factory, **kinds, times="int")
     run = program(dtype, *key, VERSION)
@@ -112,7 +112,7 @@ def named(module: str, name: str) -> Any:
 
 def multiply(dtype: str, version: str) -> Callable:
     """A (32, 32), packed, times b (32, lanes)."""
-    kernel, shape = named("layers.matrices", "multiply"), tile_shape(dtype)
+    kernel, shape = named("kernels.batch.matrices", "multiply"), tile_shape(dtype)
 
     def program(a, b, out, times):
         for _ in range(times):
@@ -123,7 +123,7 @@ def multiply(dtype: str, version: str) -> Callable:
 
 def weight_gradients(dtype: str, version: str) -> Callable:
     """Gradient of W (16, columns) over 2 steps."""
-    kernel, shape = named("layers.matrices", "weight_gradients"), tile_shape(dtype)
+    kernel, shape = named("kernels.batch.matrices", "weight_gradients"), tile_shape(dtype)
     n = lanes(dtype)
 
     def program(grads, columns, da, z, panel, times):
@@ -137,7 +137,7 @@ def combine(dtype: str, version: str) -> Callable:
     """A product with one sample, (64,) by (64, units)."""
     from rnn_fast.simd import Shape, store_tile
 
-    kernel, sums, row = named("layers.units", "combine"), Shape(dtype, 4, 2), Shape(dtype, 1, 2)
+    kernel, sums, row = named("kernels.single.recurrence", "combine"), Shape(dtype, 4, 2), Shape(dtype, 1, 2)
     n = lanes(dtype)
 
     def program(a, b, out, times):
@@ -153,31 +153,29 @@ def combine(dtype: str, version: str) -> Callable:
 
 def cell_forward(dtype: str, cell: str, version: str) -> Callable:
     """Gates and states of 4 units."""
-    from rnn_fast.cells import kernels
-    from rnn_fast.cells.kernels.types import CELLS, Step
+    from rnn_fast.cells.kernels import Step, forward, marker_of
 
-    cell, n = CELLS[cell], 4 * lanes(dtype)
+    cell, n = marker_of(cell), 4 * lanes(dtype)
 
-    def program(a, h_prev, h, c_prev, c, peepholes, times):
+    def program(a, h_prev, h, c_prev, c, vectors, options, times):
         for _ in range(times):
-            kernels.forward(cell, Step(n, a, h_prev, h, c_prev, c, peepholes))
+            forward(cell, Step(n, a, h_prev, h, c_prev, c, vectors, options))
 
     return program
 
 
 def cell_backward(dtype: str, cell: str, version: str) -> Callable:
-    """The way back through 4 units."""
-    from rnn_fast.cells import kernels
-    from rnn_fast.cells.kernels.types import CELLS, Gradients, Step
+    """The backward pass of 4 units."""
+    from rnn_fast.cells.kernels import Gradients, Step, backward, marker_of
 
-    cell, n = CELLS[cell], 4 * lanes(dtype)
+    cell, n = marker_of(cell), 4 * lanes(dtype)
 
-    def program(a, h_prev, h, c_prev, c, peepholes, da, dh, dc, dpeepholes, dr, times):
+    def program(a, h_prev, h, c_prev, c, vectors, options, da, dh, dc, dvectors, dlate, times):
         for _ in range(times):
-            kernels.backward(
+            backward(
                 cell,
-                Step(n, a, h_prev, h, c_prev, c, peepholes),
-                Gradients(da, dh, dc, dpeepholes, dr),
+                Step(n, a, h_prev, h, c_prev, c, vectors, options),
+                Gradients(da, dh, dc, dvectors, dlate),
             )
 
     return program
@@ -187,7 +185,7 @@ def function(dtype: str, name: str, version: str) -> Callable:
     """A function of `vmath` of 512 numbers."""
     from rnn_fast.simd import load, store, width
 
-    kernel = named("vmath", name)
+    kernel = named("simd.vector_math", name)
 
     def program(x, y, times):
         for _ in range(times):
@@ -202,7 +200,7 @@ def loss(dtype: str, name: str, version: str) -> Callable:
     from rnn_fast.losses.names import LOSSES
 
     kernel, shape, index = (
-        named("losses", "loss_and_gradient"),
+        named("losses.kernels", "loss_and_gradient"),
         tile_shape(dtype),
         LOSSES.index(name),
     )
@@ -223,7 +221,7 @@ def update(dtype: str, name: str, version: str) -> Callable:
     """An optimizer's step on 1003 parameters: no whole number of registers."""
     from rnn_fast.optimizers.kernels import MARKERS
 
-    kernel, optimizer = named("updates", "descend"), MARKERS[name]
+    kernel, optimizer = named("optimizers.kernels", "descend"), MARKERS[name]
 
     def program(parameters, gradients, moments, record, spare, times):
         for _ in range(times):
@@ -234,7 +232,7 @@ def update(dtype: str, name: str, version: str) -> Callable:
 
 def clip(dtype: str, version: str) -> Callable:
     """The limit of the norm of 1003 gradients."""
-    kernel = named("updates", "clip")
+    kernel = named("optimizers.kernels", "clip")
 
     def program(gradients, record, times):
         for _ in range(times):
@@ -245,7 +243,7 @@ def clip(dtype: str, version: str) -> Callable:
 
 def penalize(dtype: str, version: str) -> Callable:
     """L1 and L2 of 1003 parameters."""
-    kernel = named("updates", "penalize")
+    kernel = named("optimizers.kernels", "penalize")
 
     def program(parameters, gradients, penalties, times):
         for _ in range(times):
@@ -261,7 +259,7 @@ def pack(dtype: str, version: str) -> Callable:
     """A matrix (64, 36) into blocks of as many rows as the tile has."""
     from rnn_fast.layout.batch_records import Pack
 
-    kernel, shape = named("layers.matrices", "pack"), tile_shape(dtype)
+    kernel, shape = named("kernels.batch.matrices", "pack"), tile_shape(dtype)
     matrix = Pack(source=0, down=36, right=1, R=64, C=36, out=0, height=36, k0=0)
 
     def program(source, out, times):
@@ -275,7 +273,7 @@ def unpack(dtype: str, version: str) -> Callable:
     """The gradient of a matrix (32, lanes + 4): panels, and 4 columns of partial sums."""
     from rnn_fast.layout.batch_records import Unpack
 
-    kernel, shape = named("layers.matrices", "unpack"), tile_shape(dtype)
+    kernel, shape = named("kernels.batch.matrices", "unpack"), tile_shape(dtype)
     C = lanes(dtype) + 4
     part = Unpack(grads=0, R=32, C=C, row=0, n_rows=32, column=0, n_columns=C, out=0, down=C)
 
@@ -288,15 +286,15 @@ def unpack(dtype: str, version: str) -> Callable:
 
 def load_inputs(dtype: str, version: str) -> Callable:
     """Sequences of 5 features into lanes; every second one is shorter."""
-    from rnn_fast.kernels.batch.samples import Block, Data
+    from rnn_fast.kernels.batch.samples import Block, lane_ids
 
-    kernel, shape, n = named("layers.samples", "load_inputs"), tile_shape(dtype), lanes(dtype)
+    kernel, shape = named("kernels.batch.inputs", "load_inputs"), tile_shape(dtype)
+    n = lanes(dtype)
 
-    def program(x, starts, ids, z, times):
-        data = Data(x, starts, starts, starts, x, x, False, starts)
-        block = Block(ids, n, 0, 8, 4, 0)
+    def program(x, ids, z, times):
+        block = Block(lane_ids(shape, ids), n, 0, 8, 4, 0)
         for _ in range(times):
-            kernel(shape, block, data, 5, z, 6 * n)
+            kernel(shape, block, x, 5, z, 6 * n)
 
     return program
 
@@ -309,7 +307,7 @@ class Lengths(NamedTuple):
 
 def ends(dtype: str, name: str, version: str) -> Callable:
     """`freeze` or `hold`, 16 units of a block of which some sequences have ended."""
-    kernel, shape = named("layers.samples", name), tile_shape(dtype)
+    kernel, shape = named("kernels.batch.states", name), tile_shape(dtype)
 
     def program(lengths, p, q, times):
         for _ in range(times):
@@ -321,12 +319,13 @@ def ends(dtype: str, name: str, version: str) -> Callable:
 
 def dropout(dtype: str, version: str) -> Callable:
     """Masks of 4 units over 4 steps."""
-    from rnn_fast.kernels.batch.samples import Block
+    from rnn_fast.kernels.batch.samples import Block, lane_ids
 
-    kernel, shape, n = named("layers.samples", "draw_mask"), tile_shape(dtype), lanes(dtype)
+    kernel, shape = named("kernels.batch.inputs", "draw_mask"), tile_shape(dtype)
+    n = lanes(dtype)
 
     def program(ids, mask, times):
-        block = Block(ids, n, 0, 4, 4, 0)
+        block = Block(lane_ids(shape, ids), n, 0, 4, 4, 0)
         for seed in range(times):  # another each time, or the processor learns them by heart
             kernel(shape, block, 4, 4, 0, 0.5, seed, mask)
 
@@ -335,12 +334,12 @@ def dropout(dtype: str, version: str) -> Callable:
 
 def units(dtype: str, name: str, partial: int, vecs: int, version: str) -> Callable:
     """A part of the driver for one sample: `unit_forward`, `unit_backward`, `unit_gradients`."""
-    from rnn_fast.cells.kernels.types import CELLS
+    from rnn_fast.cells.kernels import marker_of
     from rnn_fast.kernels.single.program import unit_shapes
     from rnn_fast.layout.single import UnitBuffers, UnitSizes
     from rnn_fast.simd import load_buffers, load_record
 
-    kernel, cell = named("layers.units", name), CELLS["tanh"]
+    kernel, cell = named("kernels.single.recurrence", name), marker_of("tanh")
     sums, row, tile, _ = unit_shapes(dtype, partial, vecs)
 
     def gradients(sizes, offsets, work, times):

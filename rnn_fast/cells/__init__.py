@@ -1,1 +1,1 @@
-"""Cells: what each is, in `specs`, and its compiled maths, in `kernels`."""
+"""Cells: a declaration of each in `specs`, its compiled maths in `kernels`."""

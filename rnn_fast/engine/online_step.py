@@ -36,7 +36,7 @@ class OnlineStep:
         self._rate = np.zeros(1)
         self._gradients = np.zeros_like(parameters)
         self._run = ONLINE_STEP(net.dtype.name, net.cell, *space.tile)
-        self._arrays = (  # as the fields of `OnlineBlock`; alive as long as their addresses
+        self._arrays = (  # as the fields of `OnlineJob`; alive as long as their addresses
             space.sizes,
             space.offsets,
             space.work,

@@ -13,38 +13,18 @@ import numpy as np
 
 from ..data.rows import Sequences, Targets
 from ..jit import Program
+from ..layout.batch_records import Sums
 from ..layout.network import Network
 from ..losses.names import LOSSES
 from ..optimizers.record import STATE_SIZES, Knobs
 from .optimizer_state import Descent
 from .threads import Team
 from .tiling import runs_singly
-from .workspace import LaneSpace, UnitSpace, addresses, spaces
+from .workspace import LaneSpace, UnitSpace, spaces
 
 LANE_EPOCH = Program("rnn_fast.kernels.batch.program", "lane_epoch", job="integers")
 PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
-UNIT_EPOCH = Program(
-    "rnn_fast.kernels.single.program",
-    "unit_epoch",
-    sizes="integers",
-    offsets="integers",
-    work="reals",
-    x="reals",
-    y="reals",
-    order="integers",
-    n="int",
-    batch="int",
-    loss="int",
-    parameters="reals",
-    moments="reals",
-    length="int",
-    schedule="doubles",
-    knobs="doubles",
-    penalties="reals",
-    penalized="int",
-    spare="reals",
-    result="doubles",
-)
+UNIT_EPOCH = Program("rnn_fast.kernels.single.program", "unit_epoch", job="integers")
 
 
 class Epoch(NamedTuple):
@@ -136,12 +116,23 @@ def train_epoch(
         space = spaces.get(UnitSpace, net, longest, STATE_SIZES[descent.name])
         x = data.x if len(data.x) == len(data.starts) * longest else None
         if x is not None:
-            arguments = (data.x, targets.y, order, len(order), batch_size, LOSSES.index(net.loss))
-            UNIT_EPOCH(net.dtype.name, net.cell, *space.tile, descent.name)(
-                *addresses(space.sizes, space.offsets, space.work, *arguments),
-                *addresses(parameters, descent.moments, len(parameters), schedule),
-                *addresses(descent.knobs, descent.penalties, descent.penalties is not None),
-                *addresses(descent.spare, result),
+            space.run(
+                UNIT_EPOCH,
+                descent.name,
+                x=data.x,
+                y=targets.y,
+                order=order,
+                n=len(order),
+                batch=batch_size,
+                loss=LOSSES.index(net.loss),
+                parameters=parameters,
+                moments=descent.moments,
+                n_parameters=len(parameters),
+                schedule=schedule,
+                knobs=descent.knobs,
+                penalties=descent.penalties,
+                spare=descent.spare,
+                result=result,
             )
             return reported(result)
     T = min(bptt or longest, longest)
@@ -173,23 +164,26 @@ def train_epoch(
     return reported(result)
 
 
-#: numbers that an epoch sums up, see `LaneJob.result`
-RESULTS = 6
+#: numbers that an epoch sums up
+RESULTS = len(Sums._fields)
 
 
 def reported(result: np.ndarray) -> Epoch:
-    """What an epoch has summed up, as means."""
-    loss, right, weight, penalty, updates, _ = result.tolist()
-    weight, penalty = weight or 1.0, penalty / (updates or 1.0)
-    return Epoch(loss / weight, right / weight, math.isfinite(loss), penalty)
+    """The means of what an epoch has summed up."""
+    sums = Sums(*result.tolist())
+    weight, penalty = sums.weight or 1.0, sums.penalty / (sums.updates or 1.0)
+    return Epoch(sums.loss / weight, sums.hits / weight, math.isfinite(sums.loss), penalty)
+
+
+def inputs(net: Network, data: Sequences) -> dict[str, Any]:
+    """Fields of a `LaneJob` for sequences of numbers or of tokens."""
+    x = "tokens" if net.embedding else "x"
+    return {x: data.x, "starts": data.starts, "lengths": data.lengths}
 
 
 def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
-    return {
-        **data._asdict(),
-        **targets._asdict(),
-        "loss": LOSSES.index(net.loss),
-    }
+    loss = LOSSES.index(net.loss)
+    return {**inputs(net, data), "y": targets.y, "weights": targets.weights, "loss": loss}
 
 
 def loss_and_gradients(
@@ -279,7 +273,7 @@ def logits(
             PREDICTIONS,
             team=team,
             dropout=np.zeros(1),
-            **data._replace(starts=data.starts + first, lengths=lengths)._asdict(),
+            **inputs(net, Sequences(data.x, data.starts + first, lengths)),
             order=by_length(going, lengths, n),
             n=len(going),
             parameters=parameters,

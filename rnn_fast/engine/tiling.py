@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..cells.specs import CELLS
 from ..jit import vector_bytes, vector_registers
 from ..layout.batch import bytes_per_step
 from ..layout.memory import round_up
@@ -22,7 +23,7 @@ def vector_lanes(net: Network) -> int:
 
 def runs_online(net: Network) -> bool:
     """Whether the units-in-lanes driver has all that the network needs."""
-    plain = net.cell in ("tanh", "relu") and net.runs == 1
+    plain = CELLS[net.cell].is_elementwise and net.runs == 1
     return plain and not (net.sequences or net.embedding or net.learned_state)
 
 

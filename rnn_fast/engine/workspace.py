@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -9,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..cells.specs.cell import CELLS
+from ..cells.specs import CELLS
 from ..jit import Program
 from ..layout.batch import LaneLayout
 from ..layout.batch_records import LaneJob
 from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
-from ..layout.single import unit_layout
+from ..layout.single import UnitJob, unit_layout
 from .threads import Team
 from .tiling import lane_tile, vector_lanes
 
@@ -55,7 +56,7 @@ class LaneSpace:
     def __init__(self, net: Network, T: int, batch: int, **options: bool):
         self.net, self.tile = net, lane_tile(net, T, batch)
         lanes = self.tile[1] * vector_lanes(net)
-        row = CELLS[net.cell].grads * net.hidden_size * lanes * net.dtype.itemsize
+        row = CELLS[net.cell].n_grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
         self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
         blocks = self.blocks = -(-batch // lanes)
@@ -74,10 +75,10 @@ class LaneSpace:
             shared["flats"] = aligned(self.groups * stride, net.dtype)
             shared["stride"] = stride
             shared["partial"] = np.zeros(8 * self.groups)
-            shared["tokens"] = aligned(round_ * embedded, net.dtype)
+            shared["dtokens"] = aligned(round_ * embedded, net.dtype)
         self._shared = shared | {"groups": self.groups, "round": round_}
         self._block = np.zeros(len(LaneJob._fields), np.int64)  # of the job, but for what changes
-        _fill(self._block, self._shared)
+        _fill(LaneJob, self._block, self._shared)
 
     def _memory(self, sizes: list[int], lines: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Where each buffer starts, and memory for all."""
@@ -93,22 +94,26 @@ class LaneSpace:
                 _, work = self._memory(self.layout.buffers(), APART * len(self._members))
                 self._members.append((work, np.zeros_like(self._members[0][1])))
             shared = self._block.copy()
-            _fill(shared, {"team": team.sync, **job})
+            _fill(LaneJob, shared, {"team": team.sync, **job})
             jobs = []
             for helps, (work, ids) in enumerate(self._members[:n]):
                 jobs.append(shared.copy())
-                _fill(jobs[-1], {"work": work, "ids": ids, "helps": helps})
+                _fill(LaneJob, jobs[-1], {"work": work, "ids": ids, "helps": helps})
             lead, *helps_ = (partial(_call, function, own, job) for own in jobs)
             team.run(lead, helps_)
 
 
-_PLACES = {name: i for i, name in enumerate(LaneJob._fields)}
+@functools.cache
+def _places(record: Any) -> dict[str, int]:
+    """Place of each field of a record."""
+    return {name: place for place, name in enumerate(record._fields)}
 
 
-def _fill(block: np.ndarray, fields: dict[str, Any]) -> None:
-    """Write fields of a `LaneJob`: addresses of arrays, numbers, 0 for None."""
+def _fill(record: Any, block: np.ndarray, fields: dict[str, Any]) -> None:
+    """Write fields of a job: addresses of arrays, numbers, 0 for None."""
+    places = _places(record)
     for name, value in fields.items():
-        block[_PLACES[name]] = address(value)
+        block[places[name]] = address(value)
 
 
 def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> None:
@@ -134,6 +139,13 @@ class UnitSpace:
         self.sizes = np.array(sizes, np.int64)
         self.offsets, length = offsets(list(buffers))
         self.work = aligned(length, net.dtype)
+
+    def run(self, program: Program, *key: str, **job: Any) -> None:
+        """Run `program`, further specialised by `key`, on a `UnitJob` of arrays, numbers, None."""
+        block = np.zeros(len(UnitJob._fields), np.int64)
+        shared = {"sizes": self.sizes, "offsets": self.offsets, "work": self.work}
+        _fill(UnitJob, block, {**shared, **job})
+        program(self.net.dtype.name, self.net.cell, *self.tile, *key)(block.ctypes.data)
 
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:

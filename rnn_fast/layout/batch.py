@@ -1,23 +1,21 @@
-"""The samples-in-lanes driver: the sizes of its buffers, and the tables it reads."""
+"""Sizes of the batch driver's buffers, and the tables it reads."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..cells.specs.cell import CELLS
+from ..cells.specs import CELLS, Cell
 from .batch_records import (
     LaneBuffers,
     LaneSizes,
     Line,
     Pack,
-    Product,
-    RankK,
     RunBuffers,
-    RunSizes,
     Unpack,
 )
 from .memory import round_up
 from .network import Network, parameter_offsets
+from .run_tables import PACKED, RunTables
 
 
 def gradient_size(n_rows: int, n_columns: int, rows: int, lanes: int, vecs: int) -> int:
@@ -33,19 +31,23 @@ def gradient_size(n_rows: int, n_columns: int, rows: int, lanes: int, vecs: int)
 def bytes_per_step(net: Network) -> int:
     """Bytes of states and activations that one sample takes for one step, in training.
 
-    Each run keeps its input, a one and h, what its cell needs for the way back, and c; where a
-    layer hands on a gradient for every step, that is kept too.  A block of lanes takes this times
-    T and the lanes, and is the only one in memory: a batch of any size takes no more.
+    Each run keeps its input, a one and h, the rows that its cell's backward pass reads, and c.  A
+    layer that hands a gradient down at every step keeps that too.  A block of lanes takes this
+    times T and the lanes, and is the only one in memory: a batch of any size takes no more.
     """
     cell, H, D = CELLS[net.cell], net.hidden_size, net.directions
     numbers = sum(net.run_input(run) + 1 + H for run in range(net.runs))
-    numbers += net.runs * H * (cell.rows * cell.kept + cell.states - 1)
+    numbers += net.runs * H * (len(cell.rows) * cell.keeps_rows + cell.n_states - 1)
     numbers += D * H * (net.layers - 1 + net.sequences)
     return numbers * net.dtype.itemsize
 
 
+#: tables that the kernels read; those after the first are `run_tables.Placed`'s
+TABLES = ("runs", "products", "rank_ks", "packs", "unpacks", "spreads", "sums")
+
+
 class LaneLayout:
-    """Sizes, buffers and tables of the samples-in-lanes driver.
+    """Sizes, buffers and tables of the batch driver.
 
     Parameters
     ----------
@@ -59,9 +61,9 @@ class LaneLayout:
     chunk : int
         Steps of the backward pass between weight gradients.
     dropout, input_gradients : bool
-        Whether there must be room for masks, for the gradient by the input.
+        Whether there must be room for masks, for the gradient with respect to the input.
     forward_only : bool
-        Whether there is no way back, for which to keep anything.
+        Whether there is no backward pass to keep anything for.
     """
 
     def __init__(
@@ -77,45 +79,53 @@ class LaneLayout:
         forward_only: bool = False,
     ):
         self.net, self.T, self.lanes, self.chunk = net, T, lanes, chunk
-        self.kept = CELLS[net.cell].kept and not forward_only
+        self.cell: Cell = CELLS[net.cell]
         self.rows, self.vecs = tile
         self.dropout = dropout
+        self.keeps_rows = self.cell.keeps_rows and not forward_only
         self.at = parameter_offsets(net)
         self.read = min(chunk, T) if net.sequences else 1
-        self.packs: list[Pack] = []
-        self.products: list[Product] = []
-        self.rank_ks: list[RankK] = []
-        self.unpacks: list[Unpack] = []
-        self.spreads: list[Line] = []
-        self.sums: list[Line] = []
-        self._grads = 0
+        self._n_grads = 0
         self._dx_rows = max(
             net.directions * net.hidden_size,
             net.features if input_gradients or net.embedding else 0,
         )
         self._steps = T if net.sequences or net.layers > 1 else 1
         self._dx_steps = T if net.layers > 1 or input_gradients or net.embedding else 0
-        self._weights: list[int] = []  # elements of each buffer of packed weights
-        self.runs = [self._run_sizes(run) for run in range(net.runs)]
+        self.runs = [
+            RunTables(self.cell, net.run_input(run), net.hidden_size, self.rows, lanes)
+            for run in range(net.runs)
+        ]
+        self._accumulators = [
+            [self._accumulator(R, C) for R, C in run.gradient_shapes()] for run in self.runs
+        ]
+        self._vector_sums = [self._room(run.n_vectors * run.h) for run in self.runs]
         O, height = net.output_size, 1 + net.directions * net.hidden_size
         self.narrow = O < lanes  # a tile has more rows than dlogits: take the gradient of V^T
         self.dv = self._accumulator(height, O) if self.narrow else self._accumulator(O, height)
-        self._state_sums = self._grads
-        if net.learned_state:
-            self._grads += net.states * net.runs * net.hidden_size * lanes
+        learned = net.states * net.runs * net.hidden_size * lanes if net.learned_state else 0
+        self._state_sums = self._room(learned)
+
+    def _room(self, n: int) -> int:
+        """Start of n more numbers among the accumulated gradients."""
+        self._n_grads += n
+        return self._n_grads - n
+
+    def _accumulator(self, R: int, C: int) -> int:
+        """Start of the accumulated gradient of a matrix (R, C)."""
+        return self._room(gradient_size(R, C, self.rows, self.lanes, self.vecs))
 
     # ------------------------------------------------------------------------------ sizes
 
     def buffers(self) -> list[int]:
         """The elements of each buffer: `LaneBuffers`, then the `RunBuffers` of each run."""
         net, lanes, T = self.net, self.lanes, self.T
-        H, O, DH = net.hidden_size, net.output_size, net.directions * net.hidden_size
-        Hp, Op = round_up(H, self.rows), round_up(O, self.rows)
-        cell = CELLS[net.cell]
+        H, DH = net.hidden_size, net.directions * net.hidden_size
+        Hp, Op = round_up(H, self.rows), round_up(net.output_size, self.rows)
         # whole tiles reach beyond the last row, as rows or as columns
         spare = (max(self.rows, self.vecs) - 1) * lanes
-        two = cell.states > 1
-        own = LaneBuffers(
+        two = self.cell.has_memory
+        shared = LaneBuffers(
             top=self.read * (1 + DH) * lanes + spare if net.directions > 1 else 0,
             logits=self.read * Op * lanes + spare,
             targets=net.target_size * lanes,
@@ -128,158 +138,103 @@ class LaneLayout:
             dh=Hp * lanes,
             dc=H * lanes if two else 0,
             held=2 * H * lanes,
-            dr=Hp * lanes,
+            dlate=Hp * lanes,
             dy=self._steps * self.dy_step,
             dx=self._dx_steps * self.dy_step,
-            grads=self._grads,
+            grads=self._n_grads,
         )
-        sizes = list(own)
-        for run, (I, *_) in enumerate(self.runs):
-            masked = self.dropout and run % net.directions == 0 and run < net.runs - net.directions
+        sizes = list(shared)
+        for place, run in enumerate(self.runs):
+            masked = self.dropout and place % net.directions == 0
+            masked = masked and place < net.runs - net.directions
             sizes += RunBuffers(
-                z=(T + 1) * (I + 1 + H) * lanes + spare,
-                a=(T if self.kept else 1) * cell.rows * H * lanes + spare,
-                c=(T + 1) * H * lanes if two else 0,
+                z=(T + 1) * run.S * lanes + spare,
+                a=(T if self.keeps_rows else 1) * len(self.cell.rows) * run.h + spare,
+                c=(T + 1) * run.h if two else 0,
                 mask=T * DH * lanes if masked else 0,
             )
         return sizes
 
     def weights(self) -> list[int]:
-        """The elements of each buffer of packed weights: of each run five, then V's two."""
-        net, rows = self.net, self.rows
-        O, DH = net.output_size, net.directions * net.hidden_size
-        return [*self._weights, round_up(O, rows) * (1 + DH), round_up(DH, rows) * O]
+        """The elements of each buffer of packed weights: those of each run, then V's two."""
+        O, DH = self.net.output_size, self.net.directions * self.net.hidden_size
+        packed = [size for run in self.runs for size in run.packed_sizes()]
+        return [*packed, round_up(O, self.rows) * (1 + DH), round_up(DH, self.rows) * O]
 
     @property
     def slot(self) -> int:
         """From da_t to da_{t+1}."""
-        return CELLS[self.net.cell].grads * self.net.hidden_size * self.lanes
+        return self.cell.n_grads * self.net.hidden_size * self.lanes
 
     @property
     def dy_step(self) -> int:
         """From dy_t to dy_{t+1}."""
         return round_up(self._dx_rows, self.rows) * self.lanes
 
-    def _run_sizes(self, run: int) -> RunSizes:
-        """Sizes of a run; its accumulators of gradients and its place in the tables."""
-        net, lanes = self.net, self.lanes
-        H, I, cell = net.hidden_size, net.run_input(run), CELLS[net.cell]
-        S, X = I + 1 + H, I + 1
-        product, rank_k = len(self.products), len(self.rank_ks)
-        h, w = H * lanes, 0  # `w`: in the run's packed W, until `place`
-
-        def multiply(R: int, K: int, K_first: int, at: int, to: int) -> None:
-            nonlocal w
-            self.products.append(Product(w, K, R, K, K_first, 0, at * lanes, to * h, 0))
-            w += round_up(R, self.rows) * K
-
-        def accumulate(at: int, R: int, kept: int, col: int, C: int) -> None:
-            start = self._accumulator(R, C)
-            self.rank_ks.append(RankK(at * h, R, kept, col * lanes, C, start))
-
-        late, to_h, n_to_h = 0, 0, net.gates * H
-        if net.cell == "gru":
-            if self._joint(H, I):
-                multiply(4 * H, S, X, 0, 0)
-            else:
-                multiply(H, X, X, 0, 0)
-                multiply(2 * H, S, X, 0, 1)
-                multiply(H, 1 + H, 1, I, 3)
-            accumulate(0, 3 * H, 0, 0, X)
-            accumulate(1, 3 * H, 0, I, 1 + H)
-            to_h = h
-        elif net.cell == "gru_before":
-            multiply(2 * H, S, X, 0, 1)
-            multiply(H, S, X, 0, 3)
-            n = self.products.pop()
-            self.products.append(n._replace(K=X))
-            self.products.append(
-                n._replace(packed=n.packed + X * self.rows, K=H, K_first=0, kept=1, at=0, add=1)
-            )
-            late, n_to_h = 1, 2 * H
-            accumulate(0, 2 * H, 0, 0, S)
-            accumulate(2, H, 0, 0, X)
-            accumulate(2, H, 1, 0, H)
-        else:
-            multiply(net.gates * H, S, X, 0, 0)
-            accumulate(0, net.gates * H, 0, 0, S)
-        sums = self._grads
-        if cell.beside == 3:
-            self._grads += 3 * h
-        G, Hp = net.gates * H, round_up(H, self.rows)
-        wide = 3 * H * lanes if cell.beside == 3 else 0
-        self._weights += [w, Hp * G, Hp * H, round_up(I, self.rows) * G, wide]
-        n_products = len(self.products) - product - late
-        return RunSizes(
-            I=I,
-            reverse=run % net.directions,
-            step=S * lanes,
-            keep=cell.rows * h if self.kept else 0,
-            product=product,
-            n_products=n_products,
-            n_late=late,
-            rank_k=rank_k,
-            n_rank_ks=len(self.rank_ks) - rank_k,
-            to_h=to_h,
-            n_to_h=n_to_h,
-            n_to_x=net.gates * H,
-            sums=sums,
-            **dict.fromkeys(("state_sums", "w", "w_h", "w_r", "w_x", "beside"), 0),
-        )
-
-    def _joint(self, H: int, I: int) -> bool:
-        """Whether a GRU's three products cost more than one of all rows, a third of it zeros.
-
-        Counted in steps of tiles; to call a product costs about as much as 7 of them.
-        """
-        tiles = [-(-n * H // self.rows) for n in (1, 2, 4)]
-        S = I + 1 + H
-        apart = tiles[0] * (I + 1) + tiles[1] * S + tiles[0] * (1 + H)
-        return tiles[2] * S < apart + 2 * 7
-
-    def _accumulator(self, R: int, C: int) -> int:
-        start = self._grads
-        self._grads += gradient_size(R, C, self.rows, self.lanes, self.vecs)
-        return start
-
     # ----------------------------------------------------------------------------- tables
 
     def place(self, offsets: np.ndarray, weights: np.ndarray) -> LaneSizes:
-        """Fill the tables, now that `buffers` and `weights` have their offsets; sizes for kernels.
+        """Fill the tables, once `buffers` and `weights` have their offsets; sizes for kernels.
 
         The sizes hold addresses of arrays that live as long as this object.
         """
-        net, H = self.net, self.net.hidden_size
-        places = offsets[len(LaneBuffers._fields) :].reshape(net.runs, -1)
         *packed, v_forward, v_backward = weights.tolist()
-        lay = self.at
-        DH = net.directions * H
-        for run, sizes in enumerate(self.runs):
-            w, w_h, w_r, w_x, beside = packed[5 * run : 5 * run + 5]
-            state_sums = self._state_sums + run * H * self.lanes
-            own = sizes._replace(
-                state_sums=state_sums, w=w, w_h=w_h, w_r=w_r, w_x=w_x, beside=beside
+        records: dict[str, list] = {name: [] for name in TABLES}
+        for place, run in enumerate(self.runs):
+            placed = run.place(
+                self.at.W[place],
+                self.at.vectors[place],
+                packed[PACKED * place : PACKED * (place + 1)],
+                self._accumulators[place],
+                self._vector_sums[place],
             )
-            self.runs[run] = own
-            self._place_run(run, own)
-        O, V = net.output_size, lay.V
-        self.packs += [
-            Pack(V, 1 + DH, 1, O, 1 + DH, v_forward, 1 + DH, 0),
-            Pack(V + 1, 1, 1 + DH, DH, O, v_backward, O, 0),
+            sizes = placed.sizes._replace(
+                reverse=place % self.net.directions,
+                keep=len(self.cell.rows) * run.h if self.keeps_rows else 0,
+                product=len(records["products"]),
+                rank_k=len(records["rank_ks"]),
+                state_sums=self._state_sums + place * run.h,
+            )
+            records["runs"].append(sizes)
+            for name in TABLES[1:]:
+                records[name] += getattr(placed, name)
+        self._place_readout(records, v_forward, v_backward)
+        if self.net.learned_state:
+            n = self.net.states * self.net.runs * self.net.hidden_size
+            line = Line(flat=self.at.state, n=n, wide=self._state_sums)
+            records["sums"].append(line)
+        places = offsets[len(LaneBuffers._fields) :].reshape(self.net.runs, -1)
+        return self._sizes(records, places, v_forward, v_backward)
+
+    def _place_readout(self, records: dict[str, list], v_forward: int, v_backward: int) -> None:
+        """Add the rows of V (O, 1 + D H) to the tables."""
+        V, O = self.at.V, self.net.output_size
+        DH = self.net.directions * self.net.hidden_size
+        records["packs"] += [
+            _packed(V, 1 + DH, 1, O, 1 + DH, v_forward),
+            _packed(V + 1, 1, 1 + DH, DH, O, v_backward),
         ]
         R, C, down, right = (1 + DH, O, 1, 1 + DH) if self.narrow else (O, 1 + DH, 1 + DH, 1)
-        self.unpacks.append(Unpack(self.dv, R, C, 0, R, 0, C, V, down, right))
-        if net.learned_state:
-            n = net.states * net.runs * H
-            self.sums.append(Line(lay.state, n, self._state_sums))
-        names = ("runs", "packs", "products", "rank_ks", "unpacks", "spreads", "sums")
-        self.tables = {name: np.array(getattr(self, name), np.int64) for name in names}
+        whole = {"row": 0, "n_rows": R, "column": 0, "n_columns": C}
+        part = Unpack(grads=self.dv, R=R, C=C, **whole, out=V, down=down, right=right)
+        records["unpacks"].append(part)
+
+    def _sizes(
+        self,
+        records: dict[str, list],
+        places: np.ndarray,
+        v_forward: int,
+        v_backward: int,
+    ) -> LaneSizes:
+        net, late = self.net, self.runs[0].late_rows
+        self.tables = {name: np.array(table, np.int64) for name, table in records.items()}
         self.tables["places"] = np.ascontiguousarray(places)
+        self.tables["options"] = np.array(net.cell_options, np.float64)
         address = {name: table.ctypes.data for name, table in self.tables.items()}
         return LaneSizes(
             T=self.T,
-            H=H,
-            O=O,
+            H=net.hidden_size,
+            O=net.output_size,
             Y=net.target_size,
             layers=net.layers,
             directions=net.directions,
@@ -288,89 +243,29 @@ class LaneLayout:
             embedding=net.embedding,
             dropout=int(self.dropout),
             learned_state=int(net.learned_state),
-            passes=int(CELLS[net.cell].passes),
+            carries=int(self.cell.carries),
+            late_at=late[0] * self.runs[0].h,
+            n_late=late[1] * net.hidden_size,
             chunk=self.chunk,
             read=self.read,
             slot=self.slot,
-            logit_step=round_up(O, self.rows) * self.lanes,
+            logit_step=round_up(net.output_size, self.rows) * self.lanes,
             dy_step=self.dy_step,
-            grads=self._grads,
+            grads=self._n_grads,
             dv=self.dv,
             narrow=int(self.narrow),
             v_forward=v_forward,
             v_backward=v_backward,
-            state_at=lay.state,
-            embedding_at=lay.embedding,
-            n_packs=len(self.packs),
-            n_unpacks=len(self.unpacks),
-            n_spreads=len(self.spreads),
-            n_sums=len(self.sums),
+            state_at=self.at.state,
+            embedding_at=self.at.embedding,
+            n_packs=len(records["packs"]),
+            n_unpacks=len(records["unpacks"]),
+            n_spreads=len(records["spreads"]),
+            n_sums=len(records["sums"]),
             **address,
         )
 
-    def _place_run(self, run: int, own: RunSizes) -> None:
-        """Where a run's weights come from and where their gradients go."""
-        net, H, I = self.net, self.net.hidden_size, own.I
-        S, X = I + 1 + H, I + 1
-        W, beside = self.at.W[run], self.at.beside[run]
-        Wn, G = W + 2 * H * S, net.gates * H  # Wn: row of the GRU's n
-        first = own.product
-        for i in range(first, first + own.n_products + own.n_late):
-            p = self.products[i]
-            self.products[i] = p._replace(packed=own.w + p.packed)
-        packed = [self.products[i].packed for i in range(first, first + own.n_products)]
-        sources = self.rank_ks[own.rank_k : own.rank_k + own.n_rank_ks]
 
-        def gradient(i: int, row: int, n_rows: int, column: int, n_columns: int, out: int) -> None:
-            r = sources[i]
-            part = (row, n_rows, column, n_columns, out)
-            self.unpacks.append(Unpack(r.grads, r.R, r.C, *part, S))
-
-        if net.cell == "gru":
-            if len(packed) == 1:
-                (all_,) = packed
-                self.packs += [
-                    Pack(Wn, S, 1, H, X, all_, S, 0),
-                    Pack(W, S, 1, 2 * H, S, all_, S, 0, H),
-                    Pack(beside, 1, 0, H, 1, all_, S, I, 3 * H),
-                    Pack(Wn + X, S, 1, H, H, all_, S, X, 3 * H),
-                ]
-            else:
-                nx, rz, nh = packed
-                self.packs += [
-                    Pack(Wn, S, 1, H, X, nx, X, 0),
-                    Pack(W, S, 1, 2 * H, S, rz, S, 0),
-                    Pack(beside, 1, 0, H, 1, nh, 1 + H, 0),
-                    Pack(Wn + X, S, 1, H, H, nh, 1 + H, 1),
-                ]
-            self.packs += [
-                Pack(W + X, 1, S, H, G, own.w_h, G, 0),
-                Pack(Wn, 1, S, I, H, own.w_x, G, 0),
-                Pack(W, 1, S, I, 2 * H, own.w_x, G, H),
-            ]
-            gradient(0, 0, H, 0, X, Wn)
-            gradient(0, H, 2 * H, 0, X, W)
-            gradient(1, 0, G, 1, H, W + X)
-            gradient(1, 2 * H, H, 0, 1, beside)
-            self.unpacks[-1] = self.unpacks[-1]._replace(down=1)
-        elif net.cell == "gru_before":
-            self.packs += [
-                Pack(W, S, 1, 2 * H, S, packed[0], S, 0),
-                Pack(Wn, S, 1, H, S, packed[1], S, 0),
-                Pack(W + X, 1, S, H, 2 * H, own.w_h, 2 * H, 0),
-                Pack(Wn + X, 1, S, H, H, own.w_r, H, 0),
-                Pack(W, 1, S, I, G, own.w_x, G, 0),
-            ]
-            gradient(0, 0, 2 * H, 0, S, W)
-            gradient(1, 0, H, 0, X, Wn)
-            gradient(2, 0, H, 0, H, Wn + X)
-        else:
-            self.packs += [
-                Pack(W, S, 1, G, S, packed[0], S, 0),
-                Pack(W + X, 1, S, H, G, own.w_h, G, 0),
-                Pack(W, 1, S, I, G, own.w_x, G, 0),
-            ]
-            gradient(0, 0, G, 0, S, W)
-        if CELLS[net.cell].beside == 3:
-            self.spreads.append(Line(beside, 3 * H, own.beside))
-            self.sums.append(Line(beside, 3 * H, own.sums))
+def _packed(source: int, down: int, right: int, R: int, C: int, out: int) -> Pack:
+    """A matrix that is packed on its own."""
+    return Pack(source=source, down=down, right=right, R=R, C=C, out=out, height=C, k0=0)

@@ -1,12 +1,14 @@
-"""What the kernels of the samples-in-lanes driver read: sizes, buffers, tables, the job."""
+"""Records of the batch driver: sizes, buffers, tables, the job."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .pointers import Doubles, Ints, Reals
+
 
 class LaneSizes(NamedTuple):
-    """Sizes for the samples-in-lanes driver, in elements, and addresses of its tables."""
+    """Sizes of the batch driver, in elements, and its tables."""
 
     T: int  # steps there is room for
     H: int
@@ -14,37 +16,38 @@ class LaneSizes(NamedTuple):
     Y: int  # numbers in a target
     layers: int
     directions: int
-    states: int
+    states: int  # state vectors of a run
     sequences: int  # 1: an output after every step
     embedding: int  # size, or 0
     dropout: int  # 1: there is room for masks
-    learned_state: int
-    passes: int  # see `Cell`
+    learned_state: int  # 1: the initial state is a parameter
+    carries: int  # 1: dh_{t-1} has a part that does not go through a product
+    late_at: int  # in da_t: the first late row
+    n_late: int  # numbers of a sample in the late rows
     chunk: int  # steps of the backward pass between weight gradients
     read: int  # steps read out at a time
     slot: int  # from da_t to da_{t+1}
-    logit_step: int
+    logit_step: int  # from the logits of a step to those of the next
     dy_step: int
     grads: int  # length of `LaneBuffers.grads`
-    dv: int  # where the gradient of V is in it
-    narrow: int  # 1: it is that of V^T
+    dv: int  # place of the gradient of V in it
+    narrow: int  # 1: the gradient of V^T stands there
     v_forward: int  # in the packed weights: V (Op / rows, 1 + D H, rows)
     v_backward: int  # (D H / rows, O, rows)
-    # in the flat vector of parameters
-    state_at: int
+    state_at: int  # in the flat vector of parameters
     embedding_at: int
-    # tables: address, and count where it is not that of the runs
-    runs: int  # `RunSizes` of each run
-    places: int  # offsets of the `RunBuffers` of each run
-    packs: int
+    options: Doubles  # of the cell
+    runs: Ints  # `RunSizes` of each run
+    places: Ints  # offsets of the `RunBuffers` of each run
+    packs: Ints  # `Pack`
     n_packs: int
-    products: int
-    rank_ks: int
-    unpacks: int
+    products: Ints  # `Product`
+    rank_ks: Ints  # `RankK`
+    unpacks: Ints  # `Unpack`
     n_unpacks: int
-    spreads: int
+    spreads: Ints  # `Line`: vectors of the cell, to be spread over the lanes
     n_spreads: int
-    sums: int
+    sums: Ints  # `Line`: sums over lanes, of vectors and of learned states
     n_sums: int
 
 
@@ -52,44 +55,44 @@ class RunSizes(NamedTuple):
     """Sizes of one run."""
 
     I: int  # height of x_t
-    reverse: int
+    reverse: int  # 1: reads from the end
     step: int  # from z_t to z_{t+1}
     keep: int  # from a_t to a_{t+1}
-    product: int  # its first in the table
-    n_products: int  # before the reset gate acts on h, or all
-    n_late: int  # after it
-    rank_k: int
+    product: int  # its first row in the table
+    n_products: int  # before the late ones
+    n_late_products: int
+    rank_k: int  # its first row in the table
     n_rank_ks: int
-    to_h: int  # rows of da_t that Whh^T takes: from here
-    n_to_h: int  # and how many
-    n_to_x: int  # rows that Wxh^T takes, from the first
-    sums: int  # where its sums over lanes are in `LaneBuffers.grads`
-    state_sums: int  # the same of its initial state
-    # in the packed weights
-    w: int  # W, for z -> a
+    to_h: int  # in da_t: the rows that Whh^T takes
+    n_to_h: int  # numbers of a sample in them
+    to_x: int  # the rows that Wxh^T takes
+    n_to_x: int
+    sums: int  # in `LaneBuffers.grads`: sums over lanes of the vectors' gradients
+    state_sums: int  # the same of the initial state
+    w: int  # in the packed weights: W, for z -> a
     w_h: int  # Whh, for da -> dh
-    w_r: int  # the same of the rows that meet r h_{t-1}
+    w_late: int  # Whh, for the late rows of da -> dlate
     w_x: int  # Wxh, for da -> dx
-    beside: int  # (3, H, lanes): peepholes, the same in every lane
+    vectors: int  # (n, H, lanes): vectors that the cell reads, the same in every lane
 
 
 class LaneBuffers(NamedTuple):
-    """A thread's work memory in the samples-in-lanes driver, for one block of `lanes` samples."""
+    """A thread's work memory in the batch driver, for one block of `lanes` samples."""
 
     top: Any  # (read, 1 + D H, lanes): [1; y_t], where two directions are joined
-    logits: Any  # (read, Op, lanes), overwritten by the loss gradient by them
+    logits: Any  # (read, Op, lanes), overwritten by the gradient of the loss
     targets: Any  # (Y, lanes)
     weights: Any  # (lanes): weight of each sample in the loss, 0 in an empty lane
     losses: Any  # (lanes)
-    hits: Any  # (lanes): 1 where the prediction is right; of values their squared error
+    hits: Any  # (lanes): 1 where the prediction is right; of values the squared error
     lengths: Any  # (lanes)
     panel: Any  # (chunk or read, lanes, lanes): columns of z, samples in rows
-    da: Any  # (chunk, rows of da, lanes): loss gradient by a_t
-    dh: Any  # (Hp, lanes): by h_t, on its way back
+    da: Any  # (chunk, rows of da, lanes): gradient with respect to a_t
+    dh: Any  # (Hp, lanes): with respect to h_t
     dc: Any  # (H, lanes)
     held: Any  # (2, H, lanes): gradients of the lanes whose sequence has ended
-    dr: Any  # (Hp, lanes): by r h_{t-1}, of the GRU that resets before the product
-    dy: Any  # (T, rows, lanes): by the output of a layer, of every step
+    dlate: Any  # (Hp, lanes): with respect to the row that late products meet
+    dy: Any  # (T, rows, lanes): with respect to the output of a layer, of every step
     dx: Any  # the same of the layer below
     grads: Any  # accumulated gradients, see `gradient_size`, then sums over lanes
 
@@ -99,7 +102,7 @@ class RunBuffers(NamedTuple):
 
     z: Any  # (T + 1, I + 1 + H, lanes): x_t, 1, h_{t-1}; the last step holds h_T
     a: Any  # (T or 1, rows, lanes)
-    c: Any  # (T + 1, H, lanes) of the LSTM
+    c: Any  # (T + 1, H, lanes) of a cell with memory
     mask: Any  # (T, D H, lanes): factors of dropout on its layer's output, in a layer's first run
 
 
@@ -169,59 +172,83 @@ class Line(NamedTuple):
 
 
 class LaneJob(NamedTuple):
-    """What a program of the samples-in-lanes driver works on: addresses and numbers.
+    """Addresses and numbers that a program of the batch driver works on."""
 
-    An address of 0 means that there is none.
-    """
-
-    sizes: int  # of `LaneSizes`
-    offsets: int  # of `LaneBuffers`
-    work: int  # of this thread
-    ids: int  # (6, lanes) integers of this thread: see `samples.Block`
-    packed: int  # weights, of all threads
-    flats: int  # (groups, stride): gradients of each group of blocks, but for the embedding's
+    sizes: Ints  # `LaneSizes`
+    offsets: Ints  # `LaneBuffers`
+    work: Reals  # of this thread
+    ids: Ints  # `LaneIds` of this thread, (6, lanes)
+    packed: Reals  # weights, of all threads
+    flats: Reals  # (groups, stride): gradients of each group of blocks, without the embedding's
     stride: int
-    partial: int  # (groups, 8) doubles: the first three of `result`, of a group of blocks
-    tokens: int  # (samples of a round, T, E): gradient by the rows of an embedding
-    team: int  # of `Team`
+    partial: Doubles  # (groups, `PARTIAL`): loss, hits and weights of a group of blocks
+    dtokens: Reals  # (samples of a round, T, E): gradient with respect to rows of an embedding
+    team: Ints  # `Team`
     helps: int  # 1: this thread helps, 0: it leads
     groups: int  # into which a batch is divided, at most
     round: int  # blocks of a batch that are run before the embedding's gradient is taken
-    x: int  # (rows, I) reals, or (rows,) integers with an embedding
-    starts: int  # (N,) integers: the row where a sequence starts
-    lengths: int  # (N,) integers
-    y: int  # (N or rows, Y)
-    weights: int  # (N or rows,), or 0
-    order: int  # (n,) integers: samples to visit
+    x: Reals  # (rows, I)
+    tokens: Ints  # (rows,), in place of x with an embedding
+    starts: Ints  # (N,): the row where a sequence starts
+    lengths: Ints  # (N,)
+    y: Reals  # (N or rows, Y)
+    weights: Reals  # (N or rows,), or 0
+    order: Ints  # (n,): samples to visit
     n: int
-    batch: int  # samples to an update
-    loss: int  # index in `LOSSES`
-    parameters: int
-    gradients: int  # of the last batch, written
-    moments: int  # (rows, n_parameters): state of the optimizer
-    knobs: int  # of `Knobs`, doubles
-    schedule: int  # doubles: learning rate of each batch
-    penalties: int  # (2, n_parameters) reals: l1 and l2 of each parameter, or 0
-    spare: int  # room for a register each of parameters, gradients, and the optimizer's state
+    batch: int  # samples of an update
+    loss: int  # place in `LOSSES`
+    parameters: Reals
+    gradients: Reals  # of the last batch, written
+    moments: Reals  # (rows, n_parameters): state of the optimizer
+    knobs: Doubles  # `Knobs`
+    schedule: Doubles  # learning rate of each batch
+    penalties: Reals  # (2, n_parameters): l1 and l2 of each parameter, or 0
+    spare: Reals  # room for a register each of parameters, gradients, and the optimizer's state
     update: int  # 0: only gradients; else n_parameters
     sparse: int  # 1: only the rows in use of an embedding are updated
-    state: int  # (N, states, runs, H): initial states, or 0
-    carry: int  # (batch, states, runs, H): states between windows of truncated BPTT, or 0
-    dstate: int  # as state, written, or 0
-    dx: int  # (rows, I or E), written, or 0
-    out: int  # predictions: (N or rows, O) logits, written
-    final: int  # predictions: as state, written, or 0
-    dropout: int  # a double: its probability
+    state: Reals  # (N, states, runs, H): initial states, or 0
+    carry: Reals  # (batch, states, runs, H): states between windows of truncated BPTT, or 0
+    dstate: Reals  # as state, written, or 0
+    dx: Reals  # (rows, I or E), written, or 0
+    out: Reals  # predictions: (N or rows, O) logits, written
+    final: Reals  # predictions: as state, written, or 0
+    dropout: Doubles  # its probability
     seed: int  # of dropout
-    result: int  # doubles, added to: weighted loss and hits, weights, penalties, updates, windows
+    result: Doubles  # `Sums`, added to
+
+
+class LaneIds(NamedTuple):
+    """Integers of each lane, (lanes,) each."""
+
+    samples: Any  # number of the sample
+    rows: Any  # its first row in the window
+    lengths: Any  # its steps in the window
+    places: Any  # its place in the batch
+    chosen: Any  # room: rows that a step reads
+    targets: Any  # room: rows that a step writes
+
+
+class Sums(NamedTuple):
+    """Places of what an epoch sums up."""
+
+    loss: int  # weighted losses
+    hits: int  # weighted hits; of values squared errors
+    weight: int
+    penalty: int  # of all updates
+    updates: int
+    windows: int  # of truncated BPTT; others count as one
+
+
+SUMS = Sums(*range(6))
+PARTIAL = 8  #: doubles of a group of blocks, a cache line: the first three of `Sums`
 
 
 class Team(NamedTuple):
-    """Where the words of a team of threads are, on cache lines of their own; see `layers.team`."""
+    """Places of the words of a team of threads, on cache lines of their own: `kernels.team`."""
 
     ticket: int  # phase, and items left of it
     done: int  # items
-    items: int  # of the phase; read by who holds one of them
+    items: int  # of the phase; read by a thread that holds one of them
     phase: int  # read by the leader alone
     sleep: int  # address of the C function ``int f(int microseconds)``, or 0
     factor: int  # of all gradients of the task: a double
@@ -229,11 +256,11 @@ class Team(NamedTuple):
     end: int  # words in all
 
 
-TEAM = Team(0, 8, 16, 17, 18, 19, 24, 32)
+TEAM = Team(ticket=0, done=8, items=16, phase=17, sleep=18, factor=19, task=24, end=32)
 
 
 class Task(NamedTuple):
-    """What the leader has the team do: a window of some blocks of a batch."""
+    """Work of a team: a window of some blocks of a batch."""
 
     first: int  # the batch's first place in the order
     n: int  # samples of the batch

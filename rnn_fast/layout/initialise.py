@@ -1,4 +1,4 @@
-"""How parameters start."""
+"""Initial values of parameters."""
 
 from __future__ import annotations
 
@@ -6,40 +6,42 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..cells.specs import CELLS
+from .network import Network
+
 
 def initialise(
-    parameters: Mapping[str, np.ndarray],
-    generator: np.random.Generator,
-    forget_bias: float = 0.0,
+    parameters: Mapping[str, np.ndarray], net: Network, generator: np.random.Generator
 ) -> None:
-    """Fill `parameters` with a start that learns well.
+    """Fill the parameters of a network with a start that learns well.
 
     ``Wxh`` and ``Why`` are uniform with the variance 2 / (rows + columns) of Glorot and Bengio
-    (2010), a gate's rows of ``Wxh`` being a matrix of their own; each gate's square of ``Whh`` is a
-    random orthogonal matrix (Saxe et al., 2014), which neither shrinks nor blows up what it
-    carries over many steps; an embedding is normal, its rows of length 1 in the mean; biases,
-    peepholes and initial states are zero, but for the LSTM's forget gate, whose bias is
-    `forget_bias` (Jozefowicz et al., 2015, recommend 1).  On the tutorial's task and on the
-    digits, read row by row, this learned as well as or better than the uniform draws of PyTorch
-    and the normal ones of the tutorial.
+    (2010), where each gate's rows of ``Wxh`` are a matrix of their own.  Each gate's square of
+    ``Whh`` is a random orthogonal matrix (Saxe et al., 2014), which neither shrinks nor blows up
+    states over many steps.  An embedding is normal, with rows of length 1 in the mean.  Vectors of
+    the cell start where its declaration says, biases and initial states at zero.  On the
+    tutorial's task and on the digits, read row by row, this start learned as well as or better
+    than the uniform draws of PyTorch and the normal draws of the tutorial.
 
-    All is drawn in float64 and then rounded, so that both dtypes start from the same numbers.
+    All numbers are drawn in float64 and then rounded, so that both dtypes start from the same
+    numbers.
     """
+    starts = {vector.name: vector.start for vector in CELLS[net.cell].vectors}
+    H = net.hidden_size
     for name, array in parameters.items():
         kind = name.partition("_")[0]
-        H = array.shape[-1]
-        if kind in ("Wxh", "Whh"):
-            H = parameters[name.replace("Wxh", "Whh")].shape[1]
-            for gate in np.split(array, len(array) // H):
-                gate[...] = orthogonal(H, generator) if kind == "Whh" else glorot(gate, generator)
+        if kind == "Wxh":
+            for gate in np.split(array, net.gates):
+                gate[...] = glorot(gate, generator)
+        elif kind == "Whh":
+            for gate in np.split(array, net.gates):
+                gate[...] = orthogonal(H, generator)
         elif kind == "Why":
             array[...] = glorot(array, generator)
         elif kind == "embedding":
-            array[...] = generator.standard_normal(array.shape) / np.sqrt(H)
+            array[...] = generator.standard_normal(array.shape) / np.sqrt(net.embedding)
         else:
-            array[...] = 0
-        if kind == "bh" and forget_bias:
-            array[H // 4 : H // 2] = forget_bias
+            array[...] = starts.get(kind, 0.0)
 
 
 def glorot(array: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is computed: cells, losses, optimizers, the network, and where its parameters are."""
+"""The network, and the places of its parameters in one flat vector."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cells.specs.cell import CELLS
+from ..cells.specs import CELLS
 
 
 class Network(NamedTuple):
-    """What is computed: everything about a model but its parameters."""
+    """Everything about a model except its parameters."""
 
     cell: str  #: key in `CELLS`
     dtype: np.dtype
@@ -23,16 +23,17 @@ class Network(NamedTuple):
     sequences: bool = False  #: whether there is an output after every step
     embedding: int = 0  #: size of the learned embedding, or 0
     learned_state: bool = False
+    cell_options: tuple[float, ...] = ()  #: values of the cell's options, in its order
 
     @property
     def gates(self) -> int:
-        """G, rows of W per unit."""
-        return CELLS[self.cell].gates
+        """G, blocks of H rows of W."""
+        return CELLS[self.cell].n_gates
 
     @property
     def states(self) -> int:
         """State vectors of a run: h, or h and c."""
-        return CELLS[self.cell].states
+        return CELLS[self.cell].n_states
 
     @property
     def runs(self) -> int:
@@ -64,7 +65,7 @@ class ParameterOffsets(NamedTuple):
     """Where the parts of the flat vector start."""
 
     W: tuple[int, ...]  # of each run
-    beside: tuple[int, ...]  # of each run: bhn (H,) or peepholes (3, H)
+    vectors: tuple[int, ...]  # of each run: the vectors of its cell, (n, H)
     V: int
     state: int  # h0, then c0, (runs, H) each, if learned
     embedding: int  # (vocabulary, E)
@@ -74,13 +75,13 @@ class ParameterOffsets(NamedTuple):
 def parameter_offsets(net: Network) -> ParameterOffsets:
     """Where the parts of a network's flat vector of parameters start."""
     H, at = net.hidden_size, 0
-    W, beside = [], []
+    W, vectors = [], []
     for run in range(net.runs):
         W.append(at)
         at += net.gates * H * (net.run_input(run) + 1 + H)
-        beside.append(at)
-        at += CELLS[net.cell].beside * H
+        vectors.append(at)
+        at += CELLS[net.cell].n_vectors * H
     state = at + net.output_size * (1 + net.directions * H)
     embedding = state + (net.states * net.runs * H if net.learned_state else 0)
     end = embedding + (net.input_size * net.embedding)
-    return ParameterOffsets(tuple(W), tuple(beside), at, state, embedding, end)
+    return ParameterOffsets(tuple(W), tuple(vectors), at, state, embedding, end)

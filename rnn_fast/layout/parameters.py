@@ -8,37 +8,35 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..cells.specs.cell import CELLS
+from ..cells.specs import CELLS
 from .memory import aligned
 from .network import Network, parameter_offsets
 
 
 def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
-    """Name the parts of a network's flat vector, which `layout` lays out for the kernels.
+    """Name the parts of a network's flat vector of parameters.
 
-    Those of layer k > 0 end in ``_l{k}``, then those of the reverse direction in ``_reverse``.
+    Names of layer k > 0 end in ``_l{k}``, then names of the reverse direction in ``_reverse``.
 
     Returns
     -------
     dict of str to ndarray
-        Writeable views: Wxh (G H, I), Whh (G H, H), bh (G H,); of the GRU that resets after the
-        product bhn (H,), of the LSTM with peepholes peephole (3, H), those of i, f, o; Why
-        (O, D H), by (O,); learned initial states h0, and c0 of the LSTM, (layers * D, H);
-        embedding (vocabulary, E).
+        Writeable views: Wxh (G H, I), Whh (G H, H), bh (G H,); the vectors of the cell, (H,) or
+        (n, H); Why (O, D H), by (O,); learned initial states h0, and c0 of a cell with memory,
+        (layers * D, H); embedding (vocabulary, E).
     """
     at, H, DH = parameter_offsets(net), net.hidden_size, net.directions * net.hidden_size
     found: dict[str, np.ndarray] = {}
     for run in range(net.runs):
         layer, reverse = divmod(run, net.directions)
         end = (f"_l{layer}" if layer else "") + ("_reverse" if reverse else "")
-        I, start, beside = net.run_input(run), at.W[run], at.beside[run]
-        W = flat[start:beside].reshape(net.gates * H, I + 1 + H)
+        I, start, place = net.run_input(run), at.W[run], at.vectors[run]
+        W = flat[start:place].reshape(net.gates * H, I + 1 + H)
         found |= {f"Wxh{end}": W[:, :I], f"Whh{end}": W[:, I + 1 :], f"bh{end}": W[:, I]}
-        n = CELLS[net.cell].beside
-        if n == 1:
-            found[f"bhn{end}"] = flat[beside : beside + H]
-        elif n:
-            found[f"peephole{end}"] = flat[beside : beside + n * H].reshape(n, H)
+        for vector in CELLS[net.cell].vectors:
+            rows = flat[place : place + vector.n * H].reshape(vector.n, H)
+            found[f"{vector.name}{end}"] = rows if vector.n > 1 else rows[0]
+            place += vector.n * H
     V = flat[at.V : at.state].reshape(net.output_size, 1 + DH)
     found |= {"Why": V[:, 1:], "by": V[:, 0]}
     if net.learned_state:
@@ -47,6 +45,12 @@ def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
     if net.embedding:
         found["embedding"] = flat[at.embedding :].reshape(net.input_size, net.embedding)
     return found
+
+
+def gate_rows(net: Network, gate: str) -> slice:
+    """Rows of a gate in Wxh, Whh and bh."""
+    start = CELLS[net.cell].gates.index(gate) * net.hidden_size
+    return slice(start, start + net.hidden_size)
 
 
 MATRICES = ("Wxh", "Whh", "Why")  #: what is penalised if nothing is named

@@ -1,14 +1,15 @@
-"""The units-in-lanes driver: sizes, buffers, and what an online step works on."""
+"""Records of the single driver: sizes, buffers, jobs."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from .memory import round_up
+from .pointers import Doubles, Ints, Reals
 
 
 class UnitSizes(NamedTuple):
-    """Sizes for the units-in-lanes driver, in elements.
+    """Sizes of the single driver, in elements.
 
     Rows of z are padded to ``ld = lead + Hp``, with h on whole vectors: [0... x 1 | h 0...].
     """
@@ -23,12 +24,12 @@ class UnitSizes(NamedTuple):
     Hp: int  # H rounded up to whole tiles
     ld: int
     lv: int  # row of V: [0... by | Why 0...]
-    wx: int  # where wx starts in w
-    parameters: int  # in w, but for the copy at its end
+    wx: int  # start of [Wxh | bh] in w
+    parameters: int  # in w, without the copy at its end
 
 
 class UnitBuffers(NamedTuple):
-    """Work memory of the units-in-lanes driver; `lanes` is one vector's."""
+    """Work memory of the single driver; `lanes` are those of one vector."""
 
     z: Any  # (T + 1, ld): x_t, 1, h_{t-1}
     da: Any  # (T, Hp)
@@ -43,21 +44,43 @@ class UnitBuffers(NamedTuple):
     penalties: Any  # l1 and l2, rows as dw
 
 
-class OnlineBlock(NamedTuple):
-    """What an online step works on: addresses, but for the last three."""
+class UnitJob(NamedTuple):
+    """Addresses and numbers that an epoch of the single driver works on."""
 
-    sizes: int  # of `UnitSizes`
-    offsets: int  # of `UnitBuffers`
-    work: int
-    x: int  # (T, I) float64, the sequence
-    y: int  # (Y,), its target
-    parameters: int
-    gradients: int
-    outputs: int  # (O,) float64, written: probabilities or values
-    learning_rate: int  # (1,) float64
-    loss: int  # index in `LOSSES`
-    task: int  # index in `TASKS`
-    finite: int  # written: whether all of x is, in the reals of the network
+    sizes: Ints  # `UnitSizes`
+    offsets: Ints  # `UnitBuffers`
+    work: Reals
+    x: Reals  # (N, T, I)
+    y: Reals  # (N, Y)
+    order: Ints  # (n,): samples to visit
+    n: int
+    batch: int  # samples of an update
+    loss: int  # place in `LOSSES`
+    parameters: Reals
+    moments: Reals  # (rows, n_parameters): state of the optimizer
+    n_parameters: int
+    schedule: Doubles  # learning rate of each batch
+    knobs: Doubles  # `Knobs`
+    penalties: Reals  # (2, n_parameters): l1 and l2 of each parameter, or 0
+    spare: Reals  # room for a register each of parameters, gradients, and the optimizer's state
+    result: Doubles  # `Sums`, added to
+
+
+class OnlineJob(NamedTuple):
+    """Addresses and numbers that an online step works on."""
+
+    sizes: Ints  # `UnitSizes`
+    offsets: Ints  # `UnitBuffers`
+    work: Reals
+    x: Doubles  # (T, I), the sequence
+    y: Reals  # (Y,), its target
+    parameters: Reals
+    gradients: Reals
+    outputs: Doubles  # (O,), written: probabilities or values
+    learning_rate: Doubles  # (1,)
+    loss: int  # place in `LOSSES`
+    task: int  # place in `TASKS`
+    is_finite: int  # written: 1 if x is finite in the reals of the network
 
 
 TASKS = ("prepare", "forward", "backward")

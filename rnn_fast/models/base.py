@@ -67,14 +67,13 @@ class Model(Learner, Predictor):
         seed: Any,
         learning_rate: float,
         dropout: float = 0.0,
-        forget_bias: float = 0.0,
     ) -> None:
         self._net = net
         self._generator = validation.generator(seed)
         self._dropout = dropout
         self.learning_rate = learning_rate
         self._bind(aligned(net.n_parameters, net.dtype))
-        initialise(self._views, self._generator, forget_bias)
+        initialise(self._views, net, self._generator)
 
     def _bind(self, flat: np.ndarray) -> None:
         """Take `flat` as the parameters from now on."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import validation
 from ..layout.network import Network
+from ..layout.parameters import gate_rows
 from ..losses.names import LOSSES
 from .base import Model
 
@@ -275,7 +276,10 @@ class LSTM(Model):
         )
         dropout = validation.rate("dropout", dropout, below=1)
         forget = validation.finite("forget_bias", forget_bias)
-        super().__init__(net, seed, learning_rate, dropout, forget)
+        super().__init__(net, seed, learning_rate, dropout)
+        for name, view in self._views.items():
+            if name.partition("_")[0] == "bh":
+                view[gate_rows(net, "f")] = forget
 
     @property
     def peepholes(self) -> bool:

@@ -36,26 +36,66 @@ def _pointer_add(context, builder, signature, args):
 
 @intrinsic
 def pointer(typing_context, address, dtype):
-    """The integer `address` as a pointer to the Numba type `dtype`."""
+    """An integer address, or another pointer, as a pointer to the Numba type `dtype`."""
     result = types.CPointer(dtype.dtype)
+    from_pointer = isinstance(address, types.CPointer)
 
     def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(result))
+        convert = builder.bitcast if from_pointer else builder.inttoptr
+        return convert(args[0], context.get_value_type(result))
 
-    return result(types.int64, dtype), codegen
+    return result(address if from_pointer else types.int64, dtype), codegen
+
+
+def _fields(record, number, real):
+    """Numba types of a record's fields by their annotations (`layout.pointers`)."""
+    kinds = {"int": number, "float": number, "Any": number}
+    kinds |= {"Ints": types.CPointer(types.int64), "Doubles": types.CPointer(types.float64)}
+    if real is not None:
+        kinds["Reals"] = types.CPointer(real)
+    annotations = [record.__annotations__[name] for name in record._fields]
+    return [kinds[getattr(a, "__forward_arg__", a)] for a in annotations]
+
+
+def _load_fields(name, p, real):
+    fields = _fields(name.instance_class, p.dtype, real)
+    result = types.NamedTuple(fields, name.instance_class)
+
+    def codegen(context, builder, signature, args):
+        values = []
+        for i, kind in enumerate(fields):
+            value = builder.load(advance(builder, args[1], INT64(i)))
+            if isinstance(kind, types.CPointer):
+                value = builder.inttoptr(value, context.get_value_type(kind))
+            values.append(value)
+        return context.make_tuple(builder, result, values)
+
+    return result, codegen
 
 
 @intrinsic
 def load_record(typing_context, name, p):
-    """The NamedTuple class `name` of what `p` points to, read from there on."""
-    n = len(name.instance_class._fields)
-    result = types.NamedUniTuple(p.dtype, n, name.instance_class)
+    """The NamedTuple class `name` of numbers and pointers, read from `p` on."""
+    result, codegen = _load_fields(name, p, None)
+    return result(name, p), codegen
+
+
+@intrinsic
+def load_typed_record(typing_context, name, p, real):
+    """`load_record` of a record that has fields of kind ``Reals``, numbers of type `real`."""
+    result, codegen = _load_fields(name, p, real.dtype)
+    return result(name, p, real), codegen
+
+
+@intrinsic
+def exists(typing_context, p):
+    """Return whether a pointer is not null."""
 
     def codegen(context, builder, signature, args):
-        values = [builder.load(advance(builder, args[1], INT64(i))) for i in range(n)]
-        return context.make_tuple(builder, result, values)
+        null = context.get_constant_null(p)
+        return builder.icmp_unsigned("!=", args[0], null)
 
-    return result(name, p), codegen
+    return types.boolean(p), codegen
 
 
 @intrinsic

@@ -1,21 +1,32 @@
-"""Cells: elementwise maths on registers, written once for all drivers.
+"""Compiled maths of the cells: element by element, written once for both drivers.
 
 A cell takes the pre-activations of a step, which the driver's products have made, and the old
-state, and gives the new state; on the way back it takes the gradient by the state and gives that
-by the pre-activations.  It loops over `n` numbers, whatever they stand for: units, or units by
-samples.
+state, and returns the new state.  The backward pass takes the gradient with respect to the state
+and returns the gradient with respect to the pre-activations.  The functions loop over `n` numbers:
+units, or units by samples.
+
+Each function here calls the kernel of the same name in the module that the cell declares.
 """
 
 from __future__ import annotations
 
 from ...jit import kernel, overloads
-from . import gru, lstm, simple
-from .simple import activate as activate
-from .simple import activate_backward as activate_backward
-from .types import CELLS as CELLS
-from .types import CellType
-from .types import Gradients as Gradients
-from .types import Step as Step
+from .types import CellType, Gradients, Marker, Step, marker_of
+
+__all__ = [
+    "CellType",
+    "Gradients",
+    "Marker",
+    "Step",
+    "activate",
+    "activate_backward",
+    "backward",
+    "forward",
+    "has_late_row",
+    "marker_of",
+    "reset",
+    "reset_backward",
+]
 
 
 def forward(cell, step):
@@ -28,74 +39,73 @@ def backward(cell, step, grads):
     raise NotImplementedError
 
 
-def resets_first(cell):
-    """Whether a gate acts on h_{t-1} before the last product, by the two functions below."""
+def has_late_row(cell):
+    """Return whether a product meets a row of a_t in place of h_{t-1}, at compile time."""
     raise NotImplementedError
 
 
 def reset(cell, step):
-    """Write the state that the last product takes into the first row of a_t."""
+    """Write the row of a_t that late products meet."""
     raise NotImplementedError
 
 
 def reset_backward(cell, step, grads):
-    """Write the rest of da_t, from ``grads.dr``."""
+    """Write the rest of da_t, from ``grads.dlate``."""
     raise NotImplementedError
 
 
-_FORWARD = {
-    "tanh": simple.forward,
-    "relu": simple.forward,
-    "lstm": lstm.forward,
-    "lstm_peephole": lstm.forward,
-    "gru": gru.forward_after,
-    "gru_before": gru.forward_before,
-}
-_BACKWARD = {
-    "tanh": simple.backward,
-    "relu": simple.backward,
-    "lstm": lstm.backward,
-    "lstm_peephole": lstm.backward,
-    "gru": gru.backward_after,
-    "gru_before": gru.backward_before,
-}
+def activate(cell, a):
+    """h_t = f(a_t) of an elementwise cell, on one Vec."""
+    raise NotImplementedError
 
 
-@overloads(forward)
-def _forward(cell, step):
-    if isinstance(cell, CellType):
-        function = _FORWARD[cell.cell]
-        return lambda cell, step: function(cell, step)
-    return None
-
-
-@overloads(backward)
-def _backward(cell, step, grads):
-    if isinstance(cell, CellType):
-        function = _BACKWARD[cell.cell]
-        return lambda cell, step, grads: function(cell, step, grads)
-    return None
-
-
-@overloads(resets_first)
-def _resets_first(cell):
-    if cell.cell == "gru_before":
-        return lambda cell: True
-    return lambda cell: False
+def activate_backward(cell, dh, h):
+    """da_t = dh_t f'(a_t), with f' in terms of h_t = f(a_t), on one Vec."""
+    raise NotImplementedError
 
 
 @kernel
 def _nothing(*arguments):
-    """For a cell without it."""
+    """Stand in for a kernel that a cell does not need."""
+
+
+@overloads(forward)
+def _forward(cell, step):
+    function = cell.function("forward")
+    return lambda cell, step: function(cell, step)
+
+
+@overloads(backward)
+def _backward(cell, step, grads):
+    function = cell.function("backward")
+    return lambda cell, step, grads: function(cell, step, grads)
+
+
+@overloads(has_late_row)
+def _has_late_row(cell):
+    late = cell.spec.late_row is not None
+    return lambda cell: late
 
 
 @overloads(reset)
 def _reset(cell, step):
-    function = gru.reset if cell.cell == "gru_before" else _nothing
+    function = _nothing if cell.spec.late_row is None else cell.function("reset")
     return lambda cell, step: function(cell, step)
 
 
 @overloads(reset_backward)
 def _reset_backward(cell, step, grads):
-    function = gru.reset_backward if cell.cell == "gru_before" else _nothing
+    function = _nothing if cell.spec.late_row is None else cell.function("reset_backward")
     return lambda cell, step, grads: function(cell, step, grads)
+
+
+@overloads(activate)
+def _activate(cell, a):
+    function = cell.function("activate")
+    return lambda cell, a: function(cell, a)
+
+
+@overloads(activate_backward)
+def _activate_backward(cell, dh, h):
+    function = cell.function("activate_backward")
+    return lambda cell, dh, h: function(cell, dh, h)

@@ -20,15 +20,14 @@ from .types import sigmoid_of
 
 
 def has_peepholes(cell):
-    """Whether the gates see c, at compile time."""
+    """Return whether the gates see c, at compile time."""
     raise NotImplementedError
 
 
 @overloads(has_peepholes)
 def _has_peepholes(cell):
-    if cell.cell == "lstm_peephole":
-        return lambda cell: True
-    return lambda cell: False
+    peepholes = len(cell.spec.vectors) > 0
+    return lambda cell: peepholes
 
 
 @kernel
@@ -40,13 +39,13 @@ def add_peephole(a, p, c, n):
 
 @kernel
 def forward(cell, step):
-    """The new c and h.
+    """c_t and h_t.
 
     One loop for each function, not one for all: a chain of two exponentials and two divisions
-    fills the processor's queue, and the next number's has to wait (28 ns against 21 a register of
-    units, measured on AVX2).
+    fills the processor's queue, and the chain of the next number has to wait (28 ns against 21 a
+    register of units, measured on AVX2).
     """
-    n, a, p = step.n, step.a, step.peepholes
+    n, a, p = step.n, step.a, step.vectors
     i, f, g, o, tanh_c = a, a + n, a + 2 * n, a + 3 * n, a + 4 * n
     if has_peepholes(cell):
         add_peephole(i, p, step.c_prev, n)
@@ -68,7 +67,7 @@ def forward(cell, step):
 @kernel
 def backward(cell, step, grads):
     """da_t from dh_t and dc_t; then dc_{t-1}."""
-    n, a, da, p, dp = step.n, step.a, grads.da, step.peepholes, grads.dpeepholes
+    n, a, da, p, dp = step.n, step.a, grads.da, step.vectors, grads.dvectors
     for j in range(0, n, width(a)):
         i, f, g = load(a + j), load(a + (n + j)), load(a + (2 * n + j))
         o, tanh_c = load(a + (3 * n + j)), load(a + (4 * n + j))

@@ -1,4 +1,4 @@
-"""The simple (Elman) cell, ``h_t = f(a_t)`` with ``a_t = Wxh x_t + bh + Whh h_{t-1}``.
+"""The simple (Elman) cell, ``h_t = f(a_t)``, f = tanh or relu.
 
 Elman, Finding structure in time, Cognitive Science 14 (1990); equations as in PyTorch's RNN.
 
@@ -9,9 +9,8 @@ would cost 8-15 times the arithmetic.
 from __future__ import annotations
 
 from ...jit import kernel, overloads
-from ...simd import Vec, flush, fma, load, store, where_less, width
+from ...simd import flush, fma, load, store, where_less, width
 from ...simd.vector_math import tanh
-from .types import CellType
 
 
 def activate(cell, a):
@@ -20,28 +19,30 @@ def activate(cell, a):
 
 
 def activate_backward(cell, dh, h):
-    """da_t = dh_t * f'(a_t), with f' expressed by h_t = f(a_t), on one Vec."""
+    """da_t = dh_t f'(a_t), with f' in terms of h_t = f(a_t), on one Vec."""
     raise NotImplementedError
+
+
+_ACTIVATE = {
+    "tanh": lambda cell, a: tanh(a),
+    "relu": lambda cell, a: where_less(a, 0.0, 0.0, a),  # NaN stays
+}
+_ACTIVATE_BACKWARD = {
+    # h = tanh(a)
+    "tanh": lambda cell, dh, h: flush(dh * fma(-1.0 * h, h, 1.0)),
+    # h = max(a, 0)
+    "relu": lambda cell, dh, h: flush(where_less(0.0, h, dh, 0.0)),
+}
 
 
 @overloads(activate)
 def _activate(cell, a):
-    if not (isinstance(cell, CellType) and isinstance(a, Vec)):
-        return None
-    if cell.cell == "tanh":
-        return lambda cell, a: tanh(a)
-    return lambda cell, a: where_less(a, 0.0, 0.0, a)  # NaN stays
+    return _ACTIVATE[cell.spec.name]
 
 
 @overloads(activate_backward)
 def _activate_backward(cell, dh, h):
-    if not (isinstance(cell, CellType) and isinstance(dh, Vec)):
-        return None
-    if cell.cell == "tanh":
-        # h = tanh(a)
-        return lambda cell, dh, h: flush(dh * fma(-1.0 * h, h, 1.0))
-    # h = max(a, 0)
-    return lambda cell, dh, h: flush(where_less(0.0, h, dh, 0.0))
+    return _ACTIVATE_BACKWARD[cell.spec.name]
 
 
 @kernel
@@ -53,7 +54,7 @@ def forward(cell, step):
 
 @kernel
 def backward(cell, step, grads):
-    """da_t = dh_t * f'(a_t)."""
+    """da_t = dh_t f'(a_t)."""
     for j in range(0, step.n, width(step.a)):
         da = activate_backward(cell, load(grads.dh + j), load(step.h + j))
         store(grads.da + j, da)

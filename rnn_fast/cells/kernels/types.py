@@ -1,7 +1,9 @@
-"""What a cell is to compiled code, what it is given, and what gates share."""
+"""Types that the cells' kernels share: the cell itself, and the pointers of one step."""
 
 from __future__ import annotations
 
+import functools
+import importlib
 from typing import Any, NamedTuple
 
 from numba import types
@@ -9,50 +11,54 @@ from numba import types
 from ...jit import kernel
 from ...simd import load, marker, marker_type, store, width
 from ...simd.vector_math import sigmoid
-from ..specs.cell import CELLS as NAMES
+from ..specs import CELLS
 
 
-class Cell:
-    """A cell as a value that kernels hand on: one of `layout.CELLS`."""
+class Marker:
+    """A cell as a value that kernels hand on; `marker_of` makes it."""
 
     def __init__(self, name: str):
-        self.name = name
+        self.spec = CELLS[name]
 
 
 class CellType(types.Type):
-    """Numba's type of a `Cell`."""
+    """Numba's type of a `Marker`."""
 
-    def __init__(self, cell: Cell):
-        self.cell = cell.name
-        super().__init__(f"Cell({cell.name})")
+    def __init__(self, value: Marker):
+        self.spec = value.spec
+        super().__init__(f"Cell({self.spec.name})")
+
+    def function(self, name: str) -> Any:
+        """Look up a kernel of the cell's module."""
+        return getattr(importlib.import_module(self.spec.kernels), name)
 
 
-marker(Cell, CellType)
+marker(Marker, CellType)
 marker_type(CellType)
-
-CELLS = {name: Cell(name) for name in NAMES}
+marker_of = functools.cache(Marker)
 
 
 class Step(NamedTuple):
     """Pointers to the numbers of one step; each row has `n` of them."""
 
     n: Any
-    a: Any  # pre-activations; a cell leaves there what it needs on the way back
+    a: Any  # (rows, n): pre-activations; the kernels leave there what the backward pass reads
     h_prev: Any
     h: Any
-    c_prev: Any  # of the LSTM only
+    c_prev: Any  # of a cell with memory
     c: Any
-    peepholes: Any  # (3, n)
+    vectors: Any  # (rows, n): vectors of the cell that no row takes as its bias
+    options: Any  # doubles: the cell's options
 
 
 class Gradients(NamedTuple):
-    """Pointers to the loss gradients of one step."""
+    """Pointers to the gradients of the loss in one step."""
 
-    da: Any  # written
-    dh: Any  # by h_t; a cell that hands part of it on to h_{t-1} leaves that there
-    dc: Any  # by c_t, replaced by that by c_{t-1}
-    dpeepholes: Any  # added to
-    dr: Any  # by r h_{t-1}, of the GRU that resets before the product
+    da: Any  # (rows with a gate, n), written
+    dh: Any  # with respect to h_t; a cell that carries leaves the part of dh_{t-1} there
+    dc: Any  # with respect to c_t; replaced by the gradient with respect to c_{t-1}
+    dvectors: Any  # (rows, n), added to
+    dlate: Any  # with respect to the row that late products meet
 
 
 @kernel

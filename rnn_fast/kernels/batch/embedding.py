@@ -6,34 +6,34 @@ from ...jit import kernel
 
 
 @kernel
-def add_embedding_gradient(sizes, data, first, n, window, dx, gradient):
-    """Add the gradient by the input of samples (n, T, E) to the rows of their tokens, in order."""
+def add_embedding_gradient(sizes, job, order, n, window, gradient):
+    """Add the gradients of n samples' inputs (n, T, E) to the rows of their tokens, in order."""
     E = sizes.embedding
     for i in range(n):
-        sample = data.order[first + i]
-        length = min(data.lengths[sample] - window, sizes.T)
-        tokens = data.tokens + (data.starts[sample] + window)
+        sample = order[i]
+        length = min(job.lengths[sample] - window, sizes.T)
+        tokens = job.tokens + (job.starts[sample] + window)
         for t in range(length):
-            row, own = gradient + tokens[t] * E, dx + (i * sizes.T + t) * E
+            row, dx = gradient + tokens[t] * E, job.dtokens + (i * sizes.T + t) * E
             for q in range(E):
-                row[q] += own[q]
+                row[q] += dx[q]
 
 
 @kernel
-def update_embedding(sizes, data, n, window, parameters, gradients, rate, alone):
-    """A step of descent on the rows of the tokens seen, if they `alone` are updated.
+def update_embedding(sizes, job, order, n, window, rate):
+    """Clear the gradients of the tokens seen; of a sparse update, descend along them first.
 
-    A row's gradient is cleared behind it, so that a token seen twice counts once, and the next
+    A row's gradient is cleared right after its update: a token seen twice counts once, and the next
     batch starts from zeros.
     """
     E = sizes.embedding
     for i in range(n):
-        sample = data.order[i]
-        length = min(data.lengths[sample] - window, sizes.T)
-        tokens = data.tokens + (data.starts[sample] + window)
+        sample = order[i]
+        length = min(job.lengths[sample] - window, sizes.T)
+        tokens = job.tokens + (job.starts[sample] + window)
         for t in range(length):
             row = sizes.embedding_at + tokens[t] * E
             for q in range(row, row + E):
-                if alone:
-                    parameters[q] -= rate * gradients[q]
-                gradients[q] = 0.0
+                if job.sparse:
+                    job.parameters[q] -= rate * job.gradients[q]
+                job.gradients[q] = 0.0

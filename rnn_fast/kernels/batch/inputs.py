@@ -13,7 +13,7 @@ from .workspace import run_buffers, run_sizes
 
 @kernel
 def load_from_below(shape, space, r, T, reverse, z, step, masked):
-    """Outputs of the layer whose first run is r, times the factors of dropout, into z."""
+    """Copy outputs of the layer whose first run is r, times the factors of dropout, into z."""
     _, lanes = size(shape)
     sizes = space.sizes
     n = sizes.H * lanes
@@ -31,39 +31,38 @@ def load_from_below(shape, space, r, T, reverse, z, step, masked):
 
 @kernel
 def choose_rows(block, lanes, q, L, I):
-    """Where each lane reads ``x[:, q : q + L]``: in its sequence or, beyond its end, the longest.
+    """Choose the row from which each lane reads ``x[:, q : q + L]``.
 
-    So no more is read than there is.  What stands behind an end has no effect: states are kept,
-    and gradients are zero.
+    A lane whose sequence has ended reads the longest, so that no more is read than there is.
+    Numbers after an end have no effect: states are kept, and gradients are zero.
     """
-    starts, lengths, chosen = block.ids + lanes, block.ids + 2 * lanes, block.ids + 4 * lanes
+    rows, lengths, chosen = block.ids.rows, block.ids.lengths, block.ids.chosen
     for v in range(lanes):
-        chosen[v] = starts[v] if q + L <= lengths[v] * I else starts[block.longest]
+        chosen[v] = rows[v] if q + L <= lengths[v] * I else rows[block.longest]
 
 
 @kernel
-def load_ends(block, lanes, q, n, I, x, z, rows):
-    """``x[:, q : q + n]`` of the lanes whose sequence ends there, as far as it goes."""
-    starts, lengths = block.ids + lanes, block.ids + 2 * lanes
+def load_ends(block, lanes, q, n, I, x, z):
+    """Read ``x[:, q : q + n]`` of the lanes whose sequence ends there, up to its end."""
+    rows, lengths, targets = block.ids.rows, block.ids.lengths, block.ids.targets
     for v in range(lanes):
         left = lengths[v] * I - q
         if 0 < left <= n:
             for k in range(left):
-                z[rows[k] + v] = x[starts[v] * I + (q + k)]
+                z[targets[k] + v] = x[rows[v] * I + (q + k)]
 
 
 @kernel
-def load_inputs(shape, block, data, I, z, step):
-    """Rows of x into the first I rows of each z_t, as columns."""
+def load_inputs(shape, block, x, I, z, step):
+    """Turn rows of x into columns, the first I rows of each z_t."""
     _, lanes = size(shape)
-    starts, chosen, rows = block.ids + lanes, block.ids + 4 * lanes, block.ids + 5 * lanes
-    n, whole, x = block.T * I, block.shortest * I, data.x
+    targets, n, whole = block.ids.targets, block.T * I, block.shortest * I
     L = width(z)
-    row, i = 0, 0  # where x[:, q] goes: counted, for a division costs more than the row
+    row, i = 0, 0  # of x[:, q] in z: counted, since a division costs more than the row
     for q in range(0, n, L):
         here = min(L, n - q)
         for k in range(here):
-            rows[k] = row
+            targets[k] = row
             row, i = row + lanes, i + 1
             if i == I:
                 row, i = row + (step - I * lanes), 0
@@ -71,40 +70,39 @@ def load_inputs(shape, block, data, I, z, step):
             ended = q + L > whole
             if ended:
                 choose_rows(block, lanes, q, L, I)
-            samples = chosen if ended else starts
+            rows = block.ids.chosen if ended else block.ids.rows
             for v in range(0, lanes, L):
-                gather_transpose(x + q, samples + v, I, z + v, rows)
+                gather_transpose(x + q, rows + v, I, z + v, targets)
             if ended:
-                load_ends(block, lanes, q, L, I, x, z, rows)
+                load_ends(block, lanes, q, L, I, x, z)
         else:
             for k in range(here):
-                clear(z + rows[k], lanes)
-            load_ends(block, lanes, q, here, I, x, z, rows)
+                clear(z + targets[k], lanes)
+            load_ends(block, lanes, q, here, I, x, z)
 
 
 @kernel
-def token(block, data, lanes, v, t):
-    """The token of lane v at step t, and behind the end of its sequence the first of all."""
-    inside = t < block.ids[2 * lanes + v]
-    return data.tokens[block.ids[lanes + v] + t if inside else 0]
+def token(block, tokens, v, t):
+    """Return the token of lane v at step t; after the end of its sequence the very first one."""
+    return tokens[block.ids.rows[v] + t if t < block.ids.lengths[v] else 0]
 
 
 @kernel
-def load_embedded(shape, block, data, embedding, E, z, step):
-    """Rows of the embedding (vocabulary, E) into z, as columns."""
+def load_embedded(shape, block, tokens, embedding, E, z, step):
+    """Turn rows of the embedding (vocabulary, E) into columns of each z_t."""
     _, lanes = size(shape)
-    chosen, rows = block.ids + 4 * lanes, block.ids + 5 * lanes
+    chosen, targets = block.ids.chosen, block.ids.targets
     L = width(z)
     whole = E - E % L
     for k in range(L):
-        rows[k] = k * lanes
+        targets[k] = k * lanes
     for t in range(block.T):
         z_t = z + t * step
         for v in range(lanes):
-            chosen[v] = token(block, data, lanes, v, t)
+            chosen[v] = token(block, tokens, v, t)
         for q in range(0, whole, L):
             for v in range(0, lanes, L):
-                gather_transpose(embedding + q, chosen + v, E, z_t + (q * lanes + v), rows)
+                gather_transpose(embedding + q, chosen + v, E, z_t + (q * lanes + v), targets)
         for q in range(whole, E):
             for v in range(lanes):
                 z_t[q * lanes + v] = embedding[chosen[v] * E + q]
@@ -112,21 +110,21 @@ def load_embedded(shape, block, data, embedding, E, z, step):
 
 @kernel
 def places_as_rows(shape, block, first, T):
-    """The first row of each lane in an array (n, T, ...) of a batch's samples from `first` on."""
+    """Find each lane's first row in an array (n, T, ...) of a batch's samples from `first` on."""
     _, lanes = size(shape)
-    rows = block.ids + 4 * lanes
+    rows = block.ids.chosen
     for v in range(lanes):
-        rows[v] = (block.ids[3 * lanes + v] - first) * T
+        rows[v] = (block.ids.places[v] - first) * T
     return rows
 
 
 @kernel
 def store_input_gradient(shape, block, rows, dx, dx_step, I, out):
-    """``out`` (rows, I) from each step's dx (I, lanes); `rows` gives a lane's first."""
+    """``out`` (rows, I) from each step's dx (I, lanes); `rows` holds each lane's first row."""
     _, lanes = size(shape)
     for t in range(block.T):
         for v in range(block.n):
-            if t < block.ids[2 * lanes + v]:
+            if t < block.ids.lengths[v]:
                 row = out + (rows[v] + t) * I
                 for q in range(I):
                     row[q] = dx[t * dx_step + (q * lanes + v)]
@@ -137,10 +135,10 @@ LAYER = 0x32D0_5E2F_9A37_1C6B  #: between the seeds of two layers, an arbitrary 
 
 @kernel
 def draw(seed, counter):
-    """A number in [0, 1) that belongs to (seed, counter): SplitMix64 (Steele et al., 2014).
+    """Return the number in [0, 1) of (seed, counter): SplitMix64 (Steele et al., 2014).
 
-    It depends on nothing else, so the masks are the same however samples are spread over lanes
-    and threads.
+    The number depends on nothing else, so that masks are the same however samples are spread over
+    lanes and threads.
     """
     x = uint64(seed) + uint64(counter) * uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
@@ -155,7 +153,7 @@ def draw_mask(shape, block, T, height, layer, probability, seed, mask):
     _, lanes = size(shape)
     kept, seed = 1.0 / (1.0 - probability), seed + layer * LAYER
     for v in range(lanes):
-        first = block.ids[3 * lanes + v] * T
+        first = block.ids.places[v] * T
         for t in range(block.T):
             for j in range(height):
                 number = draw(seed, (first + t) * height + j)

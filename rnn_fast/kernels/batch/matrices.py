@@ -1,8 +1,8 @@
-"""Matrices for samples in lanes: weights packed into tiles, products, gradients of weights.
+"""Matrices of the batch driver: weights packed into tiles, products, gradients of weights.
 
 Every product is of one kind, a register tile over ``rows`` rows and ``lanes`` samples, and of one
-compiled function.  What meets what is read from the tables of `layout.LaneLayout`; sizes are
-run-time numbers, only the tile is fixed in the code.
+compiled function.  Tables of `layout.batch` say which rows meet which; sizes are run-time numbers,
+only the tile is fixed in the code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ...simd import (
     load,
     load_record,
     load_tile,
-    pointer,
     rank1,
     rank_lanes,
     size,
@@ -65,11 +64,11 @@ def multiply(shape, a, height, R, K, b, out, add):
 
 @kernel
 def run_products(shape, weights, table, first, n, z, a, zero):
-    """The forward products number `first` to ``first + n`` of the table, of one step.
+    """Compute the forward products `first` to ``first + n`` of the table, of one step.
 
-    `zero` says that h_{t-1} is zero.
+    zero : bool
+        Whether h_{t-1} is zero.
     """
-    table = pointer(table, int64)
     for i in range(first, first + n):
         p = load_record(Product, table + i * PRODUCT)
         b = (a if p.kept else z) + p.at
@@ -82,7 +81,7 @@ def run_products(shape, weights, table, first, n, z, a, zero):
 
 @kernel
 def pack(shape, pack, source, out):
-    """One matrix of the table.  What fills up its last tile are the zeros of fresh memory."""
+    """Pack one matrix of the table.  Zeros of fresh memory fill up its last tile."""
     rows, _ = size(shape)
     for i in range(pack.R):
         r = pack.r0 + i
@@ -93,15 +92,13 @@ def pack(shape, pack, source, out):
 
 @kernel
 def pack_weights(shape, sizes, parameters, weights):
-    """All weights, packed for the products forward and backward."""
+    """Pack all weights, for the products of both passes."""
     _, lanes = size(shape)
-    table = pointer(sizes.packs, int64)
     for i in range(sizes.n_packs):
-        p = load_record(Pack, table + i * PACK)
+        p = load_record(Pack, sizes.packs + i * PACK)
         pack(shape, p, parameters + p.source, weights + p.out)
-    table = pointer(sizes.spreads, int64)
     for i in range(sizes.n_spreads):
-        line = load_record(Line, table + i * LINE)
+        line = load_record(Line, sizes.spreads + i * LINE)
         for k in range(line.n):
             for v in range(0, lanes, width(weights)):
                 at = weights + line.wide + (k * lanes + v)
@@ -112,14 +109,15 @@ def pack_weights(shape, sizes, parameters, weights):
 
 
 @kernel
-def run_gradients(shape, grads, table, first, n, da, slot, z, step, a, keep, steps, panel):
-    """The weight gradients number `first` to ``first + n`` of the table, over `steps` steps."""
-    table = pointer(table, int64)
-    for i in range(first, first + n):
-        g = load_record(RankK, table + i * RANK_K)
-        b, b_step = (a, keep) if g.kept else (z, step)
+def run_gradients(shape, space, run, z, a, steps):
+    """Add the weight gradients of a run over `steps` steps, of which z and a are the first."""
+    sizes, buffers = space.sizes, space.buffers
+    for i in range(run.rank_k, run.rank_k + run.n_rank_ks):
+        g = load_record(RankK, sizes.rank_ks + i * RANK_K)
+        b, b_step = (a, run.keep) if g.kept else (z, run.step)
+        grads, da = buffers.grads + g.grads, buffers.da + g.at
         weight_gradients(
-            shape, grads + g.grads, g.R, g.C, da + g.at, slot, b + g.col, b_step, steps, panel
+            shape, grads, g.R, g.C, da, sizes.slot, b + g.col, b_step, steps, buffers.panel
         )
 
 
@@ -127,8 +125,8 @@ def run_gradients(shape, grads, table, first, n, da, slot, z, step, a, keep, ste
 def weight_gradients(shape, grads, R, C, da, da_step, z, z_step, steps, panel):
     """grads (R, C) += sum over steps and lanes of da_t z_t^T.
 
-    The first ``C % lanes`` columns are summed lane by lane, the rest in panels, which are z
-    turned around, samples in rows.
+    The first ``C % lanes`` columns are summed lane by lane, the rest in panels: z turned around,
+    samples in rows.
     """
     rows, lanes = size(shape)
     rest = C % lanes
@@ -147,7 +145,7 @@ def weight_gradients(shape, grads, R, C, da, da_step, z, z_step, steps, panel):
 
 @kernel(inline=True)
 def lane_gradients(shape, grads, R, C, da, da_step, z, z_step, steps):
-    """Tiles of rows x vecs weights, a register of partial sums each; gives the end of them."""
+    """Add to tiles of rows x vecs weights, a register of partial sums each; return their end."""
     rows, lanes = size(shape)
     L = width(da)
     vecs = lanes // L
@@ -182,7 +180,7 @@ def put(value, to, adds):
 
 @kernel
 def put_row(source, n, to, adds):
-    """Write or add n numbers that lie side by side, here and there."""
+    """Write or add n numbers that lie side by side in both places."""
     L = width(to)
     whole = n - n % L
     for k in range(0, whole, L):
@@ -194,7 +192,7 @@ def put_row(source, n, to, adds):
 
 @kernel
 def unpack(shape, grads, part, out, adds):
-    """The rows and columns of an accumulated gradient that `part`, an `Unpack`, names."""
+    """Write the rows and columns of an accumulated gradient that an `Unpack` names."""
     rows, lanes = size(shape)
     L = width(out)
     vecs = lanes // L
@@ -224,15 +222,13 @@ def unpack(shape, grads, part, out, adds):
 
 @kernel
 def unpack_gradients(shape, sizes, grads, flat, adds):
-    """All accumulated gradients to a flat vector, or added to what is there."""
+    """Write all accumulated gradients to a flat vector, or add them."""
     _, lanes = size(shape)
-    table = pointer(sizes.unpacks, int64)
     for i in range(sizes.n_unpacks):
-        part = load_record(Unpack, table + i * UNPACK)
+        part = load_record(Unpack, sizes.unpacks + i * UNPACK)
         unpack(shape, grads + part.grads, part, flat + part.out, adds)
-    table = pointer(sizes.sums, int64)
     for i in range(sizes.n_sums):
-        line = load_record(Line, table + i * LINE)
+        line = load_record(Line, sizes.sums + i * LINE)
         for k in range(line.n):
             at = grads + line.wide + k * lanes
             acc = load(at)

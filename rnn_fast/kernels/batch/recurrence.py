@@ -1,19 +1,18 @@
-"""Samples in lanes: the driver for mini-batches.
+"""The batch driver: samples in lanes, the time loop forward and backward.
 
 A block of samples, one a lane, runs all T steps of each layer forward, then backward in chunks of
-steps, each chunk's weight gradients right behind it while its data is in cache.  Weights are
-broadcast as scalars; the state needs no padding.  Only one block's states are held at a time.
+steps.  Each chunk's weight gradients follow while its data is in cache.  Weights are broadcast as
+scalars; the state needs no padding.  Only one block's states are in memory at a time.
 
-A run, which is a layer in one direction, has its own time: the reverse run's first step is the
-last of the block.  So direction exists only where runs exchange data: `load_from_below`,
-`outputs_of`, and the steps of dy.  A sequence that ends before the longest of its block stays as
-it is from there on, in both directions.
+A run, one layer in one direction, counts its own steps s: the first step of the reverse run is the
+last step t of the block.  So direction exists only where runs exchange data: `load_from_below`,
+`outputs_of`, and the steps of dy.  A sequence that ends before the longest of its block keeps its
+state from there on, in both directions.
 """
 
 from __future__ import annotations
 
-from ...cells import kernels
-from ...cells.kernels.types import Gradients, Step
+from ...cells import kernels as cells
 from ...jit import kernel
 from ...simd import size
 from .inputs import draw_mask, load_embedded, load_from_below, load_inputs
@@ -24,23 +23,37 @@ from .workspace import run_buffers, run_sizes
 
 
 @kernel
+def step_of(shape, space, run, buffers, s):
+    """The cell's `Step` at step s of a run."""
+    _, lanes = size(shape)
+    n, h_at = space.sizes.H * lanes, (run.I + 1) * lanes
+    z, c = buffers.z + s * run.step, buffers.c + s * n
+    return cells.Step(
+        n,
+        buffers.a + s * run.keep,
+        z + h_at,
+        z + (run.step + h_at),
+        c,
+        c + n,
+        space.weights + run.vectors,
+        space.sizes.options,
+    )
+
+
+@kernel
 def run_forward(cell, shape, space, r, T, shortest, zero):
     """h_t = cell(W z_t, h_{t-1}) for all t; `zero` says that h_0 is zero."""
-    _, lanes = size(shape)
-    sizes, run, own = space.sizes, run_sizes(space, r), run_buffers(space, r)
-    n, h_at = sizes.H * lanes, (run.I + 1) * lanes
+    sizes, run, buffers = space.sizes, run_sizes(space, r), run_buffers(space, r)
     for s in range(T):
-        z, a = own.z + s * run.step, own.a + s * run.keep
-        c = own.c + s * n
-        step = Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, space.weights + run.beside)
+        z, step = buffers.z + s * run.step, step_of(shape, space, run, buffers, s)
         first = zero and s == 0
         table, i = sizes.products, run.product
-        run_products(shape, space.weights, table, i, run.n_products, z, a, first)
-        if kernels.resets_first(cell):
-            kernels.reset(cell, step)
+        run_products(shape, space.weights, table, i, run.n_products, z, step.a, first)
+        if cells.has_late_row(cell):
+            cells.reset(cell, step)
             i += run.n_products
-            run_products(shape, space.weights, table, i, run.n_late, z, a, first)
-        kernels.forward(cell, step)
+            run_products(shape, space.weights, table, i, run.n_late_products, z, step.a, first)
+        cells.forward(cell, step)
         t = T - 1 - s if run.reverse else s
         if t >= shortest:
             freeze(shape, space.buffers, t, step.h, step.h_prev, sizes.H)
@@ -49,151 +62,121 @@ def run_forward(cell, shape, space, r, T, shortest, zero):
 
 
 @kernel
-def forward(cell, shape, space, block, data, parameters, state, probability, seed):
+def forward(cell, shape, space, job, block, state, seed):
     """All layers, from the inputs and the initial state."""
-    _, lanes = size(shape)
-    sizes = space.sizes
-    if state.given:
+    if state.is_set:
         load_states(shape, space, block, state)
-    for r in range(sizes.layers * sizes.directions):
-        run, own = run_sizes(space, r), run_buffers(space, r)
-        below = (r // sizes.directions - 1) * sizes.directions
-        if below >= 0:
-            if sizes.dropout and not run.reverse:
-                height, mask = sizes.directions * sizes.H, run_buffers(space, below).mask
-                draw_mask(shape, block, sizes.T, height, below, probability, seed, mask)
-            masked = sizes.dropout
-            load_from_below(shape, space, below, block.T, run.reverse, own.z, run.step, masked)
-        elif run.reverse:
-            other = run_buffers(space, 0).z
-            for s in range(block.T):
-                x = other + (block.T - 1 - s) * run.step
-                copy(own.z + s * run.step, x, run.I * lanes)
-        elif sizes.embedding:
-            table = parameters + sizes.embedding_at
-            load_embedded(shape, block, data, table, run.I, own.z, run.step)
-        else:
-            load_inputs(shape, block, data, run.I, own.z, run.step)
-        run_forward(cell, shape, space, r, block.T, block.shortest, not state.given)
+    for r in range(space.sizes.layers * space.sizes.directions):
+        load_run(shape, space, job, block, seed, r)
+        run_forward(cell, shape, space, r, block.T, block.shortest, not state.is_set)
+
+
+@kernel
+def load_run(shape, space, job, block, seed, r):
+    """Inputs x_t of a run: the samples, the run beside it, or the layer below with dropout."""
+    _, lanes = size(shape)
+    sizes, run, z = space.sizes, run_sizes(space, r), run_buffers(space, r).z
+    below = (r // sizes.directions - 1) * sizes.directions
+    if below >= 0:
+        if sizes.dropout and not run.reverse:
+            height, mask = sizes.directions * sizes.H, run_buffers(space, below).mask
+            draw_mask(shape, block, sizes.T, height, below, job.dropout[0], seed, mask)
+        load_from_below(shape, space, below, block.T, run.reverse, z, run.step, sizes.dropout)
+    elif run.reverse:
+        forward_z = run_buffers(space, 0).z
+        for s in range(block.T):
+            x = forward_z + (block.T - 1 - s) * run.step
+            copy(z + s * run.step, x, run.I * lanes)
+    elif sizes.embedding:
+        table = job.parameters + sizes.embedding_at
+        load_embedded(shape, block, job.tokens, table, run.I, z, run.step)
+    else:
+        load_inputs(shape, block, job.x, run.I, z, run.step)
 
 
 # ----------------------------------------------------------------------------------- backward
 
 
 @kernel
-def step_backward(cell, shape, space, run, own, s, t, da, shortest, further):
-    """da_t from dh_t, and from it dh_{t-1} but for what comes from outside, if `further`."""
-    _, lanes = size(shape)
+def step_backward(cell, shape, space, run, step, t, da, shortest, further):
+    """da_t from dh_t and, if `further`, dh_{t-1} except for its part from outside the run."""
     sizes, buffers = space.sizes, space.buffers
-    n, h_at = sizes.H * lanes, (run.I + 1) * lanes
-    z, c = own.z + s * run.step, own.c + s * n
-    a = own.a + s * run.keep
-    step = Step(n, a, z + h_at, z + (run.step + h_at), c, c + n, space.weights + run.beside)
-    grads = Gradients(da, buffers.dh, buffers.dc, buffers.grads + run.sums, buffers.dr)
+    n = step.n
+    grads = cells.Gradients(da, buffers.dh, buffers.dc, buffers.grads + run.sums, buffers.dlate)
     ended = t >= shortest
     if ended:
         hold(shape, buffers, t, buffers.dh, buffers.held, sizes.H)
         if sizes.states > 1:
             hold(shape, buffers, t, buffers.dc, buffers.held + n, sizes.H)
-    kernels.backward(cell, step, grads)
-    if kernels.resets_first(cell):
-        multiply(
-            shape, space.weights + run.w_r, sizes.H, sizes.H, sizes.H, da + 2 * n, buffers.dr, 0
-        )
-        kernels.reset_backward(cell, step, grads)
+    cells.backward(cell, step, grads)
+    if cells.has_late_row(cell):  # a_t = ... + Whh (late row)
+        K, w = sizes.n_late, space.weights + run.w_late
+        multiply(shape, w, K, sizes.H, K, da + sizes.late_at, buffers.dlate, 0)
+        cells.reset_backward(cell, step, grads)
     if ended:
-        if sizes.passes:
+        if sizes.carries:
             add(buffers.dh, buffers.held, n)
         else:
             copy(buffers.dh, buffers.held, n)
         if sizes.states > 1:
             add(buffers.dc, buffers.held + n, n)
     if further:  # a_t = ... + Whh h_{t-1}
-        K, passed = run.n_to_h, sizes.passes or ended
-        w = space.weights + run.w_h
-        multiply(shape, w, K, sizes.H, K, da + run.to_h, buffers.dh, passed)
+        K, w = run.n_to_h, space.weights + run.w_h
+        multiply(shape, w, K, sizes.H, K, da + run.to_h, buffers.dh, sizes.carries or ended)
 
 
 @kernel
-def run_backward(cell, shape, space, r, T, shortest, dy, every, dx, wanted):
-    """Back through time: gradients of W, of the initial state and, where `wanted`, of the input.
+def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input):
+    """Back through time: gradients of W and, where asked for, of the initial state and the input.
 
-    dy : gradient by the run's outputs of every step, or of the last.
-    dx : by the inputs of every step; the reverse run adds to what the other has left there.
-    wanted : 1 for that of the initial state, 2 for the input's, 3 for both.
+    dy : gradient with respect to the run's outputs at every step, or at the last.
+    dx : gradient with respect to the inputs; the reverse run adds to the other run's.
     """
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
-    run, own = run_sizes(space, r), run_buffers(space, r)
-    n = sizes.H * lanes
+    run, states = run_sizes(space, r), run_buffers(space, r)
+    n, last = sizes.H * lanes, block.T
     if every:
         clear(buffers.dh, n)
     else:
         copy(buffers.dh, dy, n)
     if sizes.states > 1:
         clear(buffers.dc, n)
-    last = T
     while last > 0:
         first = max(0, last - sizes.chunk)
         for s in range(last - 1, first - 1, -1):
-            t = T - 1 - s if run.reverse else s
+            t = block.T - 1 - s if run.reverse else s
             if every:
                 add(buffers.dh, dy + t * sizes.dy_step, n)
-            da = buffers.da + (s - first) * sizes.slot
-            further = s > 0 or wanted % 2 == 1
-            step_backward(cell, shape, space, run, own, s, t, da, shortest, further)
-            if wanted >= 2:  # a_t = Wxh x_t + ...
-                K, dx_t = run.n_to_x, dx + t * sizes.dy_step
-                w = space.weights + run.w_x
-                multiply(shape, w, K, run.I, K, da, dx_t, run.reverse)
-        z, a = own.z + first * run.step, own.a + first * run.keep
-        run_gradients(
-            shape,
-            buffers.grads,
-            sizes.rank_ks,
-            run.rank_k,
-            run.n_rank_ks,
-            buffers.da,
-            sizes.slot,
-            z,
-            run.step,
-            a,
-            run.keep,
-            last - first,
-            buffers.panel,
-        )
+            da, step = buffers.da + (s - first) * sizes.slot, step_of(shape, space, run, states, s)
+            further = s > 0 or to_state
+            step_backward(cell, shape, space, run, step, t, da, block.shortest, further)
+            if to_input:  # a_t = Wxh x_t + ...
+                K, dx_t, w = run.n_to_x, dx + t * sizes.dy_step, space.weights + run.w_x
+                multiply(shape, w, K, run.I, K, da + run.to_x, dx_t, run.reverse)
+        z, a = states.z + first * run.step, states.a + first * run.keep
+        run_gradients(shape, space, run, z, a, last - first)
         last = first
 
 
 @kernel
 def backward(cell, shape, space, block, to_state, to_input, dstate):
-    """All layers, from `read_out`'s dy; gives the pointer to dx."""
+    """All layers, from `read_out`'s dy; returns the pointer to dx."""
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
     n, D = sizes.H * lanes, sizes.directions
     dy, dx = buffers.dy, buffers.dx
     for back in range(sizes.layers):
         layer = sizes.layers - 1 - back
-        every = sizes.sequences or back > 0
+        every = sizes.sequences != 0 or back > 0
         if back > 0 and sizes.dropout:
             mask = run_buffers(space, layer * D).mask
             for t in range(block.T):
                 scale(dy + t * sizes.dy_step, mask + t * D * n, D * n)
-        wanted = 2 if layer > 0 or to_input else 0
+        down = layer > 0 or to_input
         for d in range(D):
             r = layer * D + d
-            run_backward(
-                cell,
-                shape,
-                space,
-                r,
-                block.T,
-                block.shortest,
-                dy + d * n,
-                every,
-                dx,
-                wanted + to_state,
-            )
+            run_backward(cell, shape, space, r, block, dy + d * n, every, dx, to_state, down)
             if to_state:
                 state_gradients(shape, space, block, r, dstate)
         dy, dx = dx, dy

@@ -7,24 +7,25 @@ from typing import Any, NamedTuple
 from numba import int64
 
 from ...jit import kernel
-from ...simd import fill, load, size, store, where_less, width
+from ...simd import exists, fill, load, size, store, where_less, width
 from .matrices import clear
+from .samples import lane_ids
 from .vectors import add
 from .workspace import run_buffers, run_sizes
 
 
 class State(NamedTuple):
-    """Where initial states come from: ``source[row * stride:]``, (states, runs, H) each."""
+    """Initial states: ``source[row * stride:]``, (states, runs, H) each."""
 
-    given: Any  # 0: they are zero
+    is_set: Any  # or else they are zero
     source: Any
-    row: Any  # of each lane
+    rows: Any  # of each lane
     stride: Any
 
 
 @kernel
 def load_states(shape, space, block, state):
-    """Initial states of all runs."""
+    """Read the initial states of all runs."""
     _, lanes = size(shape)
     sizes = space.sizes
     n_runs = sizes.layers * sizes.directions
@@ -32,14 +33,14 @@ def load_states(shape, space, block, state):
         run, own = run_sizes(space, r), run_buffers(space, r)
         h_0 = own.z + (run.I + 1) * lanes
         h, c = state.source + r * sizes.H, state.source + (n_runs + r) * sizes.H
-        load_state(shape, block, h, state.stride, state.row, sizes.H, h_0)
+        load_state(shape, block, h, state.stride, state.rows, sizes.H, h_0)
         if sizes.states > 1:
-            load_state(shape, block, c, state.stride, state.row, sizes.H, own.c)
+            load_state(shape, block, c, state.stride, state.rows, sizes.H, own.c)
 
 
 @kernel
 def clear_states(shape, space):
-    """Initial states of zero, where others have been since `prepare`."""
+    """Zero the initial states, where others have been since `prepare`."""
     _, lanes = size(shape)
     sizes = space.sizes
     for r in range(sizes.layers * sizes.directions):
@@ -50,8 +51,8 @@ def clear_states(shape, space):
 
 
 @kernel
-def store_states(shape, space, block, row, out):
-    """States after the last step of all runs; ``row`` gives a lane's row of `out`."""
+def store_states(shape, space, block, rows, out):
+    """Write the states of all runs after the last step; ``rows`` holds each lane's row of `out`."""
     _, lanes = size(shape)
     sizes = space.sizes
     H, n_runs = sizes.H, sizes.layers * sizes.directions
@@ -59,19 +60,19 @@ def store_states(shape, space, block, row, out):
     for r in range(n_runs):
         run, own = run_sizes(space, r), run_buffers(space, r)
         h = own.z + (block.T * run.step + (run.I + 1) * lanes)
-        store_state(shape, block, h, H, row, stride, out + r * H)
+        store_state(shape, block, h, H, rows, stride, out + r * H)
         if sizes.states > 1:
             c = own.c + block.T * H * lanes
-            store_state(shape, block, c, H, row, stride, out + (n_runs + r) * H)
+            store_state(shape, block, c, H, rows, stride, out + (n_runs + r) * H)
 
 
 @kernel
 def state_gradients(shape, space, block, r, out):
-    """Gradients by the initial state of run r: to `out`, if there is any, and to their sums."""
+    """Write the gradient with respect to the initial state of run r to `out`, or to its sums."""
     _, lanes = size(shape)
     sizes, buffers, run = space.sizes, space.buffers, run_sizes(space, r)
     n_runs = sizes.layers * sizes.directions
-    stride, row = sizes.states * n_runs * sizes.H, block.ids
+    stride, rows = sizes.states * n_runs * sizes.H, block.ids.samples
     for k in range(sizes.states):
         grads = buffers.dc if k else buffers.dh
         if sizes.learned_state:
@@ -79,39 +80,39 @@ def state_gradients(shape, space, block, r, out):
             add(sums, grads, sizes.H * lanes)
         else:
             to = out + (k * n_runs + r) * sizes.H
-            store_state(shape, block, grads, sizes.H, row, stride, to)
+            store_state(shape, block, grads, sizes.H, rows, stride, to)
 
 
 @kernel
-def state_before(shape, sizes, given, window):
-    """Where the states of a batch before a window are."""
-    _, lanes = size(shape)
+def state_before(shape, sizes, job, window):
+    """Find the states of a batch before a window: carried on, learned, given or zero."""
+    ids = lane_ids(shape, job.ids)
     stride = sizes.states * sizes.layers * sizes.directions * sizes.H
     if window > 0:
-        return State(True, given.carried, given.ids + 3 * lanes, stride)
-    if sizes.learned_state and not given.initial:
-        return State(True, given.parameters + sizes.state_at, given.ids, int64(0))
-    return State(given.initial, given.state, given.ids, stride)
+        return State(True, job.carry, ids.places, stride)
+    if sizes.learned_state and not exists(job.state):
+        return State(True, job.parameters + sizes.state_at, ids.samples, int64(0))
+    return State(exists(job.state), job.state, ids.samples, stride)
 
 
 @kernel
-def load_state(shape, block, source, stride, row, H, to):
-    """``to`` (H, lanes) = ``source[row * stride:]`` of each lane; `row` gives a lane's."""
+def load_state(shape, block, source, stride, rows, H, to):
+    """``to`` (H, lanes) = ``source[row * stride:]`` of each lane's row."""
     _, lanes = size(shape)
     for v in range(lanes):
-        own = source + row[v] * stride
+        state = source + rows[v] * stride
         for j in range(H):
-            to[j * lanes + v] = own[j]
+            to[j * lanes + v] = state[j]
 
 
 @kernel
-def store_state(shape, block, source, H, row, stride, out):
-    """The reverse of `load_state`."""
+def store_state(shape, block, source, H, rows, stride, out):
+    """Write ``source`` (H, lanes) to each lane's row of `out`: the reverse of `load_state`."""
     _, lanes = size(shape)
     for v in range(block.n):
-        own = out + row[v] * stride
+        state = out + rows[v] * stride
         for j in range(H):
-            own[j] = source[j * lanes + v]
+            state[j] = source[j * lanes + v]
 
 
 @kernel
@@ -129,7 +130,7 @@ def freeze(shape, buffers, t, new, old, H):
 
 @kernel
 def hold(shape, buffers, t, grads, held, H):
-    """Put aside the gradients of sequences that have ended before step t: they pass it by."""
+    """Put aside the gradients of sequences that have ended before step t."""
     _, lanes = size(shape)
     L = width(grads)
     for v in range(0, lanes, L):

@@ -1,14 +1,12 @@
-"""Sizes and work memory of the batch driver, and what is set in it once."""
+"""Sizes and work memory of the batch driver, and the values in it that never change."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numba import int64
-
 from ...jit import kernel
-from ...layout.batch_records import RunBuffers, RunSizes
-from ...simd import load_buffers, load_record, pointer, size
+from ...layout.batch_records import LaneBuffers, LaneSizes, RunBuffers, RunSizes
+from ...simd import load_buffers, load_record, size
 from .matrices import clear
 
 N_RUN_SIZES, N_RUN_BUFFERS = len(RunSizes._fields), len(RunBuffers._fields)
@@ -19,26 +17,32 @@ class Space(NamedTuple):
 
     sizes: Any  # LaneSizes
     buffers: Any  # LaneBuffers
-    work: Any  # this thread's
-    weights: Any  # packed, which all threads read
+    work: Any  # of this thread
+    weights: Any  # packed, read by all threads
+
+
+@kernel
+def space_of(job):
+    """`Space` of a `LaneJob`."""
+    sizes = load_record(LaneSizes, job.sizes)
+    return Space(sizes, load_buffers(LaneBuffers, job.work, job.offsets), job.work, job.packed)
 
 
 @kernel
 def run_sizes(space, run):
     """`RunSizes` of a run."""
-    return load_record(RunSizes, pointer(space.sizes.runs, int64) + run * N_RUN_SIZES)
+    return load_record(RunSizes, space.sizes.runs + run * N_RUN_SIZES)
 
 
 @kernel
 def run_buffers(space, run):
     """`RunBuffers` of a run."""
-    places = pointer(space.sizes.places, int64) + run * N_RUN_BUFFERS
-    return load_buffers(RunBuffers, space.work, places)
+    return load_buffers(RunBuffers, space.work, space.sizes.places + run * N_RUN_BUFFERS)
 
 
 @kernel
 def prepare(shape, space):
-    """Set what no other kernel writes: ones, and initial states of zero."""
+    """Write the ones, and initial states of zero: no other kernel writes them."""
     _, lanes = size(shape)
     sizes = space.sizes
     height = 1 + sizes.directions * sizes.H

@@ -1,4 +1,4 @@
-"""Programs of the driver for one sample at a time."""
+"""Programs of the single driver: an epoch of training, and one online step."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import float64, int64
 
-from ...cells.kernels.types import CELLS
-from ...layout.single import TASKS, OnlineBlock, UnitBuffers, UnitSizes
+from ...cells.kernels import marker_of
+from ...jit import kernel
+from ...layout.batch_records import SUMS
+from ...layout.single import TASKS, OnlineJob, UnitBuffers, UnitJob, UnitSizes
 from ...losses.kernels import outputs
 from ...optimizers.kernels import MARKERS, clip, descend, descend_plainly, penalize
 from ...optimizers.record import STATE_SIZES
-from ...simd import Shape, load_buffers, load_record, pointer
+from ...simd import Shape, exists, load_buffers, load_record, load_typed_record
 from .recurrence import (
     load_sequence,
     pad,
@@ -29,11 +30,11 @@ from .recurrence import (
 )
 
 PREPARE, FORWARD, BACKWARD = range(len(TASKS))
-FINITE = OnlineBlock._fields.index("finite")
+IS_FINITE = OnlineJob._fields.index("is_finite")
 
 
 def unit_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Shape, Shape]:
-    """Tiles of the units-in-lanes driver: partial sums, a row of them, dWhh, one vector."""
+    """Tiles of the single driver: partial sums, a row of them, dWhh, one vector."""
     gradient = (4, 2) if vecs > 1 else (8, 1)
     return (
         Shape(dtype, partial, vecs),
@@ -43,110 +44,107 @@ def unit_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Shap
     )
 
 
+@kernel
+def pad_all(sizes, buffers, job, n_rows):
+    """Bring parameters, optimizer state and penalties to the driver's padded form."""
+    padded, n = sizes.parameters, job.n_parameters
+    pad(sizes, job.parameters, buffers.w)
+    for k in range(n_rows):
+        pad(sizes, job.moments + k * n, buffers.moments + k * padded)
+    if exists(job.penalties):
+        for k in range(2):
+            pad(sizes, job.penalties + k * n, buffers.penalties + k * padded)
+
+
+@kernel
+def unpad_all(sizes, buffers, job, n_rows):
+    """Bring parameters and optimizer state back."""
+    unpad(sizes, buffers.w, job.parameters)
+    for k in range(n_rows):
+        moments = job.moments + k * job.n_parameters
+        unpad(sizes, buffers.moments + k * sizes.parameters, moments)
+
+
+@kernel
+def update_units(optimizer, sizes, buffers, job, rate):
+    """Step of descent from the gradients of a batch."""
+    w, dw, padded = buffers.w, buffers.dw, sizes.parameters
+    if exists(job.penalties):
+        job.result[SUMS.penalty] += penalize(w, dw, buffers.penalties, padded, padded)
+    job.result[SUMS.updates] += 1.0
+    clip(dw, padded, job.knobs)
+    descend(optimizer, w, dw, buffers.moments, padded, padded, rate, job.knobs, job.spare)
+
+
 def unit_epoch(
     dtype: str, cell_name: str, partial: int, vecs: int, optimizer_name: str
 ) -> Callable:
-    """Training on one sample at a time, or on very few, units in lanes."""
-    cell, (sums, row, tile, one) = CELLS[cell_name], unit_shapes(dtype, partial, vecs)
+    """Training on one sample at a time, or on very few."""
+    cell, (sums, row, tile, one) = marker_of(cell_name), unit_shapes(dtype, partial, vecs)
     optimizer, n_rows = MARKERS[optimizer_name], STATE_SIZES[optimizer_name]
+    real = row.dtype
 
-    def program(
-        sizes,
-        offsets,
-        work,
-        x,
-        y,
-        order,
-        n,
-        batch,
-        loss,
-        parameters,
-        moments,
-        length,
-        schedule,
-        record,
-        penalties,
-        penalized,
-        spare,
-        result,
-    ):
-        """As `lane_epoch`."""
-        sizes = load_record(UnitSizes, sizes)
-        buffers = load_buffers(UnitBuffers, work, offsets)
-        padded = sizes.parameters
+    def program(job):
+        """Visit the samples of the `UnitJob`, as `lane_epoch`."""
+        job = load_typed_record(UnitJob, job, real)
+        sizes = load_record(UnitSizes, job.sizes)
+        buffers, result = load_buffers(UnitBuffers, job.work, job.offsets), job.result
         prepare_units(sizes, buffers, n_rows)
-        pad(sizes, parameters, buffers.w)
-        for k in range(n_rows):
-            pad(sizes, moments + k * length, buffers.moments + k * padded)
-        if penalized:
-            for k in range(2):
-                pad(sizes, penalties + k * length, buffers.penalties + k * padded)
-        for b in range((n + batch - 1) // batch):
-            here = min(batch, n - b * batch)
+        pad_all(sizes, buffers, job, n_rows)
+        for b in range((job.n + job.batch - 1) // job.batch):
+            n = min(job.batch, job.n - b * job.batch)
             turn_weights(sizes, buffers.w)
-            for i in range(here):
-                sample = order[b * batch + i]
-                load_sequence(sizes, buffers, x + sample * sizes.T * sizes.I)
+            for i in range(n):
+                sample = job.order[b * job.batch + i]
+                load_sequence(sizes, buffers, job.x + sample * sizes.T * sizes.I)
                 unit_forward(cell, sums, row, sizes, buffers)
-                unit_loss(one, sizes, buffers, y + sample * sizes.Y, 1.0 / here, loss)
-                result[0] += buffers.losses[0]
-                result[1] += buffers.hits[0]
-                result[2] += 1.0
+                unit_loss(one, sizes, buffers, job.y + sample * sizes.Y, 1.0 / n, job.loss)
+                result[SUMS.loss] += buffers.losses[0]
+                result[SUMS.hits] += buffers.hits[0]
+                result[SUMS.weight] += 1.0
                 unit_backward(cell, sums, row, sizes, buffers)
                 unit_gradients(sums, row, tile, sizes, buffers, i == 0)
-            if not math.isfinite(result[0]):
+            if not math.isfinite(result[SUMS.loss]):
                 break
-            w, dw, rate = buffers.w, buffers.dw, schedule[b]
-            if penalized:
-                result[3] += penalize(w, dw, buffers.penalties, padded, padded)
-            result[4] += 1.0
-            clip(dw, padded, record)
-            descend(optimizer, w, dw, buffers.moments, padded, padded, rate, record, spare)
-        unpad(sizes, buffers.w, parameters)
-        for k in range(n_rows):
-            unpad(sizes, buffers.moments + k * padded, moments + k * length)
+            update_units(optimizer, sizes, buffers, job, job.schedule[b])
+        unpad_all(sizes, buffers, job, n_rows)
 
     return program
 
 
 def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
-    """One sequence, units in lanes: forward, or backward with an update."""
-    cell, (sums, row, tile, one) = CELLS[cell_name], unit_shapes(dtype, partial, vecs)
+    """One sequence: forward, or backward with an update."""
+    cell, (sums, row, tile, one) = marker_of(cell_name), unit_shapes(dtype, partial, vecs)
     real, largest = row.dtype, float(np.finfo(dtype).max)
 
-    def program(block):
-        """Do the task that the `OnlineBlock` names.
+    def program(record):
+        """Do the task that the `OnlineJob` names.
 
-        Forward: outputs of the sequence x, or, if it is not finite, the last one put back into x.
-        Backward: the exact gradient of its loss, and a step of descent.  One argument, since
+        Forward: outputs of the sequence x; if x is not finite, restore the last one instead.
+        Backward: the exact gradient of the loss, and a step of descent.  One argument, since
         converting twelve costs as much as the arithmetic.
         """
-        step = load_record(OnlineBlock, block)
-        sizes = load_record(UnitSizes, pointer(step.sizes, int64))
-        offsets = pointer(step.offsets, int64)
-        buffers = load_buffers(UnitBuffers, pointer(step.work, real), offsets)
-        parameters = pointer(step.parameters, real)
-        if step.task == PREPARE:
+        job = load_typed_record(OnlineJob, record, real)
+        sizes = load_record(UnitSizes, job.sizes)
+        buffers = load_buffers(UnitBuffers, job.work, job.offsets)
+        if job.task == PREPARE:
             prepare_units(sizes, buffers, 0)
-        elif step.task == FORWARD:
-            x, out = pointer(step.x, float64), pointer(step.outputs, float64)
-            block[FINITE] = within(x, sizes.T * sizes.I, largest)
-            if block[FINITE]:
-                pad(sizes, parameters, buffers.w)
+        elif job.task == FORWARD:
+            record[IS_FINITE] = within(job.x, sizes.T * sizes.I, largest)
+            if record[IS_FINITE]:
+                pad(sizes, job.parameters, buffers.w)
                 turn_weights(sizes, buffers.w)
-                load_sequence(sizes, buffers, x)
+                load_sequence(sizes, buffers, job.x)
                 unit_forward(cell, sums, row, sizes, buffers)
-                outputs(step.loss, buffers.logits, out, sizes.O)
+                outputs(job.loss, buffers.logits, job.outputs, sizes.O)
             else:
-                restore_sequence(sizes, buffers, x)
+                restore_sequence(sizes, buffers, job.x)
         else:
-            gradients = pointer(step.gradients, real)
-            learning_rate = pointer(step.learning_rate, float64)[0]
-            unit_loss(one, sizes, buffers, pointer(step.y, real), 1.0, step.loss)
+            unit_loss(one, sizes, buffers, job.y, 1.0, job.loss)
             unit_backward(cell, sums, row, sizes, buffers)
             unit_gradients(sums, row, tile, sizes, buffers, True)
-            unpad(sizes, buffers.dw, gradients)
+            unpad(sizes, buffers.dw, job.gradients)
             n = sizes.H * sizes.S + sizes.O * (1 + sizes.H)
-            descend_plainly(parameters, gradients, n, learning_rate)
+            descend_plainly(job.parameters, job.gradients, n, job.learning_rate[0])
 
     return program

@@ -8,7 +8,7 @@ backward pass and, turned around after each update, in columns for the forward p
 
 from __future__ import annotations
 
-from ...cells.kernels.simple import activate, activate_backward
+from ...cells.kernels import activate, activate_backward
 from ...jit import kernel
 from ...losses.kernels import loss_and_gradient
 from ...simd import (

@@ -1,0 +1,51 @@
+"""Cells that only their own files name pass the tests of the built-in ones."""
+
+from __future__ import annotations
+
+import leaky
+import minimal_gated
+import numpy as np
+import pytest
+from test_compute import Case, assert_as_oracle, guard  # noqa: F401  # a fixture of all tests here
+
+from rnn_fast.engine import operations
+
+CELLS = pytest.mark.parametrize("cell", [leaky.CELL.name, minimal_gated.CELL.name])
+
+
+@CELLS
+def test_gradients_equal_the_oracle(cell):
+    """Layers, directions, lengths, states, weights, every loss."""
+    for seed in range(50):
+        assert_as_oracle(Case(seed, cell), 1e-12)
+
+
+@CELLS
+def test_plain_gradients_equal_the_oracle_at_odd_sizes(cell):
+    for seed in range(100, 120):
+        assert_as_oracle(Case(seed, cell, plain=True), 1e-12)
+
+
+@CELLS
+def test_float32_agrees_with_the_oracle(cell):
+    for seed in range(200, 215):
+        assert_as_oracle(Case(seed, cell, dtype="float32"), 1e-4)
+
+
+@CELLS
+def test_an_epoch_is_descent(cell):
+    case = Case(3, cell, batch=37)
+    before, wanted = case.flat.copy(), case.expected()
+    epoch, velocity = case.train(np.arange(37), 37, 1.0, 0.5)
+    assert epoch.loss == pytest.approx(wanted.loss, rel=1e-12)
+    case.check(velocity, wanted.gradients, 1e-12)
+    np.testing.assert_allclose(case.flat, before - velocity, rtol=1e-11, atol=1e-13)
+
+
+@CELLS
+def test_logits_equal_the_oracle(cell):
+    for seed in range(300, 310):
+        case = Case(seed, cell)
+        wanted = np.concatenate([np.atleast_2d(out) for out in case.expected().outputs])
+        logits = operations.logits(case.net, case.data, case.flat, state=case.state)
+        np.testing.assert_allclose(logits, wanted, rtol=0, atol=1e-12)
