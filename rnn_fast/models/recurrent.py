@@ -46,6 +46,7 @@ COMMON = """
 """
 
 ATTRIBUTES = """
+
     Attributes
     ----------
     Wxh, Whh, bh : ndarray, (G H, I), (G H, H), (G H,)
