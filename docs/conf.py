@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import inspect
-from collections.abc import Iterator
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import rnn_fast
-from rnn_fast.cli import parser
+from rnn_fast.cli.main import parser
 
 project = html_title = "rnn_fast"
 author = "rnn_fast developers"
@@ -26,6 +23,7 @@ myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 2
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 smartquotes = False  # "--data" stays as it is typed
@@ -38,9 +36,6 @@ autodoc_member_order = "groupwise"  # methods, then properties
 autodoc_typehints = "none"  # the sections of NumPy docstrings say the types
 numpydoc_show_class_members = False  # the class template lists them
 python_maximum_signature_line_length = 88
-
-
-# ------------------------------------------------------------------ options of the command line
 
 
 class Options(SphinxDirective):
@@ -85,37 +80,6 @@ def spelling(action: argparse.Action) -> str:
     return f"{', '.join(action.option_strings)} {value}".strip()
 
 
-# ------------------------------------------------------------------------- every name has an entry
-
-
-def public_names() -> Iterator[str]:
-    """Yield the full names of all that is public: exported names, and members of their classes."""
-    for module, names in ((rnn_fast, rnn_fast.__all__), (rnn_fast.tasks, vars(rnn_fast.tasks))):
-        for name in names:
-            thing, full_name = getattr(module, name), f"{module.__name__}.{name}"
-            if module is rnn_fast or getattr(thing, "__module__", "") == module.__name__:
-                yield full_name
-                if inspect.isclass(thing):
-                    yield from (f"{full_name}.{member}" for member in members(thing))
-
-
-def members(kind: type) -> Iterator[str]:
-    """Yield the names of the public methods and properties of a class of the package."""
-    for name, member in inspect.getmembers(kind):
-        module = getattr(member, "__module__", None) or ""
-        method = inspect.isroutine(member) and module.startswith("rnn_fast")
-        if not name.startswith("_") and (method or isinstance(member, property)):
-            yield name
-
-
-def check_entries(app: Sphinx, env: Any) -> None:
-    """Warn of public names without an entry, which `-W` makes an error."""
-    for name in public_names():
-        if name not in env.domains["py"].objects:
-            logging.getLogger(__name__).warning("no page has an entry of %s", name)
-
-
 def setup(app: Sphinx) -> None:
-    """Add the directive and the check."""
+    """Add the directive."""
     app.add_directive("options", Options)
-    app.connect("env-check-consistency", check_entries)

@@ -28,7 +28,8 @@ from rnn_fast.__main__ import main
 DOCS = Path(__file__).parent.parent / "docs"
 STYLE = DOCS / "images" / "pictures.mplstyle"
 BLOCK = re.compile(
-    r"^```(python|bash)\n(.*?)^```\n(?:\n<!-- (varies) -->)?(?:\s*^```text\n(.*?)^```)?", re.M | re.S
+    r"^```(python|bash)\n(.*?)^```\n(?:\n<!-- (varies) -->)?(?:\s*^```text\n(.*?)^```)?",
+    re.M | re.S,
 )
 PICTURE = re.compile(r"!\[[^]]*\]\((?:\.\./)?images/([\w-]+\.svg)\)")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -109,7 +110,8 @@ def alike(shown: str, printed: str) -> bool:
     if NUMBER.sub("#", shown).split() != NUMBER.sub("#", printed).split():
         return False
     return all(
-        a == b or ("." in a and "." in b and math.isclose(float(a), float(b), rel_tol=0.05, abs_tol=0.01))
+        a == b
+        or ("." in a and "." in b and math.isclose(float(a), float(b), rel_tol=0.05, abs_tol=0.01))
         for a, b in zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=True)
     )
 
@@ -121,7 +123,10 @@ def renew(page: Path) -> None:
         for block, printed in run(page, Path(name)):
             if block.shown is not None and not alike(block.shown, printed):
                 start, end = (at + moved for at in block.place)
-                text, moved = text[:start] + printed + text[end:], moved + len(printed) - end + start
+                text, moved = (
+                    text[:start] + printed + text[end:],
+                    moved + len(printed) - end + start,
+                )
         page.write_text(text, encoding="utf-8")
         for picture in pictures(page):
             (DOCS / "images" / picture).write_bytes((Path(name) / picture).read_bytes())
