@@ -14,6 +14,7 @@ from rnn_fast.jit import kernel
 from rnn_fast.simd import flush, fma, load, store, width
 from rnn_fast.simd.vector_math import tanh
 
+# declaration
 CELL = CELLS.add(
     Cell(
         name="minimal_gated",
@@ -23,8 +24,10 @@ CELL = CELLS.add(
         carries=True,
     )
 )
+# end of the declaration
 
 
+# maths
 @kernel
 def reset(cell, step):
     """f, and f h_{t-1}, which the late product of n meets."""
@@ -68,6 +71,7 @@ def reset_backward(cell, step, grads):
         store(grads.dh + j, fma(dlate, f, load(grads.dh + j)))
 
 
+# end of the maths
 class Oracle:
     """The same in NumPy, one step of one sequence."""
 
