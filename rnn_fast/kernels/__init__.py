@@ -1,6 +1,6 @@
 """Drivers: the time loops, generic over the cell.
 
-`lanes` runs many samples side by side, one in each lane of a register; `units` runs one sample,
+`batch` runs many samples side by side, one in each lane of a register; `single` runs one sample,
 with hidden units in the lanes.
 """
 

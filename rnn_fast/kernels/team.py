@@ -1,12 +1,12 @@
 """Threads on one program: a leader, and helpers that take items of its work.
 
 The leader opens a phase of n items, takes items as the helpers do, and goes on when all are done.
-It waits for nobody who holds none: a helper that comes late, or never, or is put aside by the
-system between two items, costs nothing but its help.  Which thread takes an item has no effect on
-what it writes, so that the result has the same bits with any number of threads.
+It waits only for threads that hold an item: a helper that comes late, or never, or that the system
+sets aside between two items, costs nothing except its help.  An item writes the same numbers
+whichever thread takes it, so the result has the same bits on any number of threads.
 
-A thread with nothing to do waits for some microseconds, then sleeps: whoever holds the last item
-may need the core.
+A thread with nothing to do waits for some microseconds, then sleeps: the thread that holds the last
+item may need the core.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ..jit import kernel
 from ..layout.batch_records import TEAM
 from ..simd import call_with, fetch_add, load_acquire, pause, replace, store_release
 
-NONE, OVER = -1, -2  # in the place of an item
-SPINS = 2000  # pauses before it sleeps, of 20 to 60 ns
+NONE, OVER = -1, -2  # in place of an item
+SPINS = 2000  # pauses before a thread sleeps, of 20 to 60 ns each
 NAP = 50  # microseconds
 
 
@@ -30,7 +30,7 @@ def open_phase(sync, n):
 
 @kernel
 def take(sync):
-    """An item of the open phase, `NONE` if none is left, or `OVER`."""
+    """Take an item of the open phase; return `NONE` if none is left, or `OVER`."""
     while True:
         ticket = load_acquire(sync + TEAM.ticket)
         if ticket < 0:
@@ -44,7 +44,7 @@ def take(sync):
 
 @kernel
 def finish(sync):
-    """Say that an item is done."""
+    """Count an item as done."""
     fetch_add(sync + TEAM.done, 1)
 
 
@@ -59,13 +59,13 @@ def close_phase(sync, n):
 
 @kernel
 def end_work(sync):
-    """Send the helpers home."""
+    """Release the helpers."""
     store_release(sync + TEAM.ticket, -1)
 
 
 @kernel
 def rest(sync, rests):
-    """Wait a little, for the `rests`-th time; gives the number of the next."""
+    """Wait a little, for the `rests`-th time; return the number of the next wait."""
     if rests < SPINS or sync[TEAM.sleep] == 0:
         pause()
     else:

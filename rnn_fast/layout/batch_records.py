@@ -27,7 +27,7 @@ class LaneSizes(NamedTuple):
     chunk: int  # steps of the backward pass between weight gradients
     read: int  # steps read out at a time
     slot: int  # from da_t to da_{t+1}
-    logit_step: int  # from the logits of a step to those of the next
+    logit_step: int  # from the logits of a step to the logits of the next
     dy_step: int
     grads: int  # length of `LaneBuffers.grads`
     dv: int  # place of the gradient of V in it
@@ -168,7 +168,7 @@ class Line(NamedTuple):
 
     flat: int  # in the flat vector
     n: int
-    wide: int  # where the first of these is
+    wide: int  # place of the first register
 
 
 class LaneJob(NamedTuple):

@@ -13,7 +13,7 @@ def round_up(n: int, step: int) -> int:
 
 
 def offsets(buffers: list[int]) -> tuple[np.ndarray, int]:
-    """Where each buffer starts in the work array, and the array's length, in elements.
+    """Return the start of each buffer in the work array, and the array's length, in elements.
 
     Every start is a multiple of `ALIGN`, so that whole vectors are aligned.
     """

@@ -62,7 +62,7 @@ class Network(NamedTuple):
 
 
 class ParameterOffsets(NamedTuple):
-    """Where the parts of the flat vector start."""
+    """Starts of the parts of the flat vector."""
 
     W: tuple[int, ...]  # of each run
     vectors: tuple[int, ...]  # of each run: the vectors of its cell, (n, H)
@@ -73,7 +73,7 @@ class ParameterOffsets(NamedTuple):
 
 
 def parameter_offsets(net: Network) -> ParameterOffsets:
-    """Where the parts of a network's flat vector of parameters start."""
+    """Return the starts of the parts of a network's flat vector of parameters."""
     H, at = net.hidden_size, 0
     W, vectors = [], []
     for run in range(net.runs):

@@ -148,7 +148,7 @@ def forward_blocks(cell: Cell, columns: Columns, tile_rows: int) -> list[Block]:
 
 
 def within(piece: Piece, block: Block) -> bool:
-    """Whether a block of da_t holds a piece."""
+    """Return whether a block of da_t holds a piece."""
     rows = range(block.row, block.row + block.n_rows)
     return piece.grad in rows and block.first <= piece.meets <= block.last
 

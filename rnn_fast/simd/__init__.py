@@ -9,7 +9,7 @@
     a Python object that stands for a tile's size and dtype and passes through compiled code as a
     type, so that functions are written once for all sizes.
 
-Memory is reached through bare pointers.  LLVM is spoken on this floor and in `_jit` only.
+Memory is reached through bare pointers.  Only this room and `jit` speak LLVM.
 """
 
 from .atomics import call_with, fetch_add, load_acquire, pause, replace, store_release

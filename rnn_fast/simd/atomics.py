@@ -1,4 +1,4 @@
-"""What threads need to work on one thing: atomic words, and ways to wait."""
+"""Atomic words, and ways to wait, for threads that share work."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numba.extending import intrinsic
 
 from .llvm import INT32, INT64
 
-#: what tells the processor that a loop only waits, where it has such an instruction
+#: LLVM's name of the instruction that says a loop only waits, by machine
 PAUSES = {"x86_64": "llvm.x86.sse2.pause", "aarch64": "llvm.aarch64.hint"}
 
 
 @intrinsic
 def load_acquire(typing_context, p):
-    """The integer at `p`, and with it all that was written before it by `store_release`."""
+    """The integer at `p`; writes before its `store_release` are visible afterwards."""
 
     def codegen(context, builder, signature, args):
         return builder.load_atomic(args[0], "acquire", 8)
@@ -25,7 +25,7 @@ def load_acquire(typing_context, p):
 
 @intrinsic
 def store_release(typing_context, p, value):
-    """Write the integer `value` at `p`, after all that is written before."""
+    """Write the integer `value` at `p`, after all earlier writes."""
 
     def codegen(context, builder, signature, args):
         builder.store_atomic(args[1], args[0], "release", 8)
@@ -36,7 +36,7 @@ def store_release(typing_context, p, value):
 
 @intrinsic
 def fetch_add(typing_context, p, value):
-    """Add to the integer at `p` in one go; gives what was there."""
+    """Add to the integer at `p` atomically; return the old value."""
 
     def codegen(context, builder, signature, args):
         return builder.atomic_rmw("add", args[0], args[1], "acq_rel")
@@ -46,7 +46,7 @@ def fetch_add(typing_context, p, value):
 
 @intrinsic
 def replace(typing_context, p, old, new):
-    """Write `new` at `p` if `old` is there, in one go; gives whether it was."""
+    """Write `new` at `p` if `old` is there, atomically; return whether it was."""
 
     def codegen(context, builder, signature, args):
         pair = builder.cmpxchg(args[0], args[1], args[2], "acq_rel", "acquire")

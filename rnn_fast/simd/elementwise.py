@@ -66,9 +66,9 @@ def elementwise(emit: Callable, name: str):
 
 
 def operator_of(function: Callable, emit: Callable) -> None:
-    """Give a Python operator its meaning for Vecs and Tiles.
+    """Define a Python operator for Vecs and Tiles.
 
-    By a typing template, not an overload: that would compile a function for every use.
+    A typing template does it: an overload would compile a function for every use.
     """
 
     @infer_global(function)
@@ -145,14 +145,14 @@ pow2 = elementwise(_pow2, "pow2")
 exponent = elementwise(_exponent, "exponent")
 #: x * 2**-n for integer-valued n, by integer arithmetic on the exponent field
 unscale = elementwise(_scale_exponent, "unscale")
-#: where the sign bit of s is set, x, else y: no comparison, which takes a multiplier's place
+#: x where the sign bit of s is set, else y; a comparison would take a multiplier's place
 where_negative = elementwise(_where_negative, "where_negative")
 #: square root
 root = elementwise(lambda b, x: call_llvm(b, "sqrt", x), "root")
 absolute = elementwise(lambda b, x: call_llvm(b, "fabs", x), "absolute")
 #: x >= 0 with the sign of s
 with_sign = elementwise(_with_sign, "with_sign")
-#: where a < b, x, else y
+#: x where a < b, else y
 where_less = elementwise(
     lambda b, a, c, x, y: b.select(b.fcmp_ordered("<", a, c), x, y), "where_less"
 )
@@ -168,7 +168,7 @@ operator_of(operator.truediv, lambda b, x, y: b.fdiv(x, y))
 def polynomial(typing_context, x, coefficients):
     """``sum of coefficients[k] * x**k``, by Estrin's scheme: half of Horner's latency.
 
-    Of an odd number of terms the lowest is added last: that saves a power of x.
+    If the number of terms is odd, the lowest is added last: that saves a power of x.
     """
 
     def codegen(context, builder, signature, args):

@@ -1,4 +1,4 @@
-"""Words of LLVM that the operations share."""
+"""Pieces of LLVM that the operations share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Pointers, and Vecs to and from memory.
 
-``p[i]`` is a scalar, ``p + i`` the pointer `i` elements on.  Nothing here checks a bound: the
-callers, and at last `checks`, do.
+``p[i]`` is a scalar, ``p + i`` the pointer `i` elements on.  No function checks a bound: that is
+done before a program runs, in `data.checks`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def pointer(typing_context, address, dtype):
 
 
 def _fields(record, number, real):
-    """Numba types of a record's fields by their annotations (`layout.pointers`)."""
+    """Return the Numba types of a record's fields, by their annotations (`layout.pointers`)."""
     kinds = {"int": number, "float": number, "Any": number}
     kinds |= {"Ints": types.CPointer(types.int64), "Doubles": types.CPointer(types.float64)}
     if real is not None:
@@ -100,7 +100,7 @@ def exists(typing_context, p):
 
 @intrinsic
 def store_record(typing_context, p, record):
-    """Write a tuple of what `p` points to, from there on."""
+    """Write a tuple of numbers from `p` on."""
 
     def codegen(context, builder, signature, args):
         for i in range(len(record)):

@@ -1,4 +1,4 @@
-"""The Numba types: Vec, Tile, and what stands for a tile's size in compiled code."""
+"""Numba types: Vec, Tile, and Shape, a tile's size in compiled code."""
 
 from __future__ import annotations
 

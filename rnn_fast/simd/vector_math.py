@@ -3,7 +3,7 @@
 Exponentials reduce ``x = n ln 2 + r`` with ``|r| <= ln(2) / 2`` (Cody and Waite: ln 2 in two
 parts, the first with trailing zeros, so that ``n * high`` is exact) and sum a polynomial for
 ``expm1(r)``.  Errors are in units in the last place (ULP) of the exact result, the largest over
-the sweep of ``tests/test_vmath.py``.
+the sweep in the tests.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ LOG2E, LN2, SQRT2 = 1 / math.log(2), math.log(2), math.sqrt(2)
 
 
 class Constants(NamedTuple):
-    """What depends on the dtype."""
+    """Constants of one dtype."""
 
     shift: float  # 1.5 * 2**mantissa bits + bias: x + shift holds an exponent in its low bits
     high: float  # ln 2 = high + low
     low: float
     expm1: tuple[float, ...]  # coefficients of (expm1(r) - r) / r**2 in r, lowest first
     atanh: tuple[float, ...]  # coefficients of (atanh(s) / s - 1) / s**2 in s**2
-    zero: float  # exp(x) is 0 here, for the exponent's bits are
+    zero: float  # exp(x) is 0 from here down, since the bits of its exponent are
     one: float  # tanh(x) rounds to 1 above this
 
 

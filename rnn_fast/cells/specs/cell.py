@@ -57,7 +57,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell is to the drivers and to the layout of memory.
+    """The declaration of a cell, which drivers and the layout of memory read.
 
     Parameters
     ----------

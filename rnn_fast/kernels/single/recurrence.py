@@ -1,9 +1,9 @@
-"""Units in lanes: the driver for one sample at a time, online training above all.
+"""The single driver: units in lanes, for one sample at a time, online training above all.
 
-A product with one sample is limited by latency, so a tile holds several partial sums of a few
-vectors of units each.  During an epoch the parameters stand padded: ``Whh`` in rows for the
-backward pass and, turned around after each update, in columns for the forward pass;
-``[Wxh | bh]``, which only the forward pass reads, in columns.
+Latency limits a product with one sample, so a tile holds several partial sums of a few vectors of
+units each.  During an epoch the parameters are padded: ``Whh`` in rows for the backward pass and,
+turned around after each update, in columns for the forward pass; ``[Wxh | bh]``, which only the
+forward pass reads, in columns.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ..batch.matrices import clear, product
 def combine(sums, row, a, a_step, b, ldb, K):
     """``sum over k < K of a[k * a_step] * b[k * ldb + :]``, a Tile of shape `row`.
 
-    Term k goes to partial sum ``k % rows`` of the Shape `sums`; what is left over is added last.
+    Term k goes to partial sum ``k % rows`` of the Shape `sums`; the terms left over are added last.
     """
     rows, _ = size(sums)
     acc = zeros(sums)
@@ -54,7 +54,7 @@ def combine(sums, row, a, a_step, b, ldb, K):
 
 @kernel
 def pad(sizes, flat, w):
-    """Flat W (H, S) and V (O, 1 + H) to where `UnitBuffers` has them."""
+    """Copy flat W (H, S) and V (O, 1 + H) to their places in `UnitBuffers`."""
     H, I, S, Hp = sizes.H, sizes.I, sizes.S, sizes.Hp
     for r in range(H):
         for k in range(I + 1):
@@ -69,7 +69,7 @@ def pad(sizes, flat, w):
 
 @kernel
 def unpad(sizes, w, flat):
-    """The reverse of `pad`."""
+    """Copy padded weights to the flat vector: the reverse of `pad`."""
     H, I, S, Hp = sizes.H, sizes.I, sizes.S, sizes.Hp
     for r in range(H):
         for k in range(I + 1):
@@ -84,7 +84,7 @@ def unpad(sizes, w, flat):
 
 @kernel
 def turn_weights(sizes, w):
-    """The copy of Whh in columns, at the end of w."""
+    """Write the copy of Whh in columns, at the end of w."""
     L, Hp = width(w), sizes.Hp
     for u in range(0, Hp, L):
         for k in range(0, Hp, L):
@@ -93,7 +93,7 @@ def turn_weights(sizes, w):
 
 @kernel
 def prepare_units(sizes, buffers, rows):
-    """Set what no other kernel writes: ones, h_0 = 0, padding."""
+    """Write the ones, h_0 = 0 and the padding: no other kernel writes them."""
     clear(buffers.z, (sizes.T + 1) * sizes.ld)
     for t in range(sizes.T + 1):
         buffers.z[t * sizes.ld + sizes.lead - 1] = 1.0
@@ -112,7 +112,7 @@ def prepare_units(sizes, buffers, rows):
 
 @kernel
 def load_sequence(sizes, buffers, x):
-    """The sequence x (T, I) into z."""
+    """Copy the sequence x (T, I) into z."""
     I, first = sizes.I, sizes.lead - 1 - sizes.I
     for t in range(sizes.T):
         for i in range(I):
@@ -121,7 +121,7 @@ def load_sequence(sizes, buffers, x):
 
 @kernel
 def restore_sequence(sizes, buffers, x):
-    """The reverse of `load_sequence`."""
+    """Copy the sequence in z back to x."""
     I, first = sizes.I, sizes.lead - 1 - sizes.I
     for t in range(sizes.T):
         for i in range(I):
@@ -130,7 +130,7 @@ def restore_sequence(sizes, buffers, x):
 
 @kernel
 def within(x, n, limit):
-    """1 if no x[i], i < n, is NaN or larger than `limit`, else 0."""
+    """Return 0 if an x[i], i < n, is NaN or larger than `limit`, else 1."""
     sound = 1
     for i in range(n):
         if not abs(x[i]) <= limit:
@@ -161,7 +161,7 @@ def unit_forward(cell, sums, row, sizes, buffers):
 
 @kernel
 def unit_backward(cell, sums, row, sizes, buffers):
-    """da_t for all t, from the gradient by the logits."""
+    """da_t for all t, from the gradient with respect to the logits."""
     _, wide = size(row)
     T, ld, Hp = sizes.T, sizes.ld, sizes.Hp
     L = width(buffers.w)
@@ -181,7 +181,7 @@ def unit_backward(cell, sums, row, sizes, buffers):
 def unit_gradients(sums, row, tile, sizes, buffers, fresh):
     """Gradients of W = sum over t of da_t z_t^T and of V = dlogits [1; h_T]^T.
 
-    Added to what stands there, unless `fresh`.
+    Added to the gradients so far, unless `fresh`.
     """
     rows, wide = size(tile)
     T, ld, lead, Hp = sizes.T, sizes.ld, sizes.lead, sizes.Hp
@@ -209,7 +209,7 @@ def unit_gradients(sums, row, tile, sizes, buffers, fresh):
 
 @kernel
 def unit_loss(row, sizes, buffers, y, weight, loss):
-    """Loss of the one sample and its gradient by the logits, in lane 0."""
+    """Loss of the sample and its gradient with respect to the logits, in lane 0."""
     L = width(y)
     for o in range(sizes.Y):
         buffers.targets[o * L] = y[o]
