@@ -4,7 +4,7 @@ from . import tasks
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
 from .models.recurrent import GRU, LSTM, SimpleRNN
-from .optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
+from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .training.early_stopping import EarlyStopping
 from .training.history import History
 from .training.schedules import Cosine, Exponential, ReduceOnPlateau, Step, WarmUp

@@ -190,5 +190,9 @@ class Registry(dict[str, T]):
         self[item.name] = item
         return item
 
+    def place(self, name: str) -> int:
+        """Number of a thing in the order of registration."""
+        return list(self).index(self[name].name)
+
     def __missing__(self, name: str) -> T:
         raise ValueError(f"{self.kind} must be one of {', '.join(map(repr, self))}; got {name!r}")

@@ -20,8 +20,8 @@ from rnn_fast.engine.workspace import LaneSpace, UnitSpace, _Spaces
 from rnn_fast.jit import vector_bytes
 from rnn_fast.layout.network import Network
 from rnn_fast.layout.parameters import parameter_views
-from rnn_fast.losses.names import LOSSES
-from rnn_fast.optimizers.record import Knobs
+from rnn_fast.losses import LOSSES
+from rnn_fast.optimizers import SGD
 
 LANES = vector_bytes() // 8
 ODD = (1, 2, 3, 5, 7, LANES - 1, LANES, LANES + 1, 2 * LANES, 13, 16, 17, 19, 31, 33)
@@ -64,7 +64,7 @@ class Case:
 
     def __init__(self, seed, cell="tanh", dtype="float64", batch=None, plain=False, **fixed):
         rng = self.rng = np.random.default_rng(seed)
-        loss = LOSSES[seed % len(LOSSES)]
+        loss = (*LOSSES,)[seed % len(LOSSES)]
         I, H, T = (int(rng.choice(ODD if plain else FEW)) for _ in range(3))
         N = batch or int(rng.choice([*ODD, 40, 70] if plain else [1, 2, 3, LANES + 1, 9]))
         axes = dict(
@@ -141,8 +141,7 @@ class Case:
 
     def train(self, order, batch_size, rate, momentum, **options):
         """An epoch from zero velocity; (what it reports, velocity)."""
-        knobs = Knobs(momentum=momentum)
-        descent = Descent("sgd", knobs, self.flat.size, self.net.dtype)
+        descent = Descent(SGD(momentum=momentum), self.flat.size, self.net.dtype)
         velocity = descent.moments = guarded.array(self.flat.size, self.net.dtype)
         options = {"state": self.state, **options}
         schedule = np.full(-(-len(order) // batch_size), rate)

@@ -123,9 +123,12 @@ class Updates(Kernel):
     param_names = ("update",)
 
     def setup(self, update: str) -> None:
-        from rnn_fast.optimizers.record import Knobs
+        from rnn_fast.optimizers import OPTIMIZERS, SGD, RMSprop
 
-        record = np.array(Knobs(0.9, 0.99, 1e-8, clip_norm=1e9, updates=10.0))
+        momentum = {"sgd": SGD(momentum=0.9), "rmsprop": RMSprop(momentum=0.9)}
+        kind = OPTIMIZERS.get(update, SGD)
+        record = momentum.get(update, kind()).knobs(clip_norm=1e9)
+        record[0] = 10.0  # updates so far
         parameters, gradients = reals(1003, "float32"), reals(1003, "float32")
         if update == "clip":
             self.work = bound("clip", "float32", gradients=gradients, record=record)

@@ -22,7 +22,8 @@ from .turns import Turns
 PREPARING = "RNN_FAST_BENCH_PREPARE" in os.environ
 if PREPARING:
     with contextlib.suppress(ImportError):  # once, before asv forks for each benchmark
-        import rnn_fast.train  # noqa: F401
+        import rnn_fast.kernels.batch.program
+        import rnn_fast.kernels.single.program  # noqa: F401
 SLICE = 5e-4  #: seconds, about: shorter than what a scheduler gives to a process
 
 

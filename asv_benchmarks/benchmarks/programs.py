@@ -137,7 +137,11 @@ def combine(dtype: str, version: str) -> Callable:
     """A product with one sample, (64,) by (64, units)."""
     from rnn_fast.simd import Shape, store_tile
 
-    kernel, sums, row = named("kernels.single.recurrence", "combine"), Shape(dtype, 4, 2), Shape(dtype, 1, 2)
+    kernel, sums, row = (
+        named("kernels.single.recurrence", "combine"),
+        Shape(dtype, 4, 2),
+        Shape(dtype, 1, 2),
+    )
     n = lanes(dtype)
 
     def program(a, b, out, times):
@@ -197,19 +201,16 @@ def function(dtype: str, name: str, version: str) -> Callable:
 
 def loss(dtype: str, name: str, version: str) -> Callable:
     """Loss and gradient of 4 outputs of as many samples as there are lanes."""
-    from rnn_fast.losses.names import LOSSES
+    from rnn_fast.losses import LOSSES
+    from rnn_fast.losses.kernels import Choice, loss_and_gradient
 
-    kernel, shape, index = (
-        named("losses.kernels", "loss_and_gradient"),
-        tile_shape(dtype),
-        LOSSES.index(name),
-    )
+    shape, choice, place = tile_shape(dtype), Choice(), LOSSES.place(name)
 
     def program(logits, targets, weights, losses, hits, times):
         for _ in range(times):
             for _ in range(4):
                 buffers = LossBuffers(targets, weights, losses, hits)
-                kernel(shape, index, logits, buffers, 1.0, 4)
+                loss_and_gradient(shape, choice, place, logits, buffers, 1.0, 4)
 
     return program
 
@@ -219,9 +220,9 @@ def loss(dtype: str, name: str, version: str) -> Callable:
 
 def update(dtype: str, name: str, version: str) -> Callable:
     """An optimizer's step on 1003 parameters: no whole number of registers."""
-    from rnn_fast.optimizers.kernels import MARKERS
+    from rnn_fast.optimizers.kernels import marker_of
 
-    kernel, optimizer = named("optimizers.kernels", "descend"), MARKERS[name]
+    kernel, optimizer = named("optimizers.updates", "descend"), marker_of(name)
 
     def program(parameters, gradients, moments, record, spare, times):
         for _ in range(times):
@@ -232,7 +233,7 @@ def update(dtype: str, name: str, version: str) -> Callable:
 
 def clip(dtype: str, version: str) -> Callable:
     """The limit of the norm of 1003 gradients."""
-    kernel = named("optimizers.kernels", "clip")
+    kernel = named("optimizers.updates", "clip")
 
     def program(gradients, record, times):
         for _ in range(times):
@@ -243,7 +244,7 @@ def clip(dtype: str, version: str) -> Callable:
 
 def penalize(dtype: str, version: str) -> Callable:
     """L1 and L2 of 1003 parameters."""
-    kernel = named("optimizers.kernels", "penalize")
+    kernel = named("optimizers.updates", "penalize")
 
     def program(parameters, gradients, penalties, times):
         for _ in range(times):
@@ -337,20 +338,20 @@ def units(dtype: str, name: str, partial: int, vecs: int, version: str) -> Calla
     from rnn_fast.cells.kernels import marker_of
     from rnn_fast.kernels.single.program import unit_shapes
     from rnn_fast.layout.single import UnitBuffers, UnitSizes
-    from rnn_fast.simd import load_buffers, load_record
+    from rnn_fast.simd import buffers_of, view
 
     kernel, cell = named("kernels.single.recurrence", name), marker_of("tanh")
     sums, row, tile, _ = unit_shapes(dtype, partial, vecs)
 
     def gradients(sizes, offsets, work, times):
-        sizes = load_record(UnitSizes, sizes)
-        buffers = load_buffers(UnitBuffers, work, offsets)
+        sizes = view(UnitSizes, sizes)
+        buffers = buffers_of(UnitBuffers, work, offsets)
         for _ in range(times):
             kernel(sums, row, tile, sizes, buffers, False)
 
     def through_time(sizes, offsets, work, times):
-        sizes = load_record(UnitSizes, sizes)
-        buffers = load_buffers(UnitBuffers, work, offsets)
+        sizes = view(UnitSizes, sizes)
+        buffers = buffers_of(UnitBuffers, work, offsets)
         for _ in range(times):
             kernel(cell, sums, row, sizes, buffers)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..models.recurrent import LSTM
-from ..optimizers.algorithms import SGD
+from ..optimizers import SGD
 from ..tasks import Adding
 from .contenders import Say
 from .results import OURS, Measured, Settings, Timing

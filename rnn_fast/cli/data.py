@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..losses import LOSSES
 from ..tasks import SignOfSum
 from .options import InputError
 
@@ -65,14 +66,14 @@ def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
     if loss is None:
         binary = y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())
         loss = "bce" if binary else "cross_entropy" if whole and columns == 1 else "mse"
-        if loss == "cross_entropy" and not 0 <= y.min() <= y.max() < len(y):
+        if LOSSES[loss].takes_classes and not 0 <= y.min() <= y.max() < len(y):
             raise InputError(
                 f"y: integers from {y.min()} to {y.max()}; classes count from 0, "
                 "and for values there is --loss mse"
             )
-    elif loss == "cross_entropy" and not (whole and y.size and y.min() >= 0):
-        raise InputError("y: cross_entropy needs integer classes, counted from 0")
-    return loss, int(y.max()) + 1 if loss == "cross_entropy" else columns
+    elif LOSSES[loss].takes_classes and not (whole and y.size and y.min() >= 0):
+        raise InputError(f"y: {loss} needs integer classes, counted from 0")
+    return loss, int(y.max()) + 1 if LOSSES[loss].takes_classes else columns
 
 
 def generated(args: Namespace) -> Data:

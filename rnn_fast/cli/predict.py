@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..losses.names import CLASSIFIES
+from ..losses import LOSSES
 from ..models.loading import load
 from .data import read_arrays
 from .options import InputError, check_writable
@@ -44,7 +44,7 @@ def predict(args: argparse.Namespace) -> None:
         raise InputError(f"{args.model}: {error.strerror or error}") from None
     X, lengths = read_arrays(args.data, "X", optional="lengths")
     given = {"X": X, "lengths": lengths}
-    if model.loss in CLASSIFIES:
+    if LOSSES[model.loss].classifies:
         said = {"class": model.predict(**given), "probability": model.predict_proba(**given)}
     else:
         said = {"value": model.predict(**given)}

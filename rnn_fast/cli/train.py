@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import Terminated
-from ..losses.names import CLASSIFIES, LOSSES
+from ..losses import LOSSES
 from ..models.base import Model
 from ..models.loading import MODELS
-from ..optimizers.algorithms import OPTIMIZERS, SGD, Optimizer
+from ..optimizers import OPTIMIZERS, SGD, Optimizer
 from ..training.schedules import SCHEDULES
 from .data import LENGTH, SAMPLES, TEST_FRACTION, Data, generated, own
 from .options import InputError, check_writable, number
@@ -56,14 +56,14 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--embedding", count, "E", "X is integers (N, T), each stands for E learned numbers")
     losses = "bce, cross_entropy (softmax), mse, huber or mae (default: bce for y of 0 and 1, "
     losses += "cross_entropy for other integers, mse for real numbers)"
-    option("--loss", LOSSES, "LOSS", losses)
+    option("--loss", tuple(LOSSES), "LOSS", losses)
     option("--dtype", ("float32", "float64"), "D", "float32 or float64", "float32")
     group = command.add_argument_group("training")
     option("--epochs", count, "N", "passes over the data", 10)
     option("--batch-size", count, "B", "sequences per update", 1)
     option("--learning-rate", number(float, 0), "LR", "step size", 0.01)
     option("--schedule", tuple(SCHEDULES), "NAME", "of the step size: " + ", ".join(SCHEDULES))
-    option("--optimizer", tuple(OPTIMIZERS), "NAME", "sgd, rmsprop, adam, adamw or adagrad", "sgd")
+    option("--optimizer", tuple(OPTIMIZERS), "NAME", ", ".join(OPTIMIZERS), "sgd")
     option("--momentum", number(float, 0, 1), "M", "of sgd: share of the last step in the next")
     option("--clip-norm", number(float, 0), "C", "limit of the norm of a gradient")
     option("--dropout", number(float, 0, 1), "P", "of what goes from layer to layer", 0.0)
@@ -173,9 +173,10 @@ def prediction(model: Model, X: np.ndarray, y: np.ndarray, lengths: Any) -> str:
     """What `model` says of the one sequence in `X`, or of its last step, in words."""
     last = 0 if not model.return_sequences else (0, -1 if lengths is None else lengths[0] - 1)
     said, truth = str(np.round(model.predict(X, lengths=lengths)[last], 4)), y[last]
-    if model.loss in CLASSIFIES:
+    loss = LOSSES[model.loss]
+    if loss.classifies:
         probability = np.round(model.predict_proba(X, lengths=lengths)[last], 4)
-        if model.loss == "cross_entropy":
+        if loss.takes_classes:
             said = f"class {said}, with probability {probability.max()!s}"
         else:
             said = f"class {said}, as the probability of 1 is {probability!s}"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..layout.network import Network
+from ..losses import LOSSES
 from ..losses.measures import Spread
-from ..losses.names import CLASSIFIES
 from .rows import Sequences, Targets
 from .sequences import Input
 
@@ -22,7 +22,7 @@ class Block(NamedTuple):
 
     def spread(self, net: Network, samples: np.ndarray) -> Spread:
         """That of the targets of some sequences, of a regression."""
-        if net.loss in CLASSIFIES or self.targets is None:
+        if LOSSES[net.loss].classifies or self.targets is None:
             return Spread()
         y, weights, rows = *self.targets, samples
         if net.sequences:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..layout.network import Network
+from ..losses import LOSSES
 
 
 def sequences(name: str, X: Any, net: Network, check_finite: bool = True) -> np.ndarray:
@@ -151,15 +152,16 @@ def cast(name: str, array: np.ndarray, dtype: np.dtype, check_finite: bool) -> n
 
 def purpose(net: Network) -> str:
     """Words on what shapes the targets."""
-    if net.loss == "cross_entropy":
-        return "cross_entropy, which takes class indices"
+    if LOSSES[net.loss].takes_classes:
+        return f"{net.loss}, which takes class indices"
     return f"{net.output_size} output{'s' * (net.output_size > 1)}"
 
 
 def target_values(name: str, array: np.ndarray, net: Network, check_finite: bool) -> np.ndarray:
     """`array` as the kernels take it, same shape, its values fit for the loss."""
+    loss = LOSSES[net.loss]
     with np.errstate(invalid="ignore"):
-        if net.loss == "cross_entropy":
+        if loss.takes_classes:
             whole = array.dtype.kind != "f" or array == np.floor(array)
             wrong = ~((array >= 0) & (array < net.output_size) & whole)
             if wrong.any():
@@ -168,9 +170,10 @@ def target_values(name: str, array: np.ndarray, net: Network, check_finite: bool
                     f"{net.output_size - 1}"
                 )
         values = cast(name, array, net.dtype, check_finite)
-        if net.loss == "bce" and (values.min() < 0 or values.max() > 1):  # let a NaN pass
-            wrong = (values < 0) | (values > 1)
-            raise ValueError(f"{element(name, array, first(wrong))} is not in [0, 1]")
+        low, high = loss.bounds or (-np.inf, np.inf)
+        if values.min() < low or values.max() > high:  # NaN passes
+            wrong = (values < low) | (values > high)
+            raise ValueError(f"{element(name, array, first(wrong))} is not in [{low:g}, {high:g}]")
     return values
 
 

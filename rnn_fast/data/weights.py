@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..layout.network import Network
+from ..losses import LOSSES
 from . import checks
 from .rows import Targets
 from .sequences import Input, is_list, step_rows
@@ -51,10 +52,10 @@ def weights_by_class(
     value: Any, values: np.ndarray, counts: np.ndarray | None, net: Network
 ) -> np.ndarray:
     """The weight of each target's class."""
-    if net.loss != "cross_entropy" and not (net.loss == "bce" and net.output_size == 1):
+    n_classes = count_classes(net)
+    if n_classes is None:
         raise ValueError("class_weight is for loss cross_entropy, or bce with one output")
     labels = class_labels(values, net)
-    n_classes = count_classes(net)
     if isinstance(value, str):
         seen = labels if counts is None else labels[counts]
         value = balanced(value, np.bincount(seen, minlength=n_classes))
@@ -72,14 +73,14 @@ def weights_by_class(
     return weights[labels]
 
 
-def count_classes(net: Network) -> int:
-    """Classes that targets tell apart."""
-    return net.output_size if net.loss == "cross_entropy" else 2
+def count_classes(net: Network) -> int | None:
+    """Return the number of classes that a target tells apart, or None."""
+    return LOSSES[net.loss].n_classes(net.output_size)
 
 
 def class_labels(values: np.ndarray, net: Network) -> np.ndarray:
     """Classes of targets, (rows,) int64."""
-    classes = values[:, 0] if net.loss == "cross_entropy" else values[:, 0] > 0.5
+    classes = values[:, 0] if LOSSES[net.loss].takes_classes else values[:, 0] > 0.5
     return classes.astype(np.int64)
 
 
@@ -90,7 +91,7 @@ def class_counts(given: Input, targets: Targets, net: Network) -> np.ndarray:
         labels = labels[targets.weights > 0]
     elif net.sequences and (inside := given.inside) is not None:
         labels = labels[inside]
-    return np.bincount(labels, minlength=count_classes(net))
+    return np.bincount(labels, minlength=count_classes(net) or 0)
 
 
 def balanced(value: str, counts: np.ndarray) -> dict[int, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from ..jit import Program
 from ..layout.network import Network
 from ..layout.single import TASKS
-from ..losses.names import LOSSES
+from ..losses import LOSSES
 from .workspace import UnitSpace, addresses
 
 ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
@@ -48,7 +48,7 @@ class OnlineStep:
             self._rate,
         )
         places = addresses(*self._arrays)
-        loss = LOSSES.index(net.loss)
+        loss = LOSSES.place(net.loss)
         blocks = (np.array([*places, loss, task, 0], np.int64) for task in range(len(TASKS)))
         prepare, self._forward_block, self._backward_block = blocks
         self._forward, self._backward = addresses(self._forward_block, self._backward_block)

@@ -15,8 +15,8 @@ from ..data.rows import Sequences, Targets
 from ..jit import Program
 from ..layout.batch_records import Sums
 from ..layout.network import Network
-from ..losses.names import LOSSES
-from ..optimizers.record import STATE_SIZES, Knobs
+from ..losses import LOSSES
+from ..optimizers import SGD
 from .optimizer_state import Descent
 from .threads import Team
 from .tiling import runs_singly
@@ -113,18 +113,18 @@ def train_epoch(
     longest = int(data.lengths.max())  # of all, for a part must do what the whole does
     equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
     if equal and targets.weights is None and state is None and not 0 < bptt < longest:
-        space = spaces.get(UnitSpace, net, longest, STATE_SIZES[descent.name])
+        space = spaces.get(UnitSpace, net, longest, len(descent.optimizer.state))
         x = data.x if len(data.x) == len(data.starts) * longest else None
         if x is not None:
             space.run(
                 UNIT_EPOCH,
-                descent.name,
+                descent.optimizer.name,
                 x=data.x,
                 y=targets.y,
                 order=order,
                 n=len(order),
                 batch=batch_size,
-                loss=LOSSES.index(net.loss),
+                loss=LOSSES.place(net.loss),
                 parameters=parameters,
                 moments=descent.moments,
                 n_parameters=len(parameters),
@@ -140,7 +140,7 @@ def train_epoch(
     space = spaces.get(LaneSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
     space.run(
         LANE_EPOCH,
-        descent.name,
+        descent.optimizer.name,
         team=team,
         **_job(net, data, targets),
         order=by_length(order, data.lengths, batch_size),
@@ -182,7 +182,7 @@ def inputs(net: Network, data: Sequences) -> dict[str, Any]:
 
 
 def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
-    loss = LOSSES.index(net.loss)
+    loss = LOSSES.place(net.loss)
     return {**inputs(net, data), "y": targets.y, "weights": targets.weights, "loss": loss}
 
 
@@ -217,7 +217,7 @@ def loss_and_gradients(
     space = spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
     space.run(
         LANE_EPOCH,
-        "sgd",
+        SGD.name,
         team=team,
         **_job(net, data, targets),
         order=by_length(np.arange(n), data.lengths, n),
@@ -230,7 +230,7 @@ def loss_and_gradients(
         dstate=dstate,
         dx=dx,
         dropout=np.zeros(1),
-        knobs=np.array(Knobs()),
+        knobs=SGD().knobs(),
         seed=0,
         result=result,
     )

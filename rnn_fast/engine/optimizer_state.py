@@ -6,42 +6,45 @@ import numpy as np
 
 from ..layout.memory import aligned
 from ..layout.network import Network, parameter_offsets
-from ..optimizers.record import STATE_ROWS, STATE_SIZES, Knobs
+from ..optimizers import Optimizer
+
+REGISTER = 64  #: elements, at least one vector register
 
 
 class Descent:
-    """An optimizer at work on n parameters: what it is told, and its state.
+    """An optimizer and its state, for n parameters.
 
     Attributes
     ----------
-    name : str
-        Key in `layout.OPTIMIZERS`.
-    knobs : (len(Knobs),) float64 array
+    optimizer : Optimizer
+    knobs : ndarray of float64
+        As `Optimizer.knobs` makes them; updated in place.
     moments : (rows * n,) array
         Rows are as long as the parameters.
     penalties : (2 * n,) array or None
         l1 and l2 of each parameter.
     gradients : (n,) array
-        Of the last update; those by an embedding are zero between updates.
+        Of the last update; an embedding's are zero between updates.
     """
 
     def __init__(
         self,
-        name: str,
-        knobs: Knobs,
+        optimizer: Optimizer,
         n: int,
         dtype: np.dtype,
+        *,
         penalties: np.ndarray | None = None,
+        clip_norm: float = 0.0,
+        clip_value: float = 0.0,
     ):
-        self.name, self.knobs = name, np.array(knobs, np.float64)
+        self.optimizer, self.knobs = optimizer, optimizer.knobs(clip_norm, clip_value)
         self.penalties = penalties
-        self.moments = aligned(STATE_SIZES[name] * n, dtype)
+        self.moments = aligned(len(optimizer.state) * n, dtype)
         self.gradients = aligned(n, dtype)
-        self.spare = aligned((2 + STATE_ROWS) * 64, dtype)
+        self.spare = aligned((2 + len(optimizer.state)) * REGISTER, dtype)
 
     def sparse(self, net: Network) -> bool:
-        """Whether a gradient of zero leaves a row of the embedding as it is."""
-        knobs, start = Knobs(*self.knobs.tolist()), parameter_offsets(net).embedding
-        plain = self.name == "sgd" and not (knobs.momentum or knobs.weight_decay)
+        """Return whether a gradient of zero leaves a row of the embedding as it is."""
+        start = parameter_offsets(net).embedding
         free = self.penalties is None or not self.penalties.reshape(2, -1)[:, start:].any()
-        return plain and free
+        return self.optimizer.leaves_zeros and free

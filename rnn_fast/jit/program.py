@@ -133,9 +133,10 @@ def optimised(function: Callable, dtype: str, arguments: dict[str, str]) -> Any:
             del codegen.set_env
         module = result.library._final_module
         module.get_function(result.fndesc.llvm_cfunc_wrapper_name).name = "program"
-        for each in module.functions:
+        for i, each in enumerate(module.functions):
             if not each.is_declaration and each.name != "program":
                 each.linkage = "internal"
+                each.name = f"kernel{i}"  # Numba's names spell out all types: a third of the file
                 if not any(b"alwaysinline" in attribute for attribute in each.attributes):
                     each.add_function_attribute("noinline")
         passes, builder = codegen._module_pass_manager()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cells.specs import CELLS
+from ..losses import LOSSES
 
 
 class Network(NamedTuple):
@@ -48,7 +49,7 @@ class Network(NamedTuple):
     @property
     def target_size(self) -> int:
         """Numbers in a target: a class, or one for each output."""
-        return 1 if self.loss == "cross_entropy" else self.output_size
+        return LOSSES[self.loss].target_size(self.output_size)
 
     @property
     def n_parameters(self) -> int:

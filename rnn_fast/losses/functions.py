@@ -1,75 +1,115 @@
-"""What logits mean under each loss: probabilities, labels, mean loss, accuracy, R2.
+"""The losses, with their formulas in NumPy; the compiled formulas stand in `losses.kernels`.
 
-Logits are (..., O).  Targets are (N, O), for cross entropy (N, 1) class indices, of N sequences or
-of all their steps.  The formulas are those of the compiled `losses`, for use outside of training.
+With z the logits, y the targets, e = z - y, and means over the outputs except for cross_entropy::
+
+    bce             max(z, 0) - z y + log(1 + exp(-|z|))     outputs sigmoid(z)
+    cross_entropy   log(sum exp(z)) - z_y                    outputs softmax(z)
+    mse             e^2                                      outputs z
+    huber           e^2 / 2 up to |e| = 1, then |e| - 1/2    outputs z
+    mae             |e|                                      outputs z
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from .loss import LOSSES, Loss
 
-def activation(loss: str, logits: np.ndarray) -> np.ndarray:
-    """Turn logits into outputs: sigmoid for bce, softmax for cross_entropy, else identity.
+KERNELS = "rnn_fast.losses.kernels"
 
-    No overflow and no loss of accuracy anywhere in the range; NaN passes through.
-    """
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-z)), accurate in the whole range; NaN passes through."""
     with np.errstate(under="ignore"):
-        if loss == "bce":
-            e = np.exp(-np.abs(logits))
-            return np.where(logits >= 0, 1, e) / (1 + e)
-        if loss == "cross_entropy":
-            e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            return e / e.sum(axis=-1, keepdims=True)
-        return logits
+        e = np.exp(-np.abs(logits))
+        return np.where(logits >= 0, 1, e) / (1 + e)
 
 
-def sigmoid(z: float) -> float:
-    """`activation` for bce of one number, ten times faster than by array arithmetic."""
-    e = math.exp(-abs(z))
-    return (1.0 if z >= 0 else e) / (1.0 + e)
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """exp(z) / sum exp(z) over the last axis, without overflow; NaN passes through."""
+    with np.errstate(under="ignore"):
+        e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
 
 
-def labels(loss: str, logits: np.ndarray) -> np.ndarray:
-    """Predicted labels, int64: for bce 0 or 1 of each output (..., O), else the class (...)."""
-    if loss == "bce":
-        return (logits > 0).astype(np.int64)
+def identity(logits: np.ndarray) -> np.ndarray:
+    """The logits themselves."""
+    return logits
+
+
+def above_zero(logits: np.ndarray) -> np.ndarray:
+    """Label 1 of each logit above 0, else 0; int64."""
+    return (logits > 0).astype(np.int64)
+
+
+def largest(logits: np.ndarray) -> np.ndarray:
+    """Class of the largest logit, int64, without the last axis."""
     return logits.argmax(axis=-1).astype(np.int64, copy=False)
 
 
-def losses(loss: str, logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Loss of each of N, (N,) float64: the mean over its outputs, but for cross_entropy.
-
-    bce: ``max(z, 0) - z y + log(1 + exp(-|z|))``; cross_entropy: ``log(sum exp(z)) - z_y``; with
-    e = z - y, mse: ``e**2``; mae: ``|e|``; huber: ``e**2 / 2`` up to ``|e| = 1``, ``|e| - 1/2``
-    beyond.
-    """
+def binary_cross_entropy(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean over the outputs of max(z, 0) - z y + log(1 + exp(-|z|)), (N,)."""
     z = logits.astype(np.float64)
-    if loss == "cross_entropy":
-        z -= z.max(axis=1, keepdims=True)
-        chosen = np.take_along_axis(z, y.astype(np.intp), axis=1)[:, 0]
-        return np.log(np.exp(z).sum(axis=1)) - chosen
-    if loss == "bce":
-        each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
-    elif loss == "mse":
-        each = np.square(z - y)
-    else:
-        each = np.abs(z - y)
-        if loss == "huber":
-            inner = np.minimum(each, 1.0)
-            each = inner * (each - inner / 2)
-    return each.mean(axis=1)
+    return (np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))).mean(axis=1)
 
 
-def right(loss: str, logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether all labels of each of N are right, (N,); of values their mean squared error.
+def cross_entropy(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """log(sum exp(z)) - z_y, (N,)."""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    chosen = np.take_along_axis(z, y.astype(np.intp), axis=1)[:, 0]
+    return np.log(np.exp(z).sum(axis=1)) - chosen
 
-    A target of bce above 1/2 counts as 1.
-    """
-    if loss == "bce":
-        return (labels(loss, logits) == (y > 0.5)).all(axis=1)
-    if loss == "cross_entropy":
-        return labels(loss, logits) == y[:, 0]
-    return np.square(logits.astype(float) - y).mean(axis=1)
+
+def squared_error(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean over the outputs of e^2, (N,)."""
+    return np.square(logits.astype(np.float64) - y).mean(axis=1)
+
+
+def huber(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean over the outputs of e^2 / 2 up to |e| = 1 and |e| - 1/2 beyond, (N,)."""
+    e = np.abs(logits.astype(np.float64) - y)
+    inner = np.minimum(e, 1.0)
+    return (inner * (e - inner / 2)).mean(axis=1)
+
+
+def absolute_error(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean over the outputs of |e|, (N,)."""
+    return np.abs(logits.astype(np.float64) - y).mean(axis=1)
+
+
+LOSSES.add(
+    Loss(
+        name="bce",
+        kernel=f"{KERNELS}:binary_cross_entropy",
+        output_kernel=f"{KERNELS}:sigmoid_outputs",
+        activation=sigmoid,
+        losses=binary_cross_entropy,
+        hits=lambda logits, y: (above_zero(logits) == (y > 0.5)).all(axis=1),
+        labels=above_zero,
+        bounds=(0.0, 1.0),
+    )
+)
+LOSSES.add(
+    Loss(
+        name="cross_entropy",
+        kernel=f"{KERNELS}:cross_entropy",
+        output_kernel=f"{KERNELS}:softmax_outputs",
+        activation=softmax,
+        losses=cross_entropy,
+        hits=lambda logits, y: largest(logits) == y[:, 0],
+        labels=largest,
+        takes_classes=True,
+    )
+)
+for name, losses in (("mse", squared_error), ("huber", huber), ("mae", absolute_error)):
+    LOSSES.add(
+        Loss(
+            name=name,
+            kernel=f"{KERNELS}:{losses.__name__}",
+            output_kernel=f"{KERNELS}:plain_outputs",
+            activation=identity,
+            losses=losses,
+            hits=squared_error,
+        )
+    )

@@ -7,19 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .functions import losses, right
-from .names import CLASSIFIES
-
-
-def measure_names(loss: str) -> tuple[str, ...]:
-    """What is measured under a loss: with it accuracy, or of values mean squared error and R2."""
-    return ("loss", "accuracy") if loss in CLASSIFIES else ("loss", "mse", "r2")
+from .loss import LOSSES
 
 
 class Spread:
     """Weight, mean and squared deviations of targets (N, O), to which more may be added.
 
-    The updates are those of Chan, Golub and LeVeque (1983), which do not cancel.
+    Updated as by Chan, Golub and LeVeque (1983), whose sums do not cancel.
     """
 
     def __init__(self, weight: float = 0.0, mean: Any = 0.0, squares: Any = 0.0):
@@ -28,7 +22,7 @@ class Spread:
 
     @classmethod
     def of(cls, y: np.ndarray, weights: np.ndarray | None = None) -> Spread:
-        """That of y (N, O), weighted by (N,)."""
+        """Return the spread of y (N, O), weighted by (N,)."""
         y = y.astype(float)
         if weights is not None:
             y, weights = y[weights > 0], weights[weights > 0].astype(float)
@@ -58,37 +52,37 @@ class Spread:
         return 1 - mse * self.weight * self.squares.size / total
 
     def record(self) -> list[Any]:
-        """The arguments that make it, in terms of JSON."""
+        """Return the arguments of the constructor, in terms of JSON."""
         return [self.weight, self.mean.tolist(), self.squares.tolist()]
 
 
 class Measures:
-    """Sums of what is measured, to which more sequences may be added."""
+    """Sums of losses and hits, to which more sequences may be added."""
 
     def __init__(self, loss: str) -> None:
-        self.loss, self.spread = loss, Spread()
+        self.loss, self.spread = LOSSES[loss], Spread()
         self.weight, self.losses, self.hits = 0.0, 0.0, 0.0
 
     def add(self, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Add N outputs, (N, O); weights (N,)."""
         with np.errstate(under="ignore"):
-            each = losses(self.loss, logits, y), right(self.loss, logits, y)
+            losses, hits = self.loss.losses(logits, y), self.loss.hits(logits, y)
             if weights is None:
                 self.weight += len(y)
-                self.losses, self.hits = self.losses + each[0].sum(), self.hits + each[1].sum()
+                self.losses, self.hits = self.losses + losses.sum(), self.hits + hits.sum()
             else:
-                counts = weights > 0  # where it does not count there may be anything
-                own = weights[counts].astype(float)
-                self.weight += float(own.sum())
-                self.losses += own @ each[0][counts]
-                self.hits += own @ each[1][counts]
-            if self.loss not in CLASSIFIES:
+                counts = weights > 0  # outputs that do not count may be anything
+                weights_of = weights[counts].astype(float)
+                self.weight += float(weights_of.sum())
+                self.losses += float(weights_of @ losses[counts])
+                self.hits += float(weights_of @ hits[counts])
+            if not self.loss.classifies:
                 self.spread += Spread.of(y, weights)
 
     def means(self) -> dict[str, float]:
-        """What `names` says; NaN where all weights are 0."""
+        """Return each of `Loss.measures`; NaN where all weights are 0."""
         if not self.weight:
-            return dict.fromkeys(measure_names(self.loss), math.nan)
+            return dict.fromkeys(self.loss.measures, math.nan)
         loss, hits = float(self.losses / self.weight), float(self.hits / self.weight)
-        values = (loss, hits) if self.loss in CLASSIFIES else (loss, hits, self.spread.r2(hits))
-        return dict(zip(measure_names(self.loss), values, strict=True))
+        values = (loss, hits) if self.loss.classifies else (loss, hits, self.spread.r2(hits))
+        return dict(zip(self.loss.measures, values, strict=True))

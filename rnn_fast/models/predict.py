@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,7 @@ from ..engine.tiling import seconds_per_row
 from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
-from ..losses.functions import activation, labels
-from ..losses.names import CLASSIFIES
+from ..losses import LOSSES
 
 
 class Predictor:
@@ -69,12 +67,12 @@ class Predictor:
         For bce that of each output being 1, for cross_entropy that of each class.  A model of
         another loss has none: ValueError.  Parameters are those of `decision_function`.
         """
-        if self.loss not in CLASSIFIES:
+        if not LOSSES[self.loss].classifies:
             raise ValueError(
                 f"predict_proba needs a model with loss bce or cross_entropy, not {self.loss}"
             )
         own = (X, lengths, initial_state, return_state, n_threads, check_finite)
-        return self._predict(partial(activation, self.loss), *own)
+        return self._predict(LOSSES[self.loss].activation, *own)
 
     def predict(
         self,
@@ -92,11 +90,9 @@ class Predictor:
         else values of the model's dtype, (N, O) or (N,).  With an output after every step there is
         an axis T behind N.  Parameters are those of `decision_function`.
         """
-        said = partial(labels, self.loss)
-        if self.loss not in CLASSIFIES:
-            said = partial(activation, self.loss)
+        loss = LOSSES[self.loss]
         own = (X, lengths, initial_state, return_state, n_threads, check_finite)
-        return self._predict(said, *own)
+        return self._predict(loss.labels or loss.activation, *own)
 
     def _predict(
         self,

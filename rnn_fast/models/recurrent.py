@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import validation
 from ..layout.network import Network
 from ..layout.parameters import gate_rows
-from ..losses.names import LOSSES
+from ..losses import LOSSES
 from .base import Model
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def network(
     embedding_size: Any,
 ) -> Network:
     """The checked arguments that all models share."""
-    least = 2 if validation.choice("loss", loss, LOSSES) == "cross_entropy" else 1
+    least = LOSSES[validation.choice("loss", loss, LOSSES)].least_outputs
     return Network(
         cell=cell,
         dtype=validation.real_dtype(dtype),

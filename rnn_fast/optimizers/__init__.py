@@ -1,1 +1,15 @@
-"""Optimizers: settings, and compiled updates."""
+"""Optimizers: each a declaration with its settings, and compiled maths in `kernels`."""
+
+from .algorithms import SGD, Adagrad, Adam, AdamW, RMSprop, chosen_optimizer
+from .optimizer import OPTIMIZERS, Optimizer
+
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "chosen_optimizer",
+]

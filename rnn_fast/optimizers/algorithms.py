@@ -1,11 +1,12 @@
-"""How parameters descend: the optimizers, as what `fit` is given by name or as an object.
+"""The optimizers, as `fit` takes them by name or as an object.
 
-Each is the algorithm of that name in PyTorch, step by step; `updates` has the compiled ones.  With
-g the gradient, p the parameters, and a state that starts at zero with every `fit`::
+Each is the algorithm of that name in PyTorch, step by step; `optimizers.kernels` has the compiled
+steps.  With g the gradient, p the parameters, and a state that starts at zero with every `fit`::
 
     SGD      v = momentum v + g;                      p -= rate v            (Polyak, 1964)
-    RMSprop  s = decay s + (1 - decay) g^2;           p -= rate g / (sqrt(s) + epsilon)
-    Adam     m = beta1 m + (1 - beta1) g, s likewise; p -= rate m^ / (sqrt(s^) + epsilon)
+    RMSprop  s = alpha s + (1 - alpha) g^2;           p -= rate g / (sqrt(s) + epsilon)
+    Adam     m = beta1 m + (1 - beta1) g
+             s = beta2 s + (1 - beta2) g^2;           p -= rate m^ / (sqrt(s^) + epsilon)
     AdamW    p -= rate weight_decay p, then as Adam
     Adagrad  s += g^2;                                p -= rate g / (sqrt(s) + epsilon)
 """
@@ -13,14 +14,17 @@ g the gradient, p the parameters, and a state that starts at zero with every `fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 from .. import validation
-from .record import Knobs
+from .optimizer import OPTIMIZERS, Optimizer
+
+KERNELS = "rnn_fast.optimizers.kernels"
 
 
+@OPTIMIZERS.add
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent.
 
     Parameters
@@ -38,6 +42,8 @@ class SGD:
     weight_decay: float = 0.0
 
     name: ClassVar[str] = "sgd"
+    kernel: ClassVar[str] = f"{KERNELS}:sgd"
+    state: ClassVar[tuple[str, ...]] = ("velocity",)
 
     def __post_init__(self) -> None:
         validation.rate("momentum", self.momentum, below=1)
@@ -45,76 +51,93 @@ class SGD:
         if validation.flag("nesterov", self.nesterov) and not self.momentum:
             raise ValueError("nesterov=True needs a momentum above 0")
 
+    @property
+    def leaves_zeros(self) -> bool:
+        """Whether a gradient of zero leaves a parameter as it is."""
+        return not (self.momentum or self.weight_decay)
 
+
+@OPTIMIZERS.add
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Optimizer):
     """Divide by a running root mean square of the gradient (Tieleman and Hinton, 2012).
 
     Parameters
     ----------
-    decay : float
-        In [0, 1): of the mean square; PyTorch's ``alpha``.
+    alpha : float
+        In [0, 1): decay of the mean square.
     epsilon : float
+        Added to the root.
     momentum : float
-        In [0, 1): of what is descended along.
+        In [0, 1), of the steps.
     centered : bool
         Subtract the square of a running mean: divide by a standard deviation (Graves, 2013).
     weight_decay : float
         Adds ``weight_decay p`` to g.
     """
 
-    decay: float = 0.99
+    alpha: float = 0.99
     epsilon: float = 1e-8
     momentum: float = 0.0
     centered: bool = False
     weight_decay: float = 0.0
 
     name: ClassVar[str] = "rmsprop"
+    kernel: ClassVar[str] = f"{KERNELS}:rmsprop"
+    state: ClassVar[tuple[str, ...]] = ("square", "mean", "velocity")
 
     def __post_init__(self) -> None:
-        validation.rate("decay", self.decay, below=1)
+        validation.rate("alpha", self.alpha, below=1)
         validation.above_zero("epsilon", self.epsilon)
         validation.rate("momentum", self.momentum, below=1)
         validation.flag("centered", self.centered)
         validation.rate("weight_decay", self.weight_decay)
 
 
+@OPTIMIZERS.add
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adaptive moments (Kingma and Ba, 2015).
 
     Parameters
     ----------
-    momentum, decay : float
-        In [0, 1): of the first and the second moment, beta1 and beta2.
+    beta1, beta2 : float
+        In [0, 1): decay of the first and the second moment.
     epsilon : float
+        Added to the root of the second moment.
     weight_decay : float
         Adds ``weight_decay p`` to g.
     """
 
-    momentum: float = 0.9
-    decay: float = 0.999
+    beta1: float = 0.9
+    beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
 
     name: ClassVar[str] = "adam"
+    kernel: ClassVar[str] = f"{KERNELS}:adam"
+    begin_kernel: ClassVar[str] = f"{KERNELS}:begin_adam"
+    state: ClassVar[tuple[str, ...]] = ("mean", "square")
+    scalars: ClassVar[tuple[tuple[str, float], ...]] = (("power1", 1.0), ("power2", 1.0))
 
     def __post_init__(self) -> None:
-        validation.rate("momentum", self.momentum, below=1)
-        validation.rate("decay", self.decay, below=1)
+        validation.rate("beta1", self.beta1, below=1)
+        validation.rate("beta2", self.beta2, below=1)
         validation.above_zero("epsilon", self.epsilon)
         validation.rate("weight_decay", self.weight_decay)
 
 
+@OPTIMIZERS.add
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
     Parameters
     ----------
-    momentum, decay : float
-        In [0, 1): of the first and the second moment, beta1 and beta2.
+    beta1, beta2 : float
+        In [0, 1): decay of the first and the second moment.
     epsilon : float
+        Added to the root of the second moment.
     weight_decay : float
         Each update shrinks p by ``learning_rate weight_decay p``.
     """
@@ -122,56 +145,50 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     name: ClassVar[str] = "adamw"
+    kernel: ClassVar[str] = f"{KERNELS}:adamw"
 
 
+@OPTIMIZERS.add
 @dataclass(frozen=True)
-class Adagrad:
+class Adagrad(Optimizer):
     """Divide by the root of the sum of all squared gradients (Duchi et al., 2011).
 
     Parameters
     ----------
-    rate_decay : float
-        The k-th update is at ``learning_rate / (1 + (k - 1) rate_decay)``.
+    lr_decay : float
+        The k-th update is at ``learning_rate / (1 + (k - 1) lr_decay)``.
     epsilon : float
+        Added to the root.
     weight_decay : float
         Adds ``weight_decay p`` to g.
     """
 
-    rate_decay: float = 0.0
+    lr_decay: float = 0.0
     epsilon: float = 1e-10
     weight_decay: float = 0.0
 
     name: ClassVar[str] = "adagrad"
+    kernel: ClassVar[str] = f"{KERNELS}:adagrad"
+    state: ClassVar[tuple[str, ...]] = ("square",)
 
     def __post_init__(self) -> None:
-        validation.rate("rate_decay", self.rate_decay)
+        validation.rate("lr_decay", self.lr_decay)
         validation.above_zero("epsilon", self.epsilon)
         validation.rate("weight_decay", self.weight_decay)
 
 
-Optimizer = Union[SGD, RMSprop, Adam, AdamW, Adagrad]  # noqa: UP007  # `|` of classes needs no 3.10
-KINDS: tuple[Any, ...] = (SGD, RMSprop, Adam, AdamW, Adagrad)
-OPTIMIZERS = {kind.name: kind for kind in KINDS}
-
-
 def chosen_optimizer(value: Any) -> Optimizer:
-    """`value` as an optimizer; a name stands for one with its defaults.
+    """Return `value` as an optimizer; a name stands for one with its defaults.
 
     Raises
     ------
     TypeError, ValueError
-        It is none.
+        `value` is neither.
     """
-    if isinstance(value, KINDS):
+    if isinstance(value, Optimizer):
         return value
     if isinstance(value, type) or not isinstance(value, str):
         raise TypeError(
             f"optimizer must be a name or an object such as SGD(momentum=0.9); got {value!r}"
         )
     return OPTIMIZERS[validation.choice("optimizer", value, OPTIMIZERS)]()
-
-
-def knobs_of(optimizer: Optimizer, clip_norm: float = 0.0, clip_value: float = 0.0) -> Knobs:
-    """What the compiled update reads before its first step; a limit of 0 is none."""
-    own = {name: float(value) for name, value in vars(optimizer).items()}
-    return Knobs(**own, clip_norm=clip_norm, clip_value=clip_value)

@@ -1,4 +1,8 @@
-"""The compiled optimizers: one step on a vector register of parameters; see `optimizers`.
+"""Compiled optimizers.
+
+A step is a kernel ``step(p, g, m, n, rate, knobs)`` of one vector register: parameters at p,
+gradients at g, row k of the state at ``m + k n``, and the knobs by name.  A begin kernel
+``begin(record)`` changes the scalars among the knobs before each update.
 
 State that fades is flushed to zero: as denormals it would cost 34 times the arithmetic.  So are
 gradients whose squares would be too small to count.
@@ -6,14 +10,15 @@ gradients whose squares would be too small to count.
 
 from __future__ import annotations
 
-import numpy as np
-from numba import float64, int64, types
+import functools
+import importlib
+from typing import Any
+
+from numba import types
 
 from ..jit import kernel, overloads
 from ..simd import (
-    absolute,
     fill,
-    first,
     flush,
     flush_root,
     fma,
@@ -23,35 +28,50 @@ from ..simd import (
     marker_type,
     root,
     store,
-    total,
-    where_less,
-    width,
-    with_sign,
 )
-from .record import STATE_SIZES, Knobs
+from .algorithms import Adam
+from .optimizer import OPTIMIZERS, Limits
 
-UPDATES, POWER1, POWER2 = (Knobs._fields.index(name) for name in ("updates", "power1", "power2"))
+UPDATES = Limits._fields.index("updates")
+ADAM = Adam.places()  # of AdamW as well
 
 
-class Optimizer:
-    """An optimizer as a value that kernels hand on: one of `layout.OPTIMIZERS`."""
+class Marker:
+    """An optimizer as a value that kernels hand on; `marker_of` makes it."""
 
     def __init__(self, name: str):
-        self.name = name
+        self.kind = OPTIMIZERS[name]
 
 
 class OptimizerType(types.Type):
-    """Numba's type of an `Optimizer`."""
+    """Numba's type of a `Marker`."""
 
-    def __init__(self, optimizer: Optimizer):
-        self.optimizer = optimizer.name
-        super().__init__(f"Optimizer({optimizer.name})")
+    def __init__(self, value: Marker):
+        self.kind = value.kind
+        super().__init__(f"Optimizer({self.kind.name})")
 
 
-marker(Optimizer, OptimizerType)
+marker(Marker, OptimizerType)
 marker_type(OptimizerType)
+marker_of = functools.cache(Marker)
 
-MARKERS = {name: Optimizer(name) for name in STATE_SIZES}
+
+def function_of(name: str) -> Any:
+    """Import the kernel ``module:function``."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+@kernel
+def begin_nothing(record):
+    """Leave the knobs as they are."""
+
+
+@kernel
+def begin_adam(record):
+    """Powers of beta1 and beta2."""
+    record[ADAM.power1] = record[ADAM.power1] * record[ADAM.beta1]
+    record[ADAM.power2] = record[ADAM.power2] * record[ADAM.beta2]
 
 
 @kernel(inline=True)
@@ -68,15 +88,15 @@ def sgd(p, g, m, n, rate, knobs):
 
 @kernel(inline=True)
 def rmsprop(p, g, m, n, rate, knobs):
-    """``s = decay s + (1 - decay) g^2;  p -= rate g / (sqrt(s) + epsilon)``."""
+    """``s = alpha s + (1 - alpha) g^2;  p -= rate g / (sqrt(s) + epsilon)``."""
     w, grad = load(p), load(g)
     grad = fma(w, knobs.weight_decay, grad)
     visible = flush_root(grad)
-    s = flush(fma(visible * visible, 1.0 - knobs.decay, load(m) * knobs.decay))
+    s = flush(fma(visible * visible, 1.0 - knobs.alpha, load(m) * knobs.alpha))
     store(m, s)
     if knobs.centered != 0.0:
         mean = load(m + n)
-        mean = flush(fma(grad - mean, 1.0 - knobs.decay, mean))
+        mean = flush(fma(grad - mean, 1.0 - knobs.alpha, mean))
         store(m + n, mean)
         s = fma(-1.0 * mean, mean, s)
     step = grad / (root(s) + knobs.epsilon)
@@ -90,12 +110,12 @@ def rmsprop(p, g, m, n, rate, knobs):
 def moments(p, g, m, n, rate, knobs, w, grad):
     """``m = b1 m + (1 - b1) g;  s = b2 s + (1 - b2) g^2;  p -= rate m^ / (sqrt(s^) + epsilon)``."""
     mean, square = load(m), load(m + n)
-    mean = flush(fma(grad - mean, 1.0 - knobs.momentum, mean))
+    mean = flush(fma(grad - mean, 1.0 - knobs.beta1, mean))
     visible = flush_root(grad)
-    square = flush(fma(visible * visible, 1.0 - knobs.decay, square * knobs.decay))
+    square = flush(fma(visible * visible, 1.0 - knobs.beta2, square * knobs.beta2))
     store(m, mean)
     store(m + n, square)
-    # m^ and s^ are m and s without what their start at zero makes too small
+    # m^ and s^ undo the bias of m and s towards their start at zero
     size = root(square) / root(fill(p, 1.0 - knobs.power2)) + knobs.epsilon
     store(p, fma(mean / size, -rate / (1.0 - knobs.power1), w))
 
@@ -109,7 +129,7 @@ def adam(p, g, m, n, rate, knobs):
 
 @kernel(inline=True)
 def adamw(p, g, m, n, rate, knobs):
-    """Adam of parameters that are first made smaller."""
+    """Shrink the parameters, then Adam."""
     moments(p, g, m, n, rate, knobs, load(p) * (1.0 - rate * knobs.weight_decay), load(g))
 
 
@@ -125,13 +145,10 @@ def adagrad(p, g, m, n, rate, knobs):
         p,
         fma(
             grad / (root(s) + knobs.epsilon),
-            -rate / (1.0 + (knobs.updates - 1.0) * knobs.rate_decay),
+            -rate / (1.0 + (knobs.updates - 1.0) * knobs.lr_decay),
             w,
         ),
     )
-
-
-_STEPS = {"sgd": sgd, "rmsprop": rmsprop, "adam": adam, "adamw": adamw, "adagrad": adagrad}
 
 
 def step(optimizer, p, g, m, n, rate, knobs):
@@ -141,123 +158,33 @@ def step(optimizer, p, g, m, n, rate, knobs):
 
 @overloads(step)
 def _step(optimizer, p, g, m, n, rate, knobs):
-    function = _STEPS[optimizer.optimizer]
+    function = function_of(optimizer.kind.kernel)
     return lambda optimizer, p, g, m, n, rate, knobs: function(p, g, m, n, rate, knobs)
 
 
-def rows(optimizer):
-    """Rows of its state."""
+def begin(optimizer, record):
+    """Count an update and change the scalars; return the knobs by name."""
     raise NotImplementedError
 
 
-@overloads(rows)
-def _rows(optimizer):
-    n = STATE_SIZES[optimizer.optimizer]
+@overloads(begin)
+def _begin(optimizer, record):
+    function, kind = function_of(optimizer.kind.begin_kernel), optimizer.kind.knobs_type()
+
+    def impl(optimizer, record):
+        record[UPDATES] = record[UPDATES] + 1.0
+        function(record)
+        return load_record(kind, record)
+
+    return impl
+
+
+def n_rows(optimizer):
+    """Rows of the state."""
+    raise NotImplementedError
+
+
+@overloads(n_rows)
+def _n_rows(optimizer):
+    n = len(optimizer.kind.state)
     return lambda optimizer: n
-
-
-@kernel
-def penalize(parameters, gradients, penalties, n, stride):
-    """Add the gradient of ``sum l1 |p| + l2 p^2 / 2`` of n parameters; gives its value.
-
-    penalties : pointer
-        l1 of each parameter, and `stride` further on l2.
-    """
-    L = width(parameters)
-    whole = n - n % L
-    sizes, squares = fill(parameters, 0.0), fill(parameters, 0.0)
-    for i in range(0, whole, L):
-        p, l1, l2 = load(parameters + i), load(penalties + i), load(penalties + (stride + i))
-        size, pull = absolute(p), l2 * p
-        sizes, squares = fma(l1, size, sizes), fma(pull, p, squares)
-        sign = where_less(0.0, size, with_sign(l1, p), 0.0)
-        store(gradients + i, load(gradients + i) + (sign + pull))
-    value = float64(total(sizes)) + 0.5 * float64(total(squares))
-    for i in range(whole, n):
-        p, l1, l2 = parameters[i], penalties[i], penalties[stride + i]
-        gradients[i] += (l1 if p > 0.0 else -l1 if p < 0.0 else 0.0 * l1) + l2 * p
-        value += l1 * abs(p) + 0.5 * l2 * p * p
-    return value
-
-
-@kernel
-def norm_of(gradients, n, record):
-    """The Euclidean norm of n gradients, as a double."""
-    L = width(gradients)
-    whole = n - n % L
-    squares = fill(gradients, 0.0)
-    for i in range(0, whole, L):
-        g = load(gradients + i)
-        squares = fma(g, g, squares)
-    value = float64(total(squares))
-    start = whole
-    if not value < np.inf:  # squares beyond the reals, of numbers that need not be
-        value, start = 0.0, int64(0)
-    for i in range(start, n):
-        g = float64(gradients[i])
-        value += g * g
-    return first(root(fill(record, value)))
-
-
-@kernel
-def clip(gradients, n, record):
-    """Limit the gradients as the `Knobs` say: each to ``+- clip_value``, then all by their norm.
-
-    As in PyTorch the factor is ``clip_norm / (|g| + 1e-6)``, if that is below 1.
-    """
-    knobs = load_record(Knobs, record)
-    value, norm = knobs.clip_value, knobs.clip_norm
-    if value > 0.0:
-        for i in range(n):
-            gradients[i] = min(max(gradients[i], -value), value)
-    if norm > 0.0:
-        factor = norm / (norm_of(gradients, n, record) + 1e-6)
-        if factor < 1.0:
-            for i in range(n):
-                gradients[i] *= factor
-
-
-@kernel
-def descend(optimizer, parameters, gradients, moments, n, stride, rate, record, spare):
-    """One update of n parameters, at a learning rate.
-
-    Parameters
-    ----------
-    moments : pointer
-        State; its rows are `stride` apart.
-    record : pointer
-        The `Knobs`; the scalars of the state are advanced.
-    spare : pointer
-        Room for two registers and one for each row: the last parameters need not fill one.
-    """
-    knobs = load_record(Knobs, record)
-    record[UPDATES] = knobs.updates + 1.0
-    record[POWER1], record[POWER2] = knobs.power1 * knobs.momentum, knobs.power2 * knobs.decay
-    knobs = load_record(Knobs, record)
-    L = width(parameters)
-    whole = n - n % L
-    for i in range(0, whole, L):
-        step(optimizer, parameters + i, gradients + i, moments + i, stride, rate, knobs)
-    left = n - whole
-    if left > 0:
-        p, g, m = spare, spare + L, spare + 2 * L
-        for i in range(left):
-            p[i], g[i] = parameters[whole + i], gradients[whole + i]
-            for k in range(rows(optimizer)):
-                m[k * L + i] = moments[k * stride + (whole + i)]
-        step(optimizer, p, g, m, L, rate, knobs)
-        for i in range(left):
-            parameters[whole + i] = p[i]
-            for k in range(rows(optimizer)):
-                moments[k * stride + (whole + i)] = m[k * L + i]
-
-
-@kernel
-def descend_plainly(parameters, gradients, n, rate):
-    """``p -= rate g``, n numbers."""
-    L = width(parameters)
-    whole = n - n % L
-    for i in range(0, whole, L):
-        store(parameters + i, fma(load(gradients + i), -rate, load(parameters + i)))
-    for i in range(whole, n):
-        parameters[i] -= rate * gradients[i]

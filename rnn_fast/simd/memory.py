@@ -47,44 +47,17 @@ def pointer(typing_context, address, dtype):
     return result(address if from_pointer else types.int64, dtype), codegen
 
 
-def _fields(record, number, real):
-    """Return the Numba types of a record's fields, by their annotations (`layout.pointers`)."""
-    kinds = {"int": number, "float": number, "Any": number}
-    kinds |= {"Ints": types.CPointer(types.int64), "Doubles": types.CPointer(types.float64)}
-    if real is not None:
-        kinds["Reals"] = types.CPointer(real)
-    annotations = [record.__annotations__[name] for name in record._fields]
-    return [kinds[getattr(a, "__forward_arg__", a)] for a in annotations]
-
-
-def _load_fields(name, p, real):
-    fields = _fields(name.instance_class, p.dtype, real)
-    result = types.NamedTuple(fields, name.instance_class)
-
-    def codegen(context, builder, signature, args):
-        values = []
-        for i, kind in enumerate(fields):
-            value = builder.load(advance(builder, args[1], INT64(i)))
-            if isinstance(kind, types.CPointer):
-                value = builder.inttoptr(value, context.get_value_type(kind))
-            values.append(value)
-        return context.make_tuple(builder, result, values)
-
-    return result, codegen
-
-
 @intrinsic
 def load_record(typing_context, name, p):
-    """The NamedTuple class `name` of numbers and pointers, read from `p` on."""
-    result, codegen = _load_fields(name, p, None)
+    """The NamedTuple class `name` of numbers, read from `p` on."""
+    n = len(name.instance_class._fields)
+    result = types.NamedUniTuple(p.dtype, n, name.instance_class)
+
+    def codegen(context, builder, signature, args):
+        values = [builder.load(advance(builder, args[1], INT64(i))) for i in range(n)]
+        return context.make_tuple(builder, result, values)
+
     return result(name, p), codegen
-
-
-@intrinsic
-def load_typed_record(typing_context, name, p, real):
-    """`load_record` of a record that has fields of kind ``Reals``, numbers of type `real`."""
-    result, codegen = _load_fields(name, p, real.dtype)
-    return result(name, p, real), codegen
 
 
 @intrinsic
@@ -109,20 +82,6 @@ def store_record(typing_context, p, record):
         return context.get_dummy_value()
 
     return types.void(p, record), codegen
-
-
-@intrinsic
-def load_buffers(typing_context, name, base, offsets):
-    """The NamedTuple class `name` of pointers ``base + offsets[i]``."""
-    n = len(name.instance_class._fields)
-    result = types.NamedUniTuple(base, n, name.instance_class)
-
-    def codegen(context, builder, signature, args):
-        starts = [builder.load(advance(builder, args[2], INT64(i))) for i in range(n)]
-        values = [advance(builder, args[1], start) for start in starts]
-        return context.make_tuple(builder, result, values)
-
-    return result(name, base, offsets), codegen
 
 
 @intrinsic

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .. import validation
 from ..engine import threads
-from ..optimizers.algorithms import Optimizer, chosen_optimizer
+from ..optimizers import Optimizer, chosen_optimizer
 from .early_stopping import EarlyStopping, chosen_stopping
 from .schedules import chosen_schedule
 

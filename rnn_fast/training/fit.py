@@ -17,7 +17,7 @@ from ..data.stream import Stream
 from ..engine.evaluation import measure
 from ..layout.network import Network
 from ..layout.parameters import penalty_coefficients
-from ..optimizers.algorithms import Optimizer
+from ..optimizers import Optimizer
 from ..saving.checkpoint import Keeper
 from .config import Plan, checked_plan
 from .early_stopping import EarlyStopping

@@ -15,8 +15,7 @@ from ..engine.optimizer_state import Descent
 from ..engine.tiling import seconds_per_row
 from ..errors import DivergedError, Terminated
 from ..layout.network import Network
-from ..losses.names import CLASSIFIES
-from ..optimizers.algorithms import knobs_of
+from ..losses import LOSSES
 from ..saving import checkpoint
 from .config import Plan
 from .early_stopping import Watch
@@ -74,12 +73,18 @@ class Training:
         self.net, self.parameters, self.source, self.plan = net, parameters, source, plan
         self.generator, self.validate, self.after = generator, validate, after
         self.keeper, self.dropout = keeper, dropout
-        knobs = knobs_of(plan.optimizer, plan.clip_norm, plan.clip_value)
-        own = (plan.optimizer.name, knobs, parameters.size, net.dtype, penalties)
-        self.descent, self.plateau = Descent(*own), Plateau(plan.schedule)
+        self.descent = Descent(
+            plan.optimizer,
+            parameters.size,
+            net.dtype,
+            penalties=penalties,
+            clip_norm=plan.clip_norm,
+            clip_value=plan.clip_value,
+        )
+        self.plateau = Plateau(plan.schedule)
         self.watch, self.finished = Watch(plan.stopping), False
         self.history = History.begin(
-            classifies=net.loss in CLASSIFIES,
+            classifies=LOSSES[net.loss].classifies,
             validates=validate is not None,
             penalizes=penalties is not None,
         )

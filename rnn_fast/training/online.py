@@ -20,7 +20,7 @@ from ..engine.online_step import OnlineStep
 from ..engine.tiling import runs_online
 from ..layout.memory import aligned
 from ..layout.network import Network
-from ..losses.functions import activation
+from ..losses import LOSSES
 from ..validation import DTYPES
 
 
@@ -61,7 +61,7 @@ class Online:
         logits = operations.logits(self._net, padded(self._batch), self._parameters)
         if self._net.sequences:
             logits = logits.reshape(*self._batch.shape[:2], -1)
-        outputs = activation(self._net.loss, logits).astype(np.float64)
+        outputs = LOSSES[self._net.loss].activation(logits).astype(np.float64)
         if not single:
             return outputs
         columns = not self._net.embedding and np.ndim(x) == 3

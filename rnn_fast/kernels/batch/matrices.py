@@ -15,7 +15,6 @@ from ...simd import (
     dots,
     fill,
     load,
-    load_record,
     load_tile,
     rank1,
     rank_lanes,
@@ -24,6 +23,7 @@ from ...simd import (
     store_tile,
     total,
     transpose,
+    view,
     width,
     zeros,
 )
@@ -70,7 +70,7 @@ def run_products(shape, weights, table, first, n, z, a, zero):
         Whether h_{t-1} is zero.
     """
     for i in range(first, first + n):
-        p = load_record(Product, table + i * PRODUCT)
+        p = view(Product, table + i * PRODUCT)
         b = (a if p.kept else z) + p.at
         K = p.K_first if zero else p.K
         multiply(shape, weights + p.packed, p.height, p.R, K, b, a + p.to, p.add)
@@ -95,10 +95,10 @@ def pack_weights(shape, sizes, parameters, weights):
     """Pack all weights, for the products of both passes."""
     _, lanes = size(shape)
     for i in range(sizes.n_packs):
-        p = load_record(Pack, sizes.packs + i * PACK)
+        p = view(Pack, sizes.packs + i * PACK)
         pack(shape, p, parameters + p.source, weights + p.out)
     for i in range(sizes.n_spreads):
-        line = load_record(Line, sizes.spreads + i * LINE)
+        line = view(Line, sizes.spreads + i * LINE)
         for k in range(line.n):
             for v in range(0, lanes, width(weights)):
                 at = weights + line.wide + (k * lanes + v)
@@ -113,7 +113,7 @@ def run_gradients(shape, space, run, z, a, steps):
     """Add the weight gradients of a run over `steps` steps, of which z and a are the first."""
     sizes, buffers = space.sizes, space.buffers
     for i in range(run.rank_k, run.rank_k + run.n_rank_ks):
-        g = load_record(RankK, sizes.rank_ks + i * RANK_K)
+        g = view(RankK, sizes.rank_ks + i * RANK_K)
         b, b_step = (a, run.keep) if g.kept else (z, run.step)
         grads, da = buffers.grads + g.grads, buffers.da + g.at
         weight_gradients(
@@ -225,10 +225,10 @@ def unpack_gradients(shape, sizes, grads, flat, adds):
     """Write all accumulated gradients to a flat vector, or add them."""
     _, lanes = size(shape)
     for i in range(sizes.n_unpacks):
-        part = load_record(Unpack, sizes.unpacks + i * UNPACK)
+        part = view(Unpack, sizes.unpacks + i * UNPACK)
         unpack(shape, grads + part.grads, part, flat + part.out, adds)
     for i in range(sizes.n_sums):
-        line = load_record(Line, sizes.sums + i * LINE)
+        line = view(Line, sizes.sums + i * LINE)
         for k in range(line.n):
             at = grads + line.wide + k * lanes
             acc = load(at)

@@ -14,8 +14,10 @@ from numba import float64, int64
 from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import PARTIAL, SUMS, TEAM, LaneJob, Task
-from ...optimizers.kernels import MARKERS, clip, descend, penalize
-from ...simd import Shape, exists, load_typed_record, pointer, size, store_record
+from ...losses.kernels import Choice
+from ...optimizers.kernels import marker_of as optimizer_marker
+from ...optimizers.updates import clip, descend, penalize
+from ...simd import Shape, exists, pointer, size, store_record, typed_view
 from ..team import OVER, close_phase, end_work, finish, open_phase, rest, take
 from .embedding import add_embedding_gradient, update_embedding
 from .gradients import take_part
@@ -96,8 +98,12 @@ def longest_of(job, first, n):
 
 def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name: str) -> Callable:
     """Training in mini-batches."""
-    cell, shape, optimizer = marker_of(cell_name), Shape(dtype, rows, vecs), MARKERS[optimizer_name]
-    real = shape.dtype
+    cell, shape, optimizer = (
+        marker_of(cell_name),
+        Shape(dtype, rows, vecs),
+        optimizer_marker(optimizer_name),
+    )
+    real, losses = shape.dtype, Choice()
 
     def program(job):
         """Visit the samples of the `LaneJob`, `batch` at a time, with an update after each batch.
@@ -106,8 +112,8 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name:
         from one to the next: truncated back-propagation.  A loss that is not finite ends the epoch
         before its update.
         """
-        job = load_typed_record(LaneJob, job, real)
-        space, result = space_of(job), job.result
+        job = typed_view(LaneJob, job, real)
+        space, result = space_of(job, losses), job.result
         prepare(shape, space)
         if job.helps:
             take_part(cell, shape, space, job, job.team, True)
@@ -160,12 +166,12 @@ def predict_blocks(cell, shape, space, job):
 def predictions(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
     """Logits: a sample has the same bits alone and in any company."""
     cell, shape = marker_of(cell_name), Shape(dtype, rows, vecs)
-    real = shape.dtype
+    real, losses = shape.dtype, Choice()
 
     def program(job):
         """``out`` = the logits of the samples of the `LaneJob`, ``final`` = their last states."""
-        job = load_typed_record(LaneJob, job, real)
-        space = space_of(job)
+        job = typed_view(LaneJob, job, real)
+        space = space_of(job, losses)
         _, lanes = size(shape)
         prepare(shape, space)
         if job.helps:

@@ -87,7 +87,7 @@ def read_step(shape, space, job, block, factor, result, first, slot):
     t = first + slot if sizes.sequences else block.T - 1
     logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, slot), slot)
     load_targets(shape, sizes, buffers, job, block, t)
-    loss_and_gradient(shape, job.loss, logits, buffers, factor, sizes.O)
+    loss_and_gradient(shape, space.losses, job.loss, logits, buffers, factor, sizes.O)
     total, hits, weights = 0.0, 0.0, 0.0
     for v in range(block.n):
         weight = float(buffers.weights[v])

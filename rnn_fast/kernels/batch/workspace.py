@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ...jit import kernel
 from ...layout.batch_records import LaneBuffers, LaneSizes, RunBuffers, RunSizes
-from ...simd import load_buffers, load_record, size
+from ...simd import buffers_of, size, view
 from .matrices import clear
 
 N_RUN_SIZES, N_RUN_BUFFERS = len(RunSizes._fields), len(RunBuffers._fields)
@@ -19,25 +19,27 @@ class Space(NamedTuple):
     buffers: Any  # LaneBuffers
     work: Any  # of this thread
     weights: Any  # packed, read by all threads
+    losses: Any  # Choice
 
 
 @kernel
-def space_of(job):
+def space_of(job, losses):
     """`Space` of a `LaneJob`."""
-    sizes = load_record(LaneSizes, job.sizes)
-    return Space(sizes, load_buffers(LaneBuffers, job.work, job.offsets), job.work, job.packed)
+    sizes = view(LaneSizes, job.sizes)
+    buffers = buffers_of(LaneBuffers, job.work, job.offsets)
+    return Space(sizes, buffers, job.work, job.packed, losses)
 
 
 @kernel
 def run_sizes(space, run):
     """`RunSizes` of a run."""
-    return load_record(RunSizes, space.sizes.runs + run * N_RUN_SIZES)
+    return view(RunSizes, space.sizes.runs + run * N_RUN_SIZES)
 
 
 @kernel
 def run_buffers(space, run):
     """`RunBuffers` of a run."""
-    return load_buffers(RunBuffers, space.work, space.sizes.places + run * N_RUN_BUFFERS)
+    return buffers_of(RunBuffers, space.work, space.sizes.places + run * N_RUN_BUFFERS)
 
 
 @kernel

@@ -11,10 +11,11 @@ from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import SUMS
 from ...layout.single import TASKS, OnlineJob, UnitBuffers, UnitJob, UnitSizes
-from ...losses.kernels import outputs
-from ...optimizers.kernels import MARKERS, clip, descend, descend_plainly, penalize
-from ...optimizers.record import STATE_SIZES
-from ...simd import Shape, exists, load_buffers, load_record, load_typed_record
+from ...losses.kernels import Choice, outputs
+from ...optimizers import OPTIMIZERS
+from ...optimizers.kernels import marker_of as optimizer_marker
+from ...optimizers.updates import clip, descend, descend_plainly, penalize
+from ...simd import Shape, buffers_of, exists, typed_view, view
 from .recurrence import (
     load_sequence,
     pad,
@@ -81,14 +82,14 @@ def unit_epoch(
 ) -> Callable:
     """Training on one sample at a time, or on very few."""
     cell, (sums, row, tile, one) = marker_of(cell_name), unit_shapes(dtype, partial, vecs)
-    optimizer, n_rows = MARKERS[optimizer_name], STATE_SIZES[optimizer_name]
-    real = row.dtype
+    optimizer, n_rows = optimizer_marker(optimizer_name), len(OPTIMIZERS[optimizer_name].state)
+    real, losses = row.dtype, Choice()
 
     def program(job):
         """Visit the samples of the `UnitJob`, as `lane_epoch`."""
-        job = load_typed_record(UnitJob, job, real)
-        sizes = load_record(UnitSizes, job.sizes)
-        buffers, result = load_buffers(UnitBuffers, job.work, job.offsets), job.result
+        job = typed_view(UnitJob, job, real)
+        sizes = view(UnitSizes, job.sizes)
+        buffers, result = buffers_of(UnitBuffers, job.work, job.offsets), job.result
         prepare_units(sizes, buffers, n_rows)
         pad_all(sizes, buffers, job, n_rows)
         for b in range((job.n + job.batch - 1) // job.batch):
@@ -98,7 +99,7 @@ def unit_epoch(
                 sample = job.order[b * job.batch + i]
                 load_sequence(sizes, buffers, job.x + sample * sizes.T * sizes.I)
                 unit_forward(cell, sums, row, sizes, buffers)
-                unit_loss(one, sizes, buffers, job.y + sample * sizes.Y, 1.0 / n, job.loss)
+                unit_loss(one, losses, sizes, buffers, job.y + sample * sizes.Y, 1.0 / n, job.loss)
                 result[SUMS.loss] += buffers.losses[0]
                 result[SUMS.hits] += buffers.hits[0]
                 result[SUMS.weight] += 1.0
@@ -115,7 +116,7 @@ def unit_epoch(
 def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """One sequence: forward, or backward with an update."""
     cell, (sums, row, tile, one) = marker_of(cell_name), unit_shapes(dtype, partial, vecs)
-    real, largest = row.dtype, float(np.finfo(dtype).max)
+    real, largest, losses = row.dtype, float(np.finfo(dtype).max), Choice()
 
     def program(record):
         """Do the task that the `OnlineJob` names.
@@ -124,9 +125,9 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
         Backward: the exact gradient of the loss, and a step of descent.  One argument, since
         converting twelve costs as much as the arithmetic.
         """
-        job = load_typed_record(OnlineJob, record, real)
-        sizes = load_record(UnitSizes, job.sizes)
-        buffers = load_buffers(UnitBuffers, job.work, job.offsets)
+        job = typed_view(OnlineJob, record, real)
+        sizes = view(UnitSizes, job.sizes)
+        buffers = buffers_of(UnitBuffers, job.work, job.offsets)
         if job.task == PREPARE:
             prepare_units(sizes, buffers, 0)
         elif job.task == FORWARD:
@@ -136,11 +137,11 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
                 turn_weights(sizes, buffers.w)
                 load_sequence(sizes, buffers, job.x)
                 unit_forward(cell, sums, row, sizes, buffers)
-                outputs(job.loss, buffers.logits, job.outputs, sizes.O)
+                outputs(losses, job.loss, buffers.logits, job.outputs, sizes.O)
             else:
                 restore_sequence(sizes, buffers, job.x)
         else:
-            unit_loss(one, sizes, buffers, job.y, 1.0, job.loss)
+            unit_loss(one, losses, sizes, buffers, job.y, 1.0, job.loss)
             unit_backward(cell, sums, row, sizes, buffers)
             unit_gradients(sums, row, tile, sizes, buffers, True)
             unpad(sizes, buffers.dw, job.gradients)

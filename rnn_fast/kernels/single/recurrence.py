@@ -208,10 +208,10 @@ def unit_gradients(sums, row, tile, sizes, buffers, fresh):
 
 
 @kernel
-def unit_loss(row, sizes, buffers, y, weight, loss):
+def unit_loss(row, losses, sizes, buffers, y, weight, loss):
     """Loss of the sample and its gradient with respect to the logits, in lane 0."""
     L = width(y)
     for o in range(sizes.Y):
         buffers.targets[o * L] = y[o]
     buffers.weights[0] = weight
-    loss_and_gradient(row, loss, buffers.logits, buffers, 1.0, sizes.O)
+    loss_and_gradient(row, losses, loss, buffers.logits, buffers, 1.0, sizes.O)

@@ -1,0 +1,76 @@
+"""The declaration of a loss: its formulas in NumPy, and the names of its compiled maths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..validation import Registry
+
+Function = Callable[[np.ndarray], np.ndarray]
+Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of logits (N, O) and targets (N, Y), with Y = 1 for class indices and else Y = O.
+
+    Parameters
+    ----------
+    name : str
+        Key in `LOSSES`.
+    kernel, output_kernel : str
+        Compiled maths as ``module:function``; see `losses.kernels`.
+    activation : callable
+        Outputs of logits (..., O): probabilities or values.
+    losses : callable
+        Loss of each sample, (N,) float64, of logits (N, O) and targets (N, Y).
+    hits : callable
+        Whether all labels of each sample are right, (N,), or for values the mean squared error.
+    labels : callable or None
+        Labels of logits (..., O), int64; None if the loss does not tell classes apart.
+    takes_classes : bool
+        Whether a target is one class index.
+    bounds : (float, float) or None
+        Limits of a target, or None.
+    """
+
+    name: str
+    kernel: str
+    output_kernel: str
+    activation: Function
+    losses: Compare
+    hits: Compare
+    labels: Function | None = None
+    takes_classes: bool = False
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether models tell classes apart."""
+        return self.labels is not None
+
+    @property
+    def least_outputs(self) -> int:
+        """Least number of outputs."""
+        return 2 if self.takes_classes else 1
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the measures: the loss, and accuracy or mean squared error and R2."""
+        return ("loss", "accuracy") if self.classifies else ("loss", "mse", "r2")
+
+    def target_size(self, n_outputs: int) -> int:
+        """Y, numbers in a target."""
+        return 1 if self.takes_classes else n_outputs
+
+    def n_classes(self, n_outputs: int) -> int | None:
+        """Classes that one target tells apart; None if it holds several numbers or values."""
+        if self.takes_classes:
+            return n_outputs
+        return 2 if self.classifies and n_outputs == 1 else None
+
+
+LOSSES: Registry[Loss] = Registry("loss")
