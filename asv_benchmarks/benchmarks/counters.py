@@ -50,7 +50,7 @@ CASES: dict[str, Callable[[], None]] = {
 def programs() -> set[tuple[Any, tuple]]:
     """The programs that this process has loaded, each with its specialisation."""
     found = [value for value in vars(compute).values() if isinstance(value, Program)]
-    return {(program, key) for program in found for key in program._functions}
+    return {(program, key) for program in found for key in program.loaded}
 
 
 def forget() -> None:

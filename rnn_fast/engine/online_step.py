@@ -8,7 +8,7 @@ from ..jit import Program
 from ..layout.network import Network
 from ..layout.single import TASKS
 from ..losses import LOSSES
-from .workspace import UnitSpace, addresses
+from .workspace import UnitSpace, addresses, function_of
 
 ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
 
@@ -35,7 +35,7 @@ class OnlineStep:
         self.outputs = np.zeros(net.output_size)
         self._rate = np.zeros(1)
         self._gradients = np.zeros_like(parameters)
-        self._run = ONLINE_STEP(net.dtype.name, net.cell, *space.tile)
+        self._run = function_of(ONLINE_STEP, net, *space.tile)
         self._arrays = (  # as the fields of `OnlineJob`; alive as long as their addresses
             space.sizes,
             space.offsets,

@@ -17,6 +17,8 @@ from ..layout.batch_records import LaneJob
 from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
 from ..layout.single import UnitJob, unit_layout
+from ..losses import LOSSES
+from ..optimizers import OPTIMIZERS
 from .threads import Team
 from .tiling import lane_tile, vector_lanes
 
@@ -29,6 +31,21 @@ ROOM = 1 << 24
 #: cache lines by which the work memories of threads are shifted against one another.  Two that go
 #: through the same places of their pages in step were seen to take 1.2 times as long.
 APART = 33
+
+
+def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], None]:
+    """Return the compiled function of a program for a network, further specialised by `key`."""
+    sources = _outside(net.cell, tuple(LOSSES), *key[2:])
+    return program(net.dtype.name, net.cell, *key, sources=sources)
+
+
+@functools.cache
+def _outside(cell: str, losses: tuple[str, ...], *optimizers: str) -> tuple[str, ...]:
+    """Compiled maths from outside the package that a program holds, as ``module:function``."""
+    kernels = [f"{CELLS[cell].kernels}:{cell}"]
+    kernels += [LOSSES[name].kernel for name in losses]
+    kernels += [OPTIMIZERS[name].kernel for name in optimizers]
+    return tuple(kernel for kernel in kernels if not kernel.startswith("rnn_fast."))
 
 
 class LaneSpace:
@@ -87,7 +104,7 @@ class LaneSpace:
 
     def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `LaneJob` of arrays, numbers, None."""
-        function = program(self.net.dtype.name, self.net.cell, *self.tile, *key)
+        function = function_of(program, self.net, *self.tile, *key)
         team = team or Team()
         with team.taken(self.groups) as n:
             while len(self._members) < n:
@@ -145,7 +162,7 @@ class UnitSpace:
         block = np.zeros(len(UnitJob._fields), np.int64)
         shared = {"sizes": self.sizes, "offsets": self.offsets, "work": self.work}
         _fill(UnitJob, block, {**shared, **job})
-        program(self.net.dtype.name, self.net.cell, *self.tile, *key)(block.ctypes.data)
+        function_of(program, self.net, *self.tile, *key)(block.ctypes.data)
 
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:

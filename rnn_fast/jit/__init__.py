@@ -1,8 +1,8 @@
-"""How compiled code is made, kept and called."""
+"""How compiled code is made, kept and called: the one room that speaks to Numba's compiler."""
 
-from .cache import cache_directories, read_cache, stamp, write_cache
+from .cache import cache_directories, read_cache, write_cache
 from .kernel import kernel, overloads
-from .program import Program, compiled, link, optimised
+from .program import Program, compiled
 from .target import target, target_machine, vector_bytes, vector_registers
 
 __all__ = [
@@ -10,11 +10,8 @@ __all__ = [
     "cache_directories",
     "compiled",
     "kernel",
-    "link",
-    "optimised",
     "overloads",
     "read_cache",
-    "stamp",
     "target",
     "target_machine",
     "vector_bytes",

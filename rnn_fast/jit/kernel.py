@@ -1,4 +1,4 @@
-"""Marks for what Numba compiles: `kernel`, and `overloads` by type."""
+"""Marks for functions that Numba compiles: `kernel`, and `overloads` by type."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
         A function of scalars, pointers and the types of `simd`.
     inline : bool
         Put the code into the caller whatever LLVM thinks of its size: for functions that take or
-        give a Tile, which must stay in registers.
+        return a Tile, which must stay in registers.
     """
     if function is None:
         return functools.partial(kernel, inline=inline)
@@ -40,7 +40,7 @@ def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
 
 @contextlib.contextmanager
 def numba_enabled() -> Iterator[None]:
-    """Compile, also where a user has disabled Numba, meaning his own functions."""
+    """Compile even if a user has disabled Numba for functions of their own."""
     from numba import config
 
     disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
@@ -51,7 +51,7 @@ def numba_enabled() -> Iterator[None]:
 
 
 def overloads(function: Callable) -> Callable:
-    """Give `function` a compiled meaning by type, inlined wherever it is called.
+    """Define `function` by types for compiled code, inlined wherever it is called.
 
     The decorated function takes Numba types and returns the implementation, or None.
     """

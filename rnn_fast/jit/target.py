@@ -9,7 +9,7 @@ from typing import Any
 
 @functools.cache
 def target() -> tuple[str, str]:
-    """(processor, features) that code is made for, in LLVM's words.
+    """Return (processor, features) that code is made for, in LLVM's words.
 
     The host's, unless ``NUMBA_CPU_NAME`` or ``NUMBA_CPU_FEATURES`` say otherwise.
     """
@@ -23,7 +23,7 @@ def target() -> tuple[str, str]:
 
 
 def target_machine() -> Any:
-    """LLVM's machine for the target."""
+    """Return LLVM's machine for the target."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()

@@ -1,47 +1,85 @@
-"""The disk cache and the compile targets, each in a process of its own."""
+"""Programs and compile targets, each in a process of its own."""
 
 import contextlib
 import io
 import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import rnn_fast
-from rnn_fast.jit import (
-    compiled,
-    read_cache,
-    target_machine,
-    vector_bytes,
-    write_cache,
-)
-from rnn_fast.jit.cache import _file
-from rnn_fast.jit.program import with_aligned_stack
+from rnn_fast.jit import compiled, target_machine, vector_bytes
+from rnn_fast.jit.compilation import with_aligned_stack
+from rnn_fast.jit.sources import FLOORS
+
+HOLD = """
+import time
+from rnn_fast.jit.cache import sole_compiler
+from rnn_fast.jit.program import Program
+name = 'small.factory(float64)'
+with sole_compiler(name):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+FORK = """
+import os, runpy, threading, time
+import numpy as np
+import small
+from rnn_fast.jit import Program
+import rnn_fast.jit.program as programs
+
+program = Program("small", "factory", x="reals")
+begun, real = threading.Event(), small.factory
+
+def slow(dtype):
+    begun.set()
+    time.sleep(1.0)
+    return real(dtype)
+
+small.factory = slow
+thread = threading.Thread(target=program, args=("float64",))
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    small.factory = real
+    x = np.full(16, 0.5)
+    program("float32")(x.astype("f4").ctypes.data)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+thread.join()
+"""
+
+WORKERS = """
+import numpy as np
+from joblib import Parallel, delayed
+
+def work(i):
+    import sys
+    import numpy as np
+    from rnn_fast.jit import Program
+    x = np.full(16, 0.5)
+    Program("small", "factory", x="reals")("float64")(x.ctypes.data)
+    return round(x[0], 12), "numba" in sys.modules
+
+for value in Parallel(n_jobs=2)(delayed(work)(i) for i in range(2)):
+    print(*value)
+"""
+
+MODULES = """
+import sys
+from rnn_fast.engine.operations import LANE_EPOCH, UNIT_EPOCH
+before = set(sys.modules)
+import rnn_fast.kernels.batch.program, rnn_fast.kernels.single.program
+for module in sorted(set(sys.modules) - before):
+    if module.startswith("rnn_fast."):
+        print(module.split(".")[1])
+"""
 
 TANH = "0.46211715726"  # tanh(0.5)
 PACKAGE = Path(rnn_fast.__file__).parent
-
-SMALL = """
-import sys
-import numpy as np
-from rnn_fast.jit import Program
-
-def factory(dtype):
-    from rnn_fast.simd import vector_math as vmath
-    from rnn_fast.simd import load, store
-    def program(x):
-        store(x, vmath.tanh(load(x)))
-    return program
-
-if __name__ == "__main__":
-    x = np.full(16, 0.5)
-    Program("small", "factory", x="reals")("float64")(x.ctypes.data)
-    print(round(x[0], 12), "numba" in sys.modules)
-"""
 
 GRADIENT = """
 import numpy as np, rnn_fast
@@ -80,40 +118,6 @@ print(*results)
 """
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Run a script against a copy of the package, so that it may be changed."""
-    site = tmp_path / "site"
-    shutil.copytree(PACKAGE, site / "rnn_fast", ignore=shutil.ignore_patterns("__pycache__"))
-    (site / "small.py").write_text(SMALL)
-
-    def start(code="import runpy; runpy.run_module('small', run_name='__main__')", **environment):
-        settings = {
-            **os.environ,
-            "PYTHONPATH": str(site),
-            "RNN_FAST_CACHE_DIR": str(tmp_path / "cache"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **environment,
-        }
-        return subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=settings,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=site,
-        )
-
-    def finish(*arguments, **environment):
-        process = start(*arguments, **environment)
-        out, error = process.communicate()
-        assert process.returncode == 0, error
-        return out.split()
-
-    finish.start, finish.site, finish.cache = start, site, tmp_path / "cache"
-    return finish
-
-
 def test_a_second_process_loads_the_code_without_numba(run):
     cold, warm = run(), run()
     assert cold == [TANH, "True"]
@@ -123,46 +127,10 @@ def test_a_second_process_loads_the_code_without_numba(run):
 
 def test_an_edit_of_a_function_that_a_program_calls_is_seen(run):
     run()
-    source = run.site / "rnn_fast" / "vmath.py"
+    source = run.site / "rnn_fast" / "simd" / "vector_math.py"
     text = source.read_text()
     source.write_text(text.replace("return with_sign(e /", "return with_sign(2.0 * e /"))
     assert run() == ["0.92423431452", "True"]
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("RNN_FAST_CACHE_DIR", str(tmp_path / "cache"))
-    code = bytes(range(256))
-    return write_cache("some program", code), code
-
-
-def test_a_damaged_file_is_not_run(cache):
-    file, code = cache
-    whole = file.read_bytes()
-    assert read_cache("some program") == code
-    for n in range(len(whole)):
-        file.write_bytes(whole[:n])
-        assert read_cache("some program") is None, f"truncated to {n}"
-        file.write_bytes(whole[:n] + bytes([whole[n] ^ 1]) + whole[n + 1 :])
-        assert read_cache("some program") is None, f"byte {n} flipped"
-    file.write_bytes(whole)
-    assert read_cache("some program") == code
-
-
-def test_a_file_of_another_program_is_not_run(cache):
-    file, _ = cache
-    file.rename(_file(file.parent, "other program"))
-    assert read_cache("other program") is None
-
-
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX permissions")
-def test_a_directory_that_others_can_write_to_is_not_trusted(cache):
-    file, code = cache
-    file.parent.chmod(0o777)
-    assert read_cache("some program") is None
-    assert write_cache("some program", code) is None
-    file.parent.chmod(0o755)
-    assert read_cache("some program") == code
 
 
 def test_no_place_to_write_means_memory_only(run):
@@ -177,6 +145,58 @@ def test_processes_that_start_at_once_do_not_disturb_each_other(run):
         assert out.split()[0] == TANH
     assert [file.suffix for file in run.cache.iterdir()] == [".o"]
     assert run()[1] == "False"
+
+
+def test_one_process_compiles_and_the_other_waits(run):
+    """Both start cold, and only one of them imports Numba to compile."""
+    processes = [run.start() for _ in range(2)]
+    compiled_it = [process.communicate()[0].split()[1] for process in processes]
+    assert sorted(compiled_it) == ["False", "True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="locks of POSIX")
+def test_a_killed_compiler_blocks_nobody(run):
+    process = run.start(HOLD)
+    assert process.stdout.readline().strip() == "held"
+    process.kill()
+    process.communicate()
+    assert [file.suffix for file in run.cache.iterdir()] == [".lock"]
+    assert run() == [TANH, "True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_child_of_a_fork_can_compile(run):
+    """Also if another thread of the parent compiles at that moment."""
+    assert run(FORK) == ["0"]
+
+
+@pytest.mark.parametrize("n_threads", ["1", "2"])
+def test_the_number_of_numbas_threads_is_no_part_of_the_key(run, n_threads):
+    run()
+    assert run(NUMBA_NUM_THREADS=n_threads)[1] == "False"
+    assert len(list(run.cache.iterdir())) == 1
+
+
+def test_workers_of_joblib_load_what_another_process_compiled(run):
+    pytest.importorskip("joblib")
+    run()
+    assert run(WORKERS) == [TANH, "False"] * 2
+    assert len(list(run.cache.iterdir())) == 1
+
+
+def test_an_edit_outside_the_compiled_floors_compiles_nothing(run):
+    run()
+    for name in ("cli/main.py", "data/readers.py", "models/base.py", "training/history.py"):
+        with open(run.site / "rnn_fast" / name, "a") as file:
+            file.write("# a comment\n")
+    assert run()[1] == "False"
+
+
+def test_compiling_imports_the_floors_of_the_key_and_little_else(run):
+    """A module that shapes code and is no part of the key would let old code run."""
+    loaded = set(run(MODULES))
+    assert {"kernels", "cells"} <= loaded
+    assert loaded <= {*FLOORS, "__init__", "validation"}
 
 
 def test_a_user_who_disables_jit_disables_it_for_himself(run):

@@ -1,0 +1,75 @@
+"""A fingerprint of the sources that programs are compiled from.
+
+The fingerprint is taken when the package is imported, so it belongs to the code in memory.  After a
+compilation `unchanged` says whether the sources on disk are still the same: an upgrade may have
+replaced them before a kernel was imported.  Sources are read by their files, or through the
+importer of a zip file; an install without sources has its ``.pyc`` files read instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent.parent
+#: folders whose code shapes programs; imports point down, so nothing else does
+FLOORS = ("jit", "simd", "cells", "losses", "optimizers", "layout", "kernels")
+
+
+def _files(folder: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the modules below a folder, in the order of their names."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        path = f"{name}/{entry.name}"
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _files(entry, path)
+        elif entry.name.endswith((".py", ".pyc")):
+            yield path, entry
+
+
+def _package() -> Any:
+    """The package's folder, or its like in a zip file."""
+    if PACKAGE.is_dir():
+        return PACKAGE
+    from importlib.resources import files
+
+    return files(__package__.partition(".")[0])
+
+
+def fingerprint() -> str:
+    """Return a hash of the sources of all compiled floors, as they are now."""
+    digest = hashlib.sha256()
+    for floor in FLOORS:
+        for name, file in _files(_package() / floor, floor):
+            digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+IMPORTED = fingerprint()  #: of the code in memory
+
+
+def unchanged() -> bool:
+    """Return whether the sources on disk are those of the code in memory."""
+    try:
+        return fingerprint() == IMPORTED
+    except OSError:  # in the midst of an upgrade
+        return False
+
+
+@functools.cache
+def module_fingerprint(module: str) -> str:
+    """Return a hash of the source, or the code, of a module outside the compiled floors.
+
+    Raises
+    ------
+    ImportError
+        There is no such module, or its importer cannot give its source.
+    """
+    spec = importlib.util.find_spec(module)
+    read = getattr(spec and spec.loader, "get_data", None)
+    if spec is None or spec.origin is None or read is None:
+        raise ImportError(f"the source of {module} cannot be read, to key compiled code by it")
+    return hashlib.sha256(read(spec.origin)).hexdigest()
