@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING, field, fields
 from numbers import Real
 from typing import Any, Protocol, TypeVar
 
@@ -155,6 +156,43 @@ def generator(seed: Any) -> np.random.Generator:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(f"seed: {error}") from None
+
+
+def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """Make a check that lets None pass."""
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def option(check: Callable[[str, Any], Any], default: Any = MISSING, doc: str = "") -> Any:
+    """Declare an option of an `Options` record: its check, its default, and what it is."""
+    return field(default=default, metadata={"check": check, "doc": doc})
+
+
+class Options:
+    """Base of a frozen dataclass whose fields are made by `option`."""
+
+    @classmethod
+    def checked(cls, arguments: Mapping[str, Any], **shown: str) -> Any:
+        """Make the record of checked values; `arguments` may hold others as well.
+
+        Parameters
+        ----------
+        **shown : str
+            Names for messages, where they are not the options' own.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the check of an option raises.
+        """
+        return cls(
+            **{
+                each.name: each.metadata["check"](
+                    shown.get(each.name, each.name), arguments.get(each.name, each.default)
+                )
+                for each in fields(cls)  # type: ignore[arg-type]
+            }
+        )
 
 
 class Named(Protocol):

@@ -15,13 +15,11 @@ import pytest
 
 import rnn_fast
 from rnn_fast import GRU, LSTM, SGD, EarlyStopping, ModelFileError, SimpleRNN
-from rnn_fast.engine import operations
-from rnn_fast.engine import operations as compute
 from rnn_fast.saving import checkpoint
 from rnn_fast.saving import model_file as io
 from rnn_fast.training import fit
-from rnn_fast.training import loop as fitting
-from rnn_fast.training.pace import Pace
+from rnn_fast.training.loop import Training
+from rnn_fast.tuning import TUNING
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 5, 2))
@@ -100,7 +98,7 @@ def make_and_fit(make, settings):
 
 def stop_after_calls(monkeypatch, n, number=signal.SIGINT):
     """Let a signal come while the n-th piece of a training is run, each of one batch."""
-    real, calls = operations.train_epoch, iter(range(1, 10**6))
+    real, calls = Training.run_epoch, iter(range(1, 10**6))
 
     def train(*arguments, **options):
         epoch = real(*arguments, **options)
@@ -108,8 +106,14 @@ def stop_after_calls(monkeypatch, n, number=signal.SIGINT):
             signal.raise_signal(number)
         return epoch
 
-    monkeypatch.setattr(compute, "train_epoch", train)
-    monkeypatch.setattr(Pace, "next", lambda self, work: (1e-9, False))
+    monkeypatch.setattr(Training, "run_epoch", staticmethod(train))
+    short_pieces(monkeypatch)
+
+
+def short_pieces(monkeypatch):
+    """Let every piece of an epoch be one batch."""
+    monkeypatch.setattr(TUNING, "piece_seconds", 1e-12)
+    monkeypatch.setattr(TUNING, "trial_seconds", 1e-12)
 
 
 class Slow:
@@ -211,9 +215,8 @@ def test_stopped_while_it_is_measured(tmp_path, monkeypatch):
 
 
 def test_by_time_a_checkpoint_comes_within_an_epoch(tmp_path, monkeypatch):
-    monkeypatch.setattr(Pace, "next", lambda self, work: (1e-9, False))
-    monkeypatch.setattr(fitting, "perf_counter", iter(range(10**6)).__next__)  # seconds
     places = []
+    short_pieces(monkeypatch)
     real = checkpoint.Keeper.save
 
     def save(self, training, arrays):
@@ -224,7 +227,7 @@ def test_by_time_a_checkpoint_comes_within_an_epoch(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint.Keeper, "save", save)
     m = SimpleRNN(2, 5, loss="mse", seed=3)
-    every = timedelta(seconds=10)
+    every = timedelta(microseconds=1)
     m.fit(X, Y, epochs=2, batch_size=3, checkpoint=tmp_path / "c", checkpoint_every=every)
     assert len(places) > 4 and places[0][0] == 0 and places[0][1] < 10
     assert places[-1] == (2, None)

@@ -11,17 +11,15 @@ import reference
 
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets, padded
-from rnn_fast.engine import operations, tiling, workspace
-from rnn_fast.engine import operations as compute
+from rnn_fast.engine import operations, workspace
 from rnn_fast.engine.online_step import OnlineStep
 from rnn_fast.engine.optimizer_state import Descent
-from rnn_fast.engine.tiling import TILES
-from rnn_fast.engine.workspace import LaneSpace, UnitSpace, _Spaces
 from rnn_fast.jit import vector_bytes
 from rnn_fast.layout.network import Network
 from rnn_fast.layout.parameters import parameter_views
 from rnn_fast.losses import LOSSES
 from rnn_fast.optimizers import SGD
+from rnn_fast.tuning import TUNING, Tuning, tuned
 
 LANES = vector_bytes() // 8
 ODD = (1, 2, 3, 5, 7, LANES - 1, LANES, LANES + 1, 2 * LANES, 13, 16, 17, 19, 31, 33)
@@ -30,30 +28,19 @@ EVERY_CELL = pytest.mark.parametrize("cell", CELLS)
 THREE_CELLS = pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 
 
+class GuardedMemory(workspace.Memory):
+    """Memory with a forbidden page behind each buffer."""
+
+    def buffers(self, sizes, dtype, lines=0):
+        return guarded.offsets(sizes, dtype)
+
+
 @pytest.fixture(autouse=True)
 def guard(monkeypatch):
-    def offsets(sizes):
-        starts, offsets.work = guarded.offsets(sizes, offsets.dtype)
-        return starts, 0
-
-    def aligned(n, dtype, lines=0):
-        work, offsets.work = offsets.work, None  # of the offsets just asked for
-        return guarded.array(n, dtype) if work is None else work
-
-    offsets.work = None
-
-    for space in (LaneSpace, UnitSpace):
-
-        def init(self, net, *rest, original=space.__init__, **options):
-            offsets.dtype = net.dtype
-            original(self, net, *rest, **options)
-
-        monkeypatch.setattr(space, "__init__", init)
-    # one tile, for each costs a compilation; all are tried below
-    monkeypatch.setattr(tiling, "TILES", {n: tiles[:1] for n, tiles in TILES.items()})
-    monkeypatch.setattr(workspace, "offsets", offsets)
-    monkeypatch.setattr(workspace, "aligned", aligned)
-    monkeypatch.setattr(compute, "spaces", _Spaces())
+    monkeypatch.setattr(workspace, "memory", GuardedMemory())
+    first = {n: tiles[:1] for n, tiles in TUNING.tiles.items()}
+    with tuned(tiles=first):  # each further tile costs a compilation; all are tried below
+        yield
 
 
 class Case:
@@ -207,12 +194,12 @@ def test_plain_gradients_equal_the_oracle_at_odd_sizes(cell):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("i", range(4))
-def test_every_tile(i, dtype, monkeypatch):
-    tiles = {n: tiles[i % len(tiles) :][:1] for n, tiles in TILES.items()}
-    monkeypatch.setattr(tiling, "TILES", tiles)
-    for seed in range(20):
-        tolerance = 1e-12 if dtype == "float64" else 1e-4
-        assert_as_oracle(Case(seed, "tanh", dtype, plain=seed % 2 == 1), tolerance)
+def test_every_tile(i, dtype):
+    tiles = {n: tiles[i % len(tiles) :][:1] for n, tiles in Tuning().tiles.items()}
+    with tuned(tiles=tiles):
+        for seed in range(20):
+            tolerance = 1e-12 if dtype == "float64" else 1e-4
+            assert_as_oracle(Case(seed, "tanh", dtype, plain=seed % 2 == 1), tolerance)
 
 
 @THREE_CELLS

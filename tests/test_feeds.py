@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from rnn_fast import GRU, LSTM, DivergedError, SimpleRNN
-from rnn_fast.data import dataset as feeds
 from rnn_fast.data.dataset import Dataset
 from rnn_fast.data.prefetch import read_ahead
 from rnn_fast.tasks import SignOfSum
+from rnn_fast.tuning import TUNING
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((103, 5, 2)).astype("f4")
@@ -116,7 +116,7 @@ def test_everything_is_cut_with_the_sequences():
 
 
 def test_predictions_and_measures_of_what_is_on_disk(monkeypatch):
-    monkeypatch.setattr(feeds, "BLOCK", 1000)
+    monkeypatch.setattr(TUNING, "block_bytes", 1000)
     m = model()
     out, state = m.predict(X, return_state=True)
     source = Source(X)
@@ -166,7 +166,7 @@ def test_a_share_of_each_block_is_held_out():
 
 
 def test_blocks_are_as_large_as_they_may_be(monkeypatch):
-    monkeypatch.setattr(feeds, "BLOCK", 40 * 50)  # a sequence has 40 bytes
+    monkeypatch.setattr(TUNING, "block_bytes", 40 * 50)  # a sequence has 40 bytes
     feed = Dataset(model()._net, Source(X), Y, batch_size=16)
     assert feed.blocks[0] == (0, 48) and len(feed) == 103
     feed = Dataset(model()._net, Source(X), Y, batch_size=100)

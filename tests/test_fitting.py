@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from rnn_fast import SGD, DivergedError, SimpleRNN
-from rnn_fast.engine import operations
-from rnn_fast.engine import operations as compute
+from rnn_fast.training.loop import Training
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 5, 2)).astype("f4")
@@ -88,14 +87,14 @@ def test_momentum_starts_anew_with_each_fit():
 def visited(monkeypatch, **settings):
     """The orders in which `fit` visits the samples."""
     orders = []
-    real = operations.train_epoch
+    real = Training.run_epoch
 
     def spy(net, data, targets, order, *rest, **options):
         orders.append(order.copy())
         assert order.dtype == np.int64
         return real(net, data, targets, order, *rest, **options)
 
-    monkeypatch.setattr(compute, "train_epoch", spy)
+    monkeypatch.setattr(Training, "run_epoch", staticmethod(spy))
     model().fit(X, Y, epochs=3, **settings)
     return orders
 
@@ -156,7 +155,7 @@ def test_divergence_restores_the_last_finite_parameters(dtype, batch_size):
 
 def failing(monkeypatch, epoch, action):
     """From its `epoch` on, `compute.train_epoch` does `action` after its work."""
-    real = operations.train_epoch
+    real = Training.run_epoch
     calls = []
 
     def run(net, data, targets, order, batch_size, parameters, *rest, **options):
@@ -164,7 +163,7 @@ def failing(monkeypatch, epoch, action):
         result = real(net, data, targets, order, batch_size, parameters, *rest, **options)
         return action(parameters, result) if len(calls) == epoch else result
 
-    monkeypatch.setattr(compute, "train_epoch", run)
+    monkeypatch.setattr(Training, "run_epoch", staticmethod(run))
     return calls
 
 

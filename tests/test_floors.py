@@ -16,6 +16,7 @@ ROOMS = (
     "errors",
     "validation",
     "_optional",
+    "tuning",
     "jit",
     "simd",
     "losses",

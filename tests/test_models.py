@@ -12,7 +12,7 @@ import reference
 
 import rnn_fast
 from rnn_fast import GRU, LSTM, SGD, SimpleRNN
-from rnn_fast.engine import operations as compute
+from rnn_fast.tuning import TUNING
 
 RNG = np.random.default_rng(0)
 CASES = [("bce", 1), ("bce", 3), ("cross_entropy", 2), ("cross_entropy", 5), ("mse", 1), ("mse", 3)]
@@ -410,7 +410,7 @@ def test_long_sequences_are_predicted_in_windows_of_the_same_bits(kind, sequence
     m = some(kind, return_sequences=sequences, learn_initial_state=True, num_layers=2, dtype="f4")
     X, lengths = RNG.standard_normal((4, 30, 3)), np.array([30, 7, 1, 22])
     whole, end = m.predict(X, lengths=lengths, return_state=True)
-    monkeypatch.setattr(compute, "STEPS", 7)
+    monkeypatch.setattr(TUNING, "predict_steps", 7)
     for options in ({}, {"return_state": True}):
         out = m.predict(X, lengths=lengths, **options)
         if options:

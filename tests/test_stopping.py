@@ -7,8 +7,8 @@ import pytest
 
 from rnn_fast import GRU, DivergedError, EarlyStopping, SimpleRNN
 from rnn_fast.engine import operations
-from rnn_fast.engine import operations as compute
 from rnn_fast.training.early_stopping import chosen_stopping
+from rnn_fast.training.loop import Training
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 5, 2))
@@ -46,7 +46,7 @@ def test_the_best_is_restored_however_training_ends(monkeypatch):
     def watch(m, history):
         kept.append(m.Whh.copy())
         if len(history) == 3:
-            monkeypatch.setattr(compute, "train_epoch", broken)
+            monkeypatch.setattr(Training, "run_epoch", staticmethod(broken))
 
     def broken(*arguments, **options):
         arguments[5][:] = np.nan

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from rnn_fast import GRU, LSTM, SGD, SimpleRNN
-from rnn_fast.engine import operations as compute
-from rnn_fast.engine import threads, workspace
-from rnn_fast.engine.workspace import ROOM, _Spaces
+from rnn_fast.engine import threads
+from rnn_fast.engine.workspace import spaces
 from rnn_fast.layout.batch_records import TEAM
 from rnn_fast.training.pace import Pace
+from rnn_fast.tuning import TUNING, tuned
 
 CASES = {
     "rnn": (SimpleRNN, {}),
@@ -43,9 +43,10 @@ def flat(m):
 @pytest.fixture
 def eager(monkeypatch):
     """A team that works on every piece, however small."""
-    monkeypatch.setattr(Pace, "next", lambda self, work: (3 * ODD * 9, self._team))
-    monkeypatch.setattr(Pace, "saw", lambda *arguments: None)
-    monkeypatch.setattr(threads, "WORTH", 0.0)
+    monkeypatch.setattr(TUNING, "worth_seconds", 0.0)
+    monkeypatch.setattr(TUNING, "trusted_seconds", np.inf)
+    monkeypatch.setattr(TUNING, "piece_seconds", 1e-6)
+    monkeypatch.setattr(TUNING, "trial_seconds", 1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -81,14 +82,12 @@ def test_rounds_of_blocks_do_not_change_the_gradient(monkeypatch):
     """Where memory for the gradient of an embedding is short, blocks are run in rounds."""
     kind, options, X, y, _ = drawn("embedded")
     found = []
-    for room in (ROOM, 1500):
-        monkeypatch.setattr(workspace, "ROOM", room)
-        spaces = _Spaces()
-        monkeypatch.setattr(compute, "spaces", spaces)
-        m = kind(3, 6, loss="mse", dtype="f8", seed=0, **options)
-        found.append(m.loss_and_gradients(X, y)[1])
+    for room in (TUNING.gradient_numbers, 1500):
+        with tuned(gradient_numbers=room):
+            m = kind(3, 6, loss="mse", dtype="f8", seed=0, **options)
+            found.append(m.loss_and_gradients(X, y)[1])
         space = spaces.kept[False][1]
-        rounds = -(-space.blocks // space._shared["round"])
+        rounds = -(-space.blocks // space.round)
         assert (rounds > 1) == (room == 1500)
     for name, one in found[0].items():
         np.testing.assert_allclose(one, found[1][name], rtol=1e-11, atol=1e-14)
@@ -101,7 +100,7 @@ def test_a_team_goes_on_without_helpers_that_do_not_come(monkeypatch):
     def none(self):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads._Helper, "__init__", none)
+    monkeypatch.setattr(threads.Helper, "__init__", none)
     with threads.Team(4) as team, team.taken(4) as n:
         assert n == 1
 
@@ -132,23 +131,23 @@ def test_a_leader_that_fails_sends_the_helpers_home():
 def test_an_interrupt_waits_for_the_helpers(monkeypatch):
     ended = []
 
-    def interrupted(self, *arguments, real=threads._Helper.wait):
-        monkeypatch.setattr(threads._Helper, "wait", real)
-        acquire, calls = self._done.acquire, iter([KeyboardInterrupt])
+    def interrupted(self, *arguments, real=threads.Helper.wait):
+        monkeypatch.setattr(threads.Helper, "wait", real)
+        acquire, calls = self.done.acquire, iter([KeyboardInterrupt])
 
         class Once:
-            release = self._done.release
+            release = self.done.release
 
             def acquire(self):
                 for error in calls:
                     raise error
                 return acquire()
 
-        self._done = Once()
+        self.done = Once()
         real(self)
 
     with threads.Team(2) as team, team.taken(2):
-        monkeypatch.setattr(threads._Helper, "wait", interrupted)
+        monkeypatch.setattr(threads.Helper, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             team.run(lambda: None, [lambda: ended.append(1)])
         assert ended == [1]
@@ -183,7 +182,7 @@ wanted = run()
 with threads.Team(2) as team, team.taken(2):  # what another thread might hold
     child = os.fork()
     if child == 0:
-        os._exit(0 if run() == wanted and threads._cores.busy == 0 else 1)
+        os._exit(0 if run() == wanted and threads.cores.busy == 0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
@@ -227,11 +226,11 @@ def test_available(settings, wanted, monkeypatch):
     for name in threads.LIMITS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
-    monkeypatch.setattr(threads, "_quota", lambda: 1000)
+    monkeypatch.setattr(threads, "quota", lambda: 1000)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     assert threads.available() == threads.wanted(None) == wanted
-    monkeypatch.setattr(threads, "_quota", lambda: 3)
+    monkeypatch.setattr(threads, "quota", lambda: 3)
     assert threads.available() == min(wanted, 3) or settings
 
 

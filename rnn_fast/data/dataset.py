@@ -14,6 +14,7 @@ import numpy as np
 
 from ..layout.network import Network
 from ..losses.measures import Spread
+from ..tuning import TUNING
 from . import checks
 from .blocks import Block, Visit
 from .prefetch import read_ahead
@@ -22,9 +23,6 @@ from .sequences import read_sequences
 from .states import read_state
 from .targets import read_targets
 from .weights import balanced, class_counts
-
-#: bytes of a block that is read from disk, if the user does not say how many sequences
-BLOCK = 1 << 25
 
 #: what weighs sequences and steps
 WEIGHTS = ("mask", "sample_weight", "class_weight")
@@ -103,7 +101,7 @@ class Dataset:
         n = self.X.shape[0]
         if block is None:
             size = self.X.dtype.itemsize * int(np.prod(self.X.shape[1:]))
-            block = max(1, BLOCK // (size * batch_size)) * batch_size
+            block = max(1, TUNING.block_bytes // (size * batch_size)) * batch_size
         if n <= block:
             return None
         return [(start, min(n, start + block)) for start in range(0, n, block)]

@@ -9,6 +9,7 @@ from ..data.dataset import Part
 from ..data.rows import Sequences
 from ..layout.network import Network
 from ..losses.measures import Measures
+from ..tuning import TUNING
 from . import operations, threads
 from .tiling import seconds_per_row
 
@@ -24,7 +25,7 @@ def logits(
 ) -> np.ndarray:
     """Return `operations.logits`, taken by up to `n_threads` threads."""
     seconds = seconds_per_row(net) / 3 * float(sequences.lengths.sum())
-    with threads.Team(n_threads if seconds > threads.WORTH else 1) as team:
+    with threads.Team(n_threads if seconds > TUNING.worth_seconds else 1) as team:
         return operations.logits(net, sequences, parameters, state=state, final=final, team=team)
 
 

@@ -17,6 +17,7 @@ from ..layout.batch_records import Sums
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..optimizers import SGD
+from ..tuning import TUNING
 from .optimizer_state import Descent
 from .threads import Team
 from .tiling import runs_singly
@@ -34,10 +35,6 @@ class Epoch(NamedTuple):
     correct: float  #: weighted share of it that was right; of values the mean squared error
     finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
     penalty: float = 0.0  #: mean over the updates of what l1 and l2 add to the loss
-
-
-#: predictions of longer sequences are made in windows of so many steps, which bounds the memory
-STEPS = 1024
 
 
 # ---------------------------------------------------------------------------------- operations
@@ -261,8 +258,8 @@ def logits(
     n, longest = len(data.starts), int(data.lengths.max())
     out = np.zeros((len(data.x) if net.sequences else n, net.output_size), net.dtype)
     window = longest
-    if net.directions == 1 and longest > STEPS:
-        window = STEPS
+    if net.directions == 1 and longest > TUNING.predict_steps:
+        window = TUNING.predict_steps
         if final is None:
             final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
     space = spaces.get(LaneSpace, net, window, n, forward_only=True)

@@ -38,10 +38,10 @@ def available() -> int:
         limit = os.environ.get(name, "").partition(",")[0]  # of nested levels, the outer one
         if limit.isdigit() and int(limit) > 0:
             return min(cores, int(limit)) if name != LIMITS[0] else int(limit)
-    return max(1, min(cores, _quota()))
+    return max(1, min(cores, quota()))
 
 
-def _quota() -> int:
+def quota() -> int:
     """Whole cores of processor time that a Linux container may use."""
     try:
         share, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -64,7 +64,7 @@ def wanted(n_threads: Any) -> int:
 # ------------------------------------------------------------------------------ sharing the cores
 
 
-class _Cores:
+class Cores:
     """How many threads of this process are at work in compiled programs."""
 
     def __init__(self) -> None:
@@ -85,9 +85,9 @@ class _Cores:
                 self.busy -= n
 
 
-_cores = _Cores()
+cores = Cores()
 if hasattr(os, "register_at_fork"):  # the threads that were at work are not in the child
-    os.register_at_fork(after_in_child=_cores.__init__)  # type: ignore[misc]
+    os.register_at_fork(after_in_child=cores.__init__)  # type: ignore[misc]
 
 
 # ------------------------------------------------------------------------------------------ teams
@@ -119,7 +119,7 @@ class Team:
 
     def __init__(self, size: int = 1):
         self.size = size
-        self._helpers: list[_Helper] = []
+        self._helpers: list[Helper] = []
         memory = np.zeros(TEAM.end + 8, np.int64)
         start = -(memory.ctypes.data // 8) % 8
         self.sync = memory[start : start + TEAM.end]
@@ -136,14 +136,14 @@ class Team:
     @contextlib.contextmanager
     def taken(self, useful: int) -> Iterator[int]:
         """Take cores for a program in which `useful` threads have work; gives how many."""
-        with _cores.taken(min(self.size, useful)) as n:
+        with cores.taken(min(self.size, useful)) as n:
             self._hire(n - 1)
             yield min(n, 1 + len(self._helpers))
 
     def _hire(self, n: int) -> None:
         with contextlib.suppress(RuntimeError):  # no more threads to be had: go on with fewer
             while len(self._helpers) < n:
-                self._helpers.append(_Helper())
+                self._helpers.append(Helper())
 
     def run(self, lead: Callable[[], None], helps: Sequence[Callable[[], None]]) -> None:
         """Run `lead` here, and each of `helps` in a thread of its own; wait for all."""
@@ -159,11 +159,11 @@ class Team:
                 helper.wait()
 
 
-class _Helper:
+class Helper:
     """A thread that does what it is given."""
 
     def __init__(self) -> None:
-        self._given, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._given, self.done = threading.Semaphore(0), threading.Semaphore(0)
         self._work: Callable[[], None] | None = None
         self._at_work = False
         self._thread = threading.Thread(target=self._serve, name="rnn_fast helper", daemon=True)
@@ -178,7 +178,7 @@ class _Helper:
                 self._work()
             finally:
                 self._work = None
-                self._done.release()
+                self.done.release()
 
     def begin(self, work: Callable[[], None]) -> None:
         """Do `work`."""
@@ -190,7 +190,7 @@ class _Helper:
         interrupted = None
         while self._at_work:
             try:
-                self._done.acquire()
+                self.done.acquire()
                 self._at_work = False
             except KeyboardInterrupt as error:
                 interrupted = error
@@ -201,6 +201,3 @@ class _Helper:
         """Let the thread end."""
         self._given.release()
         self._thread.join()
-
-
-WORTH = 0.001  # seconds of work that other threads are called for

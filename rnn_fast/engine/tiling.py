@@ -7,6 +7,7 @@ from ..jit import vector_bytes, vector_registers
 from ..layout.batch import bytes_per_step
 from ..layout.memory import round_up
 from ..layout.network import Network
+from ..tuning import TUNING
 
 
 def seconds_per_row(net: Network) -> float:
@@ -37,18 +38,6 @@ def runs_singly(net: Network, batch: int) -> bool:
     return runs_online(net) and (batch == 1 or few)
 
 
-#: (rows, vecs, relative cost of a number) of register tiles that leave room for operands.
-#: Measured on Zen 3 with 16 registers, where a tile one vector wide loads a number for each
-#: multiplication, and on Zen 4 with 32, where it loads it inside of the multiplication.  The first
-#: is favoured, for each further one is compiled on its first use.
-TILES = {
-    16: ((4, 2, 0.97), (5, 2, 0.98), (8, 1, 1.17), (10, 1, 1.17)),
-    32: ((16, 1, 0.96), (4, 4, 0.97), (5, 4, 0.99), (8, 2, 1.0)),
-}
-#: a block's states cost the more the less of them stays in cache: 1 % for so many bytes
-CROWDED = 1.5e6
-
-
 def lane_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
     """(rows, vecs) of the register tile for mini-batches: what wastes least on padding."""
     H = net.hidden_size
@@ -57,8 +46,8 @@ def lane_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
         rows, vecs, relative = tile
         lanes = vecs * vector_lanes(net)
         height = round_up(net.gates * H, rows) + round_up(H, rows)
-        crowded = 1 + 0.01 * lanes * T * bytes_per_step(net) / CROWDED
+        crowded = 1 + 0.01 * lanes * T * bytes_per_step(net) / TUNING.crowded_bytes
         return height * round_up(batch, lanes) * relative * crowded
 
-    rows, vecs, _ = min(TILES[vector_registers()], key=cost)
+    rows, vecs, _ = min(TUNING.tiles[vector_registers()], key=cost)
     return rows, vecs

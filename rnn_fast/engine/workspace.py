@@ -19,18 +19,27 @@ from ..layout.network import Network, parameter_offsets
 from ..layout.single import UnitJob, unit_layout
 from ..losses import LOSSES
 from ..optimizers import OPTIMIZERS
+from ..tuning import TUNING
 from .threads import Team
 from .tiling import lane_tile, vector_lanes
 
-#: groups of blocks that a batch is divided into, at most: threads that can work on it
-GROUPS = 32
-#: numbers that may accumulate gradients in all groups; and that keep an embedding's
-ROOM = 1 << 24
+
+class Memory:
+    """Memory for buffers."""
+
+    def buffers(
+        self, sizes: list[int], dtype: np.dtype, lines: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the start of each buffer in one array of zeros, and the array.
+
+        lines : int
+            Cache lines by which the array is shifted.
+        """
+        starts, length = offsets(sizes)
+        return starts, aligned(length, dtype, lines)
 
 
-#: cache lines by which the work memories of threads are shifted against one another.  Two that go
-#: through the same places of their pages in step were seen to take 1.2 times as long.
-APART = 33
+memory = Memory()  #: a seam: tests take memory that guards its ends
 
 
 def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], None]:
@@ -77,30 +86,26 @@ class LaneSpace:
         chunk = max(1, min(T, 64, 65536 // row))
         self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
         blocks = self.blocks = -(-batch // lanes)
-        self.offsets, work = self._memory(self.layout.buffers())
-        starts, packed = self._memory(self.layout.weights())
+        self.offsets, work = memory.buffers(self.layout.buffers(), net.dtype)
+        starts, packed = memory.buffers(self.layout.weights(), net.dtype)
         self.sizes = np.array(self.layout.place(self.offsets, starts), np.int64)
         self._members = [(work, np.zeros(6 * lanes, np.int64))]
         shared: dict[str, Any] = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
-        self.groups, round_ = blocks, blocks
+        self.groups = self.round = blocks
         if not options.get("forward_only"):
+            room = TUNING.gradient_numbers
             stride = round_up(parameter_offsets(net).embedding, 64)  # lines of their own
-            self.groups = min(blocks, GROUPS, max(1, ROOM // stride))
+            self.groups = min(blocks, TUNING.max_groups, max(1, room // stride))
             embedded = net.embedding * T * lanes
             if embedded:
-                round_ = min(blocks, self.groups * max(1, ROOM // (embedded * self.groups)))
+                self.round = min(blocks, self.groups * max(1, room // (embedded * self.groups)))
             shared["flats"] = aligned(self.groups * stride, net.dtype)
             shared["stride"] = stride
             shared["partial"] = np.zeros(8 * self.groups)
-            shared["dtokens"] = aligned(round_ * embedded, net.dtype)
-        self._shared = shared | {"groups": self.groups, "round": round_}
+            shared["dtokens"] = aligned(self.round * embedded, net.dtype)
+        self._shared = shared | {"groups": self.groups, "round": self.round}
         self._block = np.zeros(len(LaneJob._fields), np.int64)  # of the job, but for what changes
         _fill(LaneJob, self._block, self._shared)
-
-    def _memory(self, sizes: list[int], lines: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Where each buffer starts, and memory for all."""
-        starts, length = offsets(sizes)
-        return starts, aligned(length, self.net.dtype, lines)
 
     def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `LaneJob` of arrays, numbers, None."""
@@ -108,7 +113,8 @@ class LaneSpace:
         team = team or Team()
         with team.taken(self.groups) as n:
             while len(self._members) < n:
-                _, work = self._memory(self.layout.buffers(), APART * len(self._members))
+                lines = TUNING.thread_shift * len(self._members)
+                _, work = memory.buffers(self.layout.buffers(), self.net.dtype, lines)
                 self._members.append((work, np.zeros_like(self._members[0][1])))
             shared = self._block.copy()
             _fill(LaneJob, shared, {"team": team.sync, **job})
@@ -154,8 +160,7 @@ class UnitSpace:
         I, H, O = net.input_size, net.hidden_size, net.output_size
         sizes, buffers = unit_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
         self.sizes = np.array(sizes, np.int64)
-        self.offsets, length = offsets(list(buffers))
-        self.work = aligned(length, net.dtype)
+        self.offsets, self.work = memory.buffers(list(buffers), net.dtype)
 
     def run(self, program: Program, *key: str, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `UnitJob` of arrays, numbers, None."""
@@ -175,14 +180,15 @@ def address(a: Any) -> Any:
     return a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a
 
 
-class _Spaces(threading.local):
+class Spaces(threading.local):
     """The work memory last used in a thread to train and to predict, kept for the next epoch."""
 
     def __init__(self) -> None:
         self.kept: dict[bool, tuple[Any, Any]] = {}
 
     def get(self, kind: type, *key: Any, forward_only: bool = False, **options: bool) -> Any:
-        whole = (kind, *key, *options.items())
+        """Return the space of a kind for a key, the last one if it fits, else a new one."""
+        whole = (TUNING.changes, kind, *key, *options.items())
         if forward_only:
             options["forward_only"] = True
         if self.kept.get(forward_only, (None,))[0] != whole:
@@ -191,4 +197,4 @@ class _Spaces(threading.local):
         return self.kept[forward_only][1]
 
 
-spaces = _Spaces()
+spaces = Spaces()

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import os
+from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import validation
+from ..cells.specs import CELLS
+from ..cells.specs.cell import RESERVED
 from ..data import checks
 from ..layout.initialise import initialise
 from ..layout.memory import aligned
-from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..saving import model_file
 from ..training.fit import Learner
 from ..training.online import Online
+from .architecture import Architecture
 from .predict import Predictor
-from .pytorch import to_module
+from .pytorch import TorchLayer, to_module
 
 if TYPE_CHECKING:
     import torch
 
 
-#: what a model's repr leaves out
-UNTOLD = (
-    ("num_layers", 1),
-    ("bidirectional", False),
-    ("dropout", 0.0),
-    ("return_sequences", False),
-    ("learn_initial_state", False),
-    ("embedding_size", None),
-)
-#: what parameters are called, but for the layer and the direction
-KINDS = ("Wxh", "Whh", "bh", "bhn", "peephole", "Why", "by", "h0", "c0", "embedding")
+#: options that a model's repr shows even at their defaults
+SHOWN = ("output_size", "loss", "dtype")
+#: names of parameters, without the layer and the direction, of models that may not have them
+KINDS = (*RESERVED, *(vector.name for cell in CELLS.values() for vector in cell.vectors))
 
 
 class Model(Learner, Predictor):
@@ -59,18 +55,23 @@ class Model(Learner, Predictor):
     pickled and copied; only the input of the last `forward` stays behind.
     """
 
-    cell: ClassVar[str]
+    cell: ClassVar[str]  #: name in files and on the command line
+    torch_layer: ClassVar[TorchLayer]
 
     def __init__(
         self,
-        net: Network,
-        seed: Any,
-        learning_rate: float,
-        dropout: float = 0.0,
+        cell: str,
+        arguments: dict[str, Any],
+        *,
+        seed: Any = None,
+        learning_rate: float = 0.01,
+        **options: Any,
     ) -> None:
-        self._net = net
+        """Make a model of a cell; `arguments` are the options of its own class."""
+        self._architecture = Architecture.of(options)
+        self._arguments = arguments
+        self._net = net = self._architecture.network(cell)
         self._generator = validation.generator(seed)
-        self._dropout = dropout
         self.learning_rate = learning_rate
         self._bind(aligned(net.n_parameters, net.dtype))
         initialise(self._views, net, self._generator)
@@ -89,7 +90,7 @@ class Model(Learner, Predictor):
         self._online.stale = True  # the views may be about to be written to
         return dict(self._views)
 
-    def __getattr__(self, name: str) -> np.ndarray:
+    def __getattr__(self, name: str) -> Any:
         """A parameter: a live, writeable view."""
         if name in self.__dict__.get("_views", ()):
             return self.parameters[name]
@@ -116,61 +117,6 @@ class Model(Learner, Predictor):
         return [*super().__dir__(), *self._views]
 
     # ------------------------------------------------------------------------------ attributes
-
-    @property
-    def input_size(self) -> int:
-        """I, features of each step; with an embedding, the vocabulary."""
-        return self._net.input_size
-
-    @property
-    def hidden_size(self) -> int:
-        """H, hidden units."""
-        return self._net.hidden_size
-
-    @property
-    def output_size(self) -> int:
-        """O, outputs."""
-        return self._net.output_size
-
-    @property
-    def num_layers(self) -> int:
-        """Layers, one on top of the other."""
-        return self._net.layers
-
-    @property
-    def bidirectional(self) -> bool:
-        """Whether each layer reads both ways."""
-        return self._net.directions == 2
-
-    @property
-    def return_sequences(self) -> bool:
-        """Whether there is an output after every step."""
-        return self._net.sequences
-
-    @property
-    def learn_initial_state(self) -> bool:
-        """Whether the initial state is a parameter: h0, and c0 of the LSTM."""
-        return self._net.learned_state
-
-    @property
-    def embedding_size(self) -> int | None:
-        """E, the size of the learned embedding, or None."""
-        return self._net.embedding or None
-
-    @property
-    def dropout(self) -> float:
-        """Probability with which `fit` drops an output of a layer below the top."""
-        return self._dropout
-
-    @property
-    def loss(self) -> str:
-        """What is minimised: "bce", "cross_entropy", "mse", "huber" or "mae"."""
-        return self._net.loss
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the parameters and all arithmetic: float32 or float64."""
-        return self._net.dtype
 
     @property
     def learning_rate(self) -> float:
@@ -231,7 +177,7 @@ class Model(Learner, Predictor):
         The state of the generator is not kept.  An existing file is replaced at once or, should
         that fail with an OSError, left as it is.
         """
-        model_file.write(path, self._architecture(), self._views)
+        model_file.write(path, self.description(), self._views)
 
     def to_torch(self) -> torch.nn.Module:
         """Return a module of PyTorch that computes the logits, with weights of its own.
@@ -254,29 +200,20 @@ class Model(Learner, Predictor):
         """
         return to_module(self)
 
-    def _architecture(self) -> dict[str, Any]:
-        return {"cell": self.cell, **self._arguments()}
-
-    def _arguments(self) -> dict[str, Any]:
-        """Return what makes a model of this architecture, in terms of JSON."""
-        return {
-            "input_size": self.input_size,
-            "hidden_size": self.hidden_size,
-            "output_size": self.output_size,
-            "num_layers": self.num_layers,
-            "bidirectional": self.bidirectional,
-            "dropout": self.dropout,
-            "return_sequences": self.return_sequences,
-            "learn_initial_state": self.learn_initial_state,
-            "embedding_size": self.embedding_size,
-            "loss": self.loss,
-            "dtype": self.dtype.name,
-            "learning_rate": self.learning_rate,
-        }
+    def description(self) -> dict[str, Any]:
+        """Return the cell and the arguments that make such a model, in terms of JSON."""
+        options = {**self._architecture.arguments(), "learning_rate": self.learning_rate}
+        return {"cell": self.cell, **options, **self._arguments}
 
     def __repr__(self) -> str:
-        told = (i for i in self._arguments().items() if i not in UNTOLD)
-        arguments = ", ".join(f"{name}={value!r}" for name, value in told)
+        chosen = self._architecture
+        hidden = [
+            each.name
+            for each in fields(chosen)
+            if each.name not in SHOWN and getattr(chosen, each.name) == each.default
+        ]
+        shown = {k: v for k, v in self.description().items() if k not in ("cell", *hidden)}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"<{type(self).__name__}({arguments}) with {self._flat.size} parameters>"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -289,3 +226,14 @@ class Model(Learner, Predictor):
         flat = aligned(self._flat.size, self._net.dtype)
         flat[:] = self._flat
         self._bind(flat)
+
+
+def _attribute(option: Field[Any]) -> property:
+    """Make a read-only attribute of an option."""
+    return property(
+        lambda model: getattr(model._architecture, option.name), doc=option.metadata["doc"]
+    )
+
+
+for _option in fields(Architecture):
+    setattr(Model, _option.name, _attribute(_option))

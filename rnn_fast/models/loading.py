@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import validation
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 
-MODELS: dict[str, Callable[..., Model]] = {model.cell: model for model in (SimpleRNN, GRU, LSTM)}
+MODELS: dict[str, Any] = {model.cell: model for model in (SimpleRNN, GRU, LSTM)}
 
 
 def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
@@ -91,8 +90,8 @@ def from_torch(
     ImportError
         There is no PyTorch.
     """
-    cell, arguments, parameters = read_module(module, head, embedding)
-    model = MODELS[cell](
+    kind, arguments, parameters = read_module(module, head, embedding, models=MODELS)
+    model = kind(
         **arguments,
         loss=loss,
         return_sequences=return_sequences,

@@ -16,6 +16,7 @@ from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..losses import LOSSES
+from ..tuning import TUNING
 
 
 class Predictor:
@@ -203,7 +204,7 @@ class Predictor:
         dx = np.zeros_like(given.sequences.x) if input_gradients else None
         flat = aligned(self._flat.size, self.dtype)
         seconds = seconds_per_row(net) * float(given.sequences.lengths.sum())
-        with threads.Team(size if seconds > threads.WORTH else 1) as team:
+        with threads.Team(size if seconds > TUNING.worth_seconds else 1) as team:
             loss = operations.loss_and_gradients(
                 net,
                 given.sequences,

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._optional import extra
+from ..cells.specs import CELLS
 
 if TYPE_CHECKING:
     import torch
+
+
+class TorchLayer(NamedTuple):
+    """The layer of PyTorch that a model class corresponds to."""
+
+    name: str  #: of the class in torch.nn
+    passes_on: tuple[str, ...] = ()  #: options that both have, under the same name
+    needs: Mapping[str, Any] = {}  #: values of options that PyTorch has alone
+    second_bias: tuple[str, str] | None = None  #: the gate that keeps both biases, and our name
 
 
 def read_module(
     module: torch.nn.Module,
     head: torch.nn.Linear | None = None,
     embedding: torch.nn.Embedding | None = None,
-) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
-    """Return the cell, a model's arguments and its parameters; see `models.from_torch`."""
+    *,
+    models: Mapping[str, Any],
+) -> tuple[Any, dict[str, Any], dict[str, np.ndarray]]:
+    """Return one of `models`, its arguments and its parameters; see `models.from_torch`."""
     torch = extra("torch", "torch")
-    cells = {torch.nn.RNN: "rnn", torch.nn.GRU: "gru", torch.nn.LSTM: "lstm"}
-    rnn = _one(module, tuple(cells), "recurrent layer (RNN, GRU or LSTM)")
+    kinds = {getattr(torch.nn, model.torch_layer.name): model for model in models.values()}
+    rnn = _one(module, tuple(kinds), "recurrent layer (RNN, GRU or LSTM)")
     head = _one(module if head is None else head, (torch.nn.Linear,), "Linear layer")
     if embedding is None:
         embedding = next((m for m in module.modules() if isinstance(m, torch.nn.Embedding)), None)
     else:
         embedding = _one(embedding, (torch.nn.Embedding,), "Embedding")
     _check_fit(rnn, head, embedding)
-    cell = next(name for kind, name in cells.items() if isinstance(rnn, kind))
+    model = next(model for kind, model in kinds.items() if isinstance(rnn, kind))
+    layer = model.torch_layer
     first = _array(rnn.weight_ih_l0)
     arguments = {
         "input_size": rnn.input_size if embedding is None else embedding.num_embeddings,
@@ -39,8 +53,7 @@ def read_module(
         "embedding_size": None if embedding is None else embedding.embedding_dim,
         "dtype": first.dtype,
     }
-    if cell == "rnn":
-        arguments["nonlinearity"] = rnn.nonlinearity
+    arguments |= {name: getattr(rnn, name) for name in layer.passes_on}
     found = {"Why": _array(head.weight), "by": np.zeros(head.out_features, first.dtype)}
     if head.bias is not None:
         found["by"] = _array(head.bias)
@@ -52,12 +65,19 @@ def read_module(
         biases = [np.zeros(len(Whh), Whh.dtype)] * 2
         if rnn.bias:
             biases = [_array(getattr(rnn, f"bias_{kind}_{theirs}")) for kind in ("ih", "hh")]
-        if cell == "gru":  # n keeps the second
-            n = slice(2 * rnn.hidden_size, None)
-            found[f"bhn{ours}"] = biases[1][n].copy()
-            biases[1][n] = 0
+        if layer.second_bias is not None:
+            gate, name = layer.second_bias
+            rows = _rows(model, gate, rnn.hidden_size)
+            found[f"{name}{ours}"] = biases[1][rows].copy()
+            biases[1][rows] = 0
         found[f"bh{ours}"] = biases[0] + biases[1]
-    return cell, arguments, found
+    return model, arguments, found
+
+
+def _rows(model: Any, gate: str, hidden_size: int) -> slice:
+    """Rows of a gate, in the order that PyTorch's layers and ours share."""
+    start = CELLS[model.cell].gates.index(gate) * hidden_size
+    return slice(start, start + hidden_size)
 
 
 def _one(module: Any, kinds: tuple[type, ...], what: str) -> Any:
@@ -71,13 +91,12 @@ def _one(module: Any, kinds: tuple[type, ...], what: str) -> Any:
 def to_module(model: Any) -> torch.nn.Module:
     """Return a module of PyTorch that computes the logits of a model; see `Model.to_torch`."""
     torch = extra("torch", "torch")
-    if getattr(model, "peepholes", False):
-        raise ValueError("PyTorch has no LSTM with peepholes")
-    if not getattr(model, "reset_after", True):
-        raise ValueError("PyTorch has no GRU with reset_after=False")
-    dtype = getattr(torch, model.dtype.name)
-    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[model.cell]
-    options = {"nonlinearity": model.nonlinearity} if model.cell == "rnn" else {}
+    layer = model.torch_layer
+    for name, value in layer.needs.items():
+        if getattr(model, name) != value:
+            raise ValueError(f"PyTorch has no {layer.name} with {name}={getattr(model, name)}")
+    dtype, kind = getattr(torch, model.dtype.name), getattr(torch.nn, layer.name)
+    options = {name: getattr(model, name) for name in layer.passes_on}
     D, E = 1 + model.bidirectional, model.embedding_size
     rnn = kind(
         E or model.input_size,
@@ -102,8 +121,9 @@ def to_module(model: Any) -> torch.nn.Module:
             put(getattr(rnn, f"weight_hh_{theirs}"), weights[f"Whh{ours}"])
             put(getattr(rnn, f"bias_ih_{theirs}"), weights[f"bh{ours}"])
             second = np.zeros_like(weights[f"bh{ours}"])
-            if model.cell == "gru":
-                second[2 * model.hidden_size :] = weights[f"bhn{ours}"]
+            if layer.second_bias is not None:
+                gate, name = layer.second_bias
+                second[_rows(model, gate, model.hidden_size)] = weights[f"{name}{ours}"]
             put(getattr(rnn, f"bias_hh_{theirs}"), second)
         put(head.weight, weights["Why"])
         put(head.bias, weights["by"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from .. import validation
-from ..layout.network import Network
 from ..layout.parameters import gate_rows
-from ..losses import LOSSES
+from .architecture import Architecture, NetworkOptions
 from .base import Model
+from .pytorch import TorchLayer
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from typing_extensions import Unpack
 
 
 COMMON = """
@@ -61,43 +63,22 @@ ATTRIBUTES = """
 
 
 def documented(model: type[Model]) -> type[Model]:
-    """Put in what the models' docstrings have in common."""
+    """Complete the docstring and the signature of a model by the options that all share."""
     if model.__doc__:  # python -OO has none
         text = model.__doc__.replace("\n    COMMON\n", COMMON)
         model.__doc__ = text.replace("\n    ATTRIBUTES\n", ATTRIBUTES)
+    parameters = list(inspect.signature(model.__init__).parameters.values())[1:-1]
+    names = [parameter.name for parameter in parameters]
+    shared = {option.name: option.default for option in fields(Architecture)}
+    shared |= {"seed": None, "learning_rate": 0.01}
+    for name, default in shared.items():
+        if name not in names:
+            annotation = NetworkOptions.__annotations__[name].__forward_arg__
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameter = inspect.Parameter(name, kind, default=default, annotation=annotation)
+            parameters.append(parameter)
+    model.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return model
-
-
-def network(
-    cell: str,
-    input_size: Any,
-    hidden_size: Any,
-    output_size: Any,
-    loss: Any,
-    dtype: Any,
-    num_layers: Any,
-    bidirectional: Any,
-    return_sequences: Any,
-    learn_initial_state: Any,
-    embedding_size: Any,
-) -> Network:
-    """The checked arguments that all models share."""
-    least = LOSSES[validation.choice("loss", loss, LOSSES)].least_outputs
-    return Network(
-        cell=cell,
-        dtype=validation.real_dtype(dtype),
-        input_size=validation.whole("input_size", input_size),
-        hidden_size=validation.whole("hidden_size", hidden_size),
-        output_size=validation.whole(f"output_size for {loss}", output_size, least=least),
-        loss=loss,
-        layers=validation.whole("num_layers", num_layers),
-        directions=2 if validation.flag("bidirectional", bidirectional) else 1,
-        sequences=validation.flag("return_sequences", return_sequences),
-        embedding=0
-        if embedding_size is None
-        else validation.whole("embedding_size", embedding_size),
-        learned_state=validation.flag("learn_initial_state", learn_initial_state),
-    )
 
 
 @documented
@@ -116,6 +97,7 @@ class SimpleRNN(Model):
     """
 
     cell = "rnn"
+    torch_layer = TorchLayer("RNN", passes_on=("nonlinearity",))
 
     def __init__(
         self,
@@ -124,39 +106,16 @@ class SimpleRNN(Model):
         output_size: int = 1,
         *,
         nonlinearity: str = "tanh",
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        return_sequences: bool = False,
-        learn_initial_state: bool = False,
-        embedding_size: int | None = None,
-        loss: str = "bce",
-        dtype: DTypeLike = "float32",
-        seed: Any = None,
-        learning_rate: float = 0.01,
+        **options: Unpack[NetworkOptions],
     ) -> None:
-        net = network(
-            validation.choice("nonlinearity", nonlinearity, ("tanh", "relu")),
-            input_size,
-            hidden_size,
-            output_size,
-            loss,
-            dtype,
-            num_layers,
-            bidirectional,
-            return_sequences,
-            learn_initial_state,
-            embedding_size,
-        )
-        super().__init__(net, seed, learning_rate, validation.rate("dropout", dropout, below=1))
+        cell = validation.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+        super().__init__(cell, {"nonlinearity": cell}, **sizes, **options)
 
     @property
     def nonlinearity(self) -> str:
         """f: "tanh" or "relu"."""
-        return self._net.cell
-
-    def _arguments(self) -> dict[str, Any]:
-        return {**super()._arguments(), "nonlinearity": self.nonlinearity}
+        return self._arguments["nonlinearity"]
 
 
 @documented
@@ -178,6 +137,7 @@ class GRU(Model):
     """
 
     cell = "gru"
+    torch_layer = TorchLayer("GRU", needs={"reset_after": True}, second_bias=("n", "bhn"))
 
     def __init__(
         self,
@@ -186,39 +146,17 @@ class GRU(Model):
         output_size: int = 1,
         *,
         reset_after: bool = True,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        return_sequences: bool = False,
-        learn_initial_state: bool = False,
-        embedding_size: int | None = None,
-        loss: str = "bce",
-        dtype: DTypeLike = "float32",
-        seed: Any = None,
-        learning_rate: float = 0.01,
+        **options: Unpack[NetworkOptions],
     ) -> None:
-        net = network(
-            "gru" if validation.flag("reset_after", reset_after) else "gru_before",
-            input_size,
-            hidden_size,
-            output_size,
-            loss,
-            dtype,
-            num_layers,
-            bidirectional,
-            return_sequences,
-            learn_initial_state,
-            embedding_size,
-        )
-        super().__init__(net, seed, learning_rate, validation.rate("dropout", dropout, below=1))
+        reset_after = validation.flag("reset_after", reset_after)
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+        cell = "gru" if reset_after else "gru_before"
+        super().__init__(cell, {"reset_after": reset_after}, **sizes, **options)
 
     @property
     def reset_after(self) -> bool:
         """Whether the reset gate acts after the product."""
-        return self._net.cell == "gru"
-
-    def _arguments(self) -> dict[str, Any]:
-        return {**super()._arguments(), "reset_after": self.reset_after}
+        return self._arguments["reset_after"]
 
 
 @documented
@@ -242,6 +180,7 @@ class LSTM(Model):
     """
 
     cell = "lstm"
+    torch_layer = TorchLayer("LSTM", needs={"peepholes": False})
 
     def __init__(
         self,
@@ -251,41 +190,18 @@ class LSTM(Model):
         *,
         peepholes: bool = False,
         forget_bias: float = 1.0,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        return_sequences: bool = False,
-        learn_initial_state: bool = False,
-        embedding_size: int | None = None,
-        loss: str = "bce",
-        dtype: DTypeLike = "float32",
-        seed: Any = None,
-        learning_rate: float = 0.01,
+        **options: Unpack[NetworkOptions],
     ) -> None:
-        net = network(
-            "lstm_peephole" if validation.flag("peepholes", peepholes) else "lstm",
-            input_size,
-            hidden_size,
-            output_size,
-            loss,
-            dtype,
-            num_layers,
-            bidirectional,
-            return_sequences,
-            learn_initial_state,
-            embedding_size,
-        )
-        dropout = validation.rate("dropout", dropout, below=1)
-        forget = validation.finite("forget_bias", forget_bias)
-        super().__init__(net, seed, learning_rate, dropout)
+        peepholes = validation.flag("peepholes", peepholes)
+        bias = validation.finite("forget_bias", forget_bias)
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+        cell = "lstm_peephole" if peepholes else "lstm"
+        super().__init__(cell, {"peepholes": peepholes}, **sizes, **options)
         for name, view in self._views.items():
             if name.partition("_")[0] == "bh":
-                view[gate_rows(net, "f")] = forget
+                view[gate_rows(self._net, "f")] = bias
 
     @property
     def peepholes(self) -> bool:
         """Whether the gates see c."""
-        return self._net.cell == "lstm_peephole"
-
-    def _arguments(self) -> dict[str, Any]:
-        return {**super()._arguments(), "peepholes": self.peepholes}
+        return self._arguments["peepholes"]

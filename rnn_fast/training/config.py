@@ -1,78 +1,98 @@
-"""How a training goes: every option of `fit`, checked."""
+"""How a training goes: every option of `fit`, said and checked once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
-from .. import validation
 from ..engine import threads
 from ..optimizers import Optimizer, chosen_optimizer
+from ..validation import Options, above_zero, option, optional, rate, whole
 from .early_stopping import EarlyStopping, chosen_stopping
 from .schedules import chosen_schedule
 
 
-class Plan(NamedTuple):
-    """How to train; checked values."""
+class Every(NamedTuple):
+    """How often a checkpoint is written."""
 
-    epochs: int
-    batch_size: int | None  # None for all
-    learning_rate: float
-    schedule: Any  # one of `schedules`
-    optimizer: Optimizer
-    clip_norm: float  # 0 for no limit
-    clip_value: float
-    stopping: EarlyStopping | None
-    shuffle: bool
-    save_every: int  # epochs; 0 for those at the end alone
-    save_seconds: float  # between checkpoints; 0 for those after epochs alone
-    bptt: int  # 0 for whole sequences
-    n_threads: int
-    verbose: bool | int | None
+    epochs: int  #: 0 for the last epoch alone
+    seconds: float  #: between checkpoints within epochs; 0 for none
+
+
+def every(name: str, value: Any) -> Every:
+    """Check an interval: epochs, or a time."""
+    if isinstance(value, timedelta):
+        return Every(0, above_zero(name, value.total_seconds()))
+    return Every(whole(name, value), 0.0)
+
+
+def or_zero(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """Make a check that turns None into 0."""
+    return lambda name, value: 0 if value is None else check(name, value)
+
+
+def verbosity(name: str, value: Any) -> Any:
+    """Check `verbose`."""
+    if value not in (None, 0, 1, 2):
+        raise ValueError(f"{name} must be None, False, True or 2; got {value!r}")
+    return value
+
+
+def as_it_is(name: str, value: Any) -> Any:
+    """Let a value pass that is checked where it is used."""
+    return value
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Options):
+    """Checked options of a training, named as in `fit`."""
+
+    epochs: int = option(partial(whole, least=0), 10)
+    batch_size: int | None = option(optional(whole), 32)  # None: all
+    learning_rate: float | None = option(optional(rate), None)  # None: the model's
+    schedule: Any = option(lambda name, value: chosen_schedule(value), None)
+    optimizer: Optimizer = option(lambda name, value: chosen_optimizer(value), "sgd")
+    clip_norm: float = option(or_zero(above_zero), None)  # 0: no limit
+    clip_value: float = option(or_zero(above_zero), None)
+    l1: Any = option(as_it_is, None)
+    l2: Any = option(as_it_is, None)
+    shuffle: bool = option(lambda name, value: bool(value), True)
+    shuffle_block: int | None = option(optional(whole), None)
+    bptt: int = option(or_zero(whole), None)  # 0: whole sequences
+    validation_data: Any = option(as_it_is, None)
+    validation_split: float = option(partial(rate, below=1), 0.0)
+    early_stopping: EarlyStopping | None = option(lambda name, value: chosen_stopping(value), None)
+    callbacks: tuple[Any, ...] = option(lambda name, value: tuple(value), ())
+    checkpoint: Any = option(as_it_is, None)
+    checkpoint_every: Every = option(every, 1)
+    resume: bool = option(as_it_is, False)
+    n_threads: int = option(lambda name, value: threads.wanted(value), None)
+    verbose: bool | int | None = option(verbosity, None)
+    check_finite: bool = option(as_it_is, True)
+
+    def __post_init__(self) -> None:
+        if self.validation_split and self.validation_data is not None:
+            raise ValueError("validation_split cannot go with validation_data")
+        if self.resume and self.checkpoint is None:
+            raise ValueError("resume=True needs a checkpoint")
 
     def shaping(self) -> str:
-        """In words, all that the parameters after an epoch depend on."""
-        own = self._replace(epochs=0, save_every=0, save_seconds=0.0, n_threads=0, verbose=None)
-        return repr(own)
+        """Describe the options that decide the parameters after an epoch."""
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in SHAPING)
 
 
-def checked_plan(
-    epochs: Any,
-    batch_size: Any,
-    learning_rate: Any,
-    schedule: Any,
-    optimizer: Any,
-    clip_norm: Any,
-    clip_value: Any,
-    early_stopping: Any,
-    shuffle: Any,
-    bptt: Any,
-    save_every: Any,
-    n_threads: Any,
-    verbose: Any,
-) -> Plan:
-    """Check the arguments of `Model.fit`; raise TypeError or ValueError."""
-    if verbose not in (None, 0, 1, 2):
-        raise ValueError(f"verbose must be None, False, True or 2; got {verbose!r}")
-    seconds = 0.0
-    if isinstance(save_every, timedelta):
-        seconds, save_every = save_every.total_seconds(), 0
-        validation.above_zero("checkpoint_every", seconds)
-    else:
-        save_every = validation.whole("checkpoint_every", save_every)
-    return Plan(
-        epochs=validation.whole("epochs", epochs, least=0),
-        batch_size=None if batch_size is None else validation.whole("batch_size", batch_size),
-        learning_rate=validation.rate("learning_rate", learning_rate),
-        schedule=chosen_schedule(schedule),
-        optimizer=chosen_optimizer(optimizer),
-        clip_norm=0.0 if clip_norm is None else validation.above_zero("clip_norm", clip_norm),
-        clip_value=0.0 if clip_value is None else validation.above_zero("clip_value", clip_value),
-        stopping=chosen_stopping(early_stopping),
-        shuffle=bool(shuffle),
-        save_every=save_every,
-        save_seconds=seconds,
-        bptt=0 if bptt is None else validation.whole("bptt", bptt),
-        n_threads=threads.wanted(n_threads),
-        verbose=verbose,
-    )
+#: options that a resumed training must have as before, beside the data and the penalties
+SHAPING = (
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "optimizer",
+    "clip_norm",
+    "clip_value",
+    "shuffle",
+    "bptt",
+    "early_stopping",
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from ..layout.network import Network
 from ..layout.parameters import penalty_coefficients
 from ..optimizers import Optimizer
 from ..saving.checkpoint import Keeper
-from .config import Plan, checked_plan
+from .config import TrainingConfig
 from .early_stopping import EarlyStopping
 from .history import History
 from .loop import Training
@@ -33,11 +34,12 @@ class Learner:
     _flat: np.ndarray
     _views: dict[str, np.ndarray]
     _generator: np.random.Generator
-    _dropout: float
+    _architecture: Any  # models.architecture.Architecture
     _online: Online
     learning_rate: Any  # a property of the model
 
-    def _architecture(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
+        """Return the arguments that make such a model."""
         raise NotImplementedError
 
     def fit(
@@ -180,50 +182,32 @@ class Learner:
             The data cannot be read, or a checkpoint not be written; the model is as the last update
             left it.
         """
-        rate = self.learning_rate if learning_rate is None else learning_rate
-        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping, shuffle)
-        saves = checkpoint_every, n_threads, verbose
-        plan = checked_plan(epochs, batch_size, *descent, bptt, *saves)
-        share = validation.rate("validation_split", validation_split, below=1)
-        if share and validation_data is not None:
-            raise ValueError("validation_split cannot go with validation_data")
-        if shuffle_block is not None:
-            shuffle_block = validation.whole("shuffle_block", shuffle_block)
-        feed = Dataset(
+        config = self._config(locals())
+        dataset = Dataset(
             self._net,
             X,
             y,
             lengths=lengths,
             state=initial_state,
             trains=True,
-            block=shuffle_block,
-            batch_size=plan.batch_size or 1,
+            block=config.shuffle_block,
+            batch_size=config.batch_size or 1,
             check_finite=check_finite,
             mask=mask,
             sample_weight=sample_weight,
             class_weight=class_weight,
         )
-        feed.split_sizes(share)
-        about = {
-            "sequences": len(feed),
-            "blocks": feed.blocks[0][1],
-            "validation_split": share,
-        }
+        share = config.validation_split
+        dataset.split_sizes(share)
 
         def parts() -> tuple[Source, Part | None]:
-            return feed.split(share, self._generator) if share else (feed.whole(), None)
+            if share:
+                return dataset.split(share, self._generator)
+            return dataset.whole(), None
 
-        return self._train(
-            plan,
-            parts,
-            about,
-            checkpoint=checkpoint,
-            resume=resume,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            penalties=(l1, l2),
-            check_finite=check_finite,
-        )
+        n_first = dataset.blocks[0][1]
+        about = {"sequences": len(dataset), "blocks": n_first, "validation_split": share}
+        return self._train(config, parts, about)
 
     def fit_stream(
         self,
@@ -289,87 +273,83 @@ class Learner:
         DivergedError, KeyboardInterrupt, Terminated, OSError
             As `fit`; and whatever the iterable raises.
         """
-        rate = self.learning_rate if learning_rate is None else learning_rate
-        descent = (rate, schedule, optimizer, clip_norm, clip_value, early_stopping, False)
-        saves = checkpoint_every, n_threads, verbose
-        plan = checked_plan(epochs, batch_size, *descent, bptt, *saves)
+        config = self._config({**locals(), "shuffle": False})
         steps = steps_per_epoch
         if steps is not None:
             steps = validation.whole("steps_per_epoch", steps)
         stream = Stream(self._net, batches, steps, epochs, check_finite)
-        return self._train(
-            plan,
-            lambda: (stream, None),
-            {"steps_per_epoch": steps},
-            checkpoint=checkpoint,
-            resume=resume,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            penalties=(l1, l2),
-            check_finite=check_finite,
-        )
+        return self._train(config, lambda: (stream, None), {"steps_per_epoch": steps})
+
+    def _config(self, arguments: Mapping[str, Any]) -> TrainingConfig:
+        """Check the arguments of `fit` or `fit_stream`."""
+        config: TrainingConfig = TrainingConfig.checked(arguments)
+        if config.bptt and self._net.directions == 2:
+            raise ValueError("bptt is not for bidirectional models: they read from the end")
+        if config.learning_rate is None:
+            config = replace(config, learning_rate=self.learning_rate)
+        return config
 
     def _train(
         self,
-        plan: Plan,
+        config: TrainingConfig,
         parts: Callable[[], tuple[Source, Part | None]],
         about: dict[str, Any],
-        *,
-        checkpoint: str | os.PathLike[str] | None,
-        resume: bool,
-        validation_data: Any,
-        callbacks: Iterable[Callable[[Any, History], object]],
-        penalties: tuple[Any, Any],
-        check_finite: bool,
     ) -> History:
-        """Train on the first of `parts`, which may draw from the generator, hold out the second.
+        """Train on the first of `parts`, which may draw from the generator; hold out the second.
 
-        `about` is what must be the same for a training to be gone on with.
+        about : dict
+            Facts that must be as before in a training that resumes.
         """
-        if plan.bptt and self._net.directions == 2:
-            raise ValueError("bptt is not for bidirectional models: they read from the end")
-        factors, calls = penalty_coefficients(*penalties, self._net), [*callbacks]
-        held: Part | None = None
-        if validation_data is not None:
-            X, y, lengths = _parts(validation_data)
-            held = Dataset(
-                self._net, X, y, lengths=lengths, check_finite=check_finite, prefix="validation "
+        penalties = penalty_coefficients(config.l1, config.l2, self._net)
+        held_out: Part | None = None
+        if config.validation_data is not None:
+            X, y, lengths = _triple(config.validation_data)
+            held_out = Dataset(
+                self._net,
+                X,
+                y,
+                lengths=lengths,
+                check_finite=config.check_finite,
+                prefix="validation ",
             ).whole()
         keeper = saved = None
-        if checkpoint is not None:
-            about = {**about, "settings": plan.shaping(), "penalties": repr(penalties)}
-            arguments = (self._architecture(), self._views, self._generator, about)
-            keeper = Keeper(checkpoint, *arguments)
-        if resume:
-            if keeper is None:
-                raise ValueError("resume=True needs a checkpoint")
-            saved = keeper.resume()
-        source, own_held = parts()  # drawn after the generator has been put back
-        held = held or own_held
+        if config.checkpoint is not None:
+            about = {
+                **about,
+                "settings": config.shaping(),
+                "penalties": repr((config.l1, config.l2)),
+            }
+            keeper = Keeper(
+                config.checkpoint, self.description(), self._views, self._generator, about
+            )
+            if config.resume:
+                saved = keeper.resume()
+        source, drawn = parts()  # after `resume` has put the generator back
+        held_out = held_out or drawn
         validate = None
-        if held is not None:
-            validate = partial(measure, self._net, self._flat, held, plan.n_threads)
+        if held_out is not None:
+            validate = partial(measure, self._net, self._flat, held_out, config.n_threads)
 
         def after(history: History) -> bool:
-            return any([call(self, history) is True for call in calls])  # each is called
+            return any([call(self, history) is True for call in config.callbacks])  # calls each
 
         self._online.stale = True
         return Training(
-            self._net,
-            self._flat,
-            source,
-            plan,
-            self._generator,
-            validate,
-            after,
-            factors,
-            keeper,
-            saved,
-            self._dropout,
+            net=self._net,
+            parameters=self._flat,
+            source=source,
+            config=config,
+            generator=self._generator,
+            dropout=self._architecture.dropout,
+            validate=validate,
+            after=after,
+            penalties=penalties,
+            keeper=keeper,
+            saved=saved,
         ).run()
 
 
-def _parts(validation_data: Any) -> tuple[Any, Any, Any]:
+def _triple(validation_data: Any) -> tuple[Any, Any, Any]:
     """(X, y, lengths or None) of a pair or a triple."""
     try:
         X, y, *lengths = validation_data

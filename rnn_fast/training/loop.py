@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from time import perf_counter
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from ..errors import DivergedError, Terminated
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..saving import checkpoint
-from .config import Plan
+from .config import TrainingConfig
 from .early_stopping import Watch
 from .history import History
 from .pace import Pace
@@ -27,71 +29,74 @@ from .schedules import Plateau
 from .signals import Signals
 
 
+@dataclass
 class Training:
     """A training, with an optimizer whose state starts at zero, or where a checkpoint left it.
 
     Parameters
     ----------
     net : Network
-        The architecture.
     parameters : ndarray, (P,)
         Written by `run`.
     source : Source
-        What to visit.
-    plan : Plan
-        How to train.
+        The data.
+    config : TrainingConfig
     generator : Generator
         Draws the order of each epoch and, if there is dropout, a seed for it.
+    dropout : float
+        Probability.
     validate : callable or None
-        Measures the model after an epoch, as `scores.names` says.
+        Measures the model after an epoch, as `losses.measures` says.
     after : callable
         Called after each epoch; true to end the training.
     penalties : ndarray or None
-        As `params.penalties` gives them.
+        As `layout.parameters.penalty_coefficients` returns them.
     keeper : Keeper or None
-        Saves, as the plan says, at the end, and when the training is stopped by a signal.
+        Writes checkpoints as the config says, at the end, and when a signal stops the training.
     saved : Saved or None
-        Where to go on from; `parameters` are those of it already.
-    dropout : float
-        Probability.
+        The checkpoint to go on from, whose parameters are in `parameters`.
+
+    Attributes
+    ----------
+    run_epoch : callable
+        The compiled call for some batches: a seam.
     """
 
-    def __init__(
-        self,
-        net: Network,
-        parameters: np.ndarray,
-        source: Source,
-        plan: Plan,
-        generator: np.random.Generator,
-        validate: Callable[[], dict[str, float]] | None,
-        after: Callable[[History], bool],
-        penalties: np.ndarray | None = None,
-        keeper: checkpoint.Keeper | None = None,
-        saved: checkpoint.Saved | None = None,
-        dropout: float = 0.0,
-    ):
-        self.net, self.parameters, self.source, self.plan = net, parameters, source, plan
-        self.generator, self.validate, self.after = generator, validate, after
-        self.keeper, self.dropout = keeper, dropout
+    net: Network
+    parameters: np.ndarray
+    source: Source
+    config: TrainingConfig
+    generator: np.random.Generator
+    dropout: float = 0.0
+    validate: Callable[[], dict[str, float]] | None = None
+    after: Callable[[History], bool] = lambda history: False
+    penalties: np.ndarray | None = None
+    keeper: checkpoint.Keeper | None = None
+    saved: checkpoint.Saved | None = None
+
+    run_epoch: ClassVar[Any] = staticmethod(operations.train_epoch)
+
+    def __post_init__(self) -> None:
+        config = self.config
         self.descent = Descent(
-            plan.optimizer,
-            parameters.size,
-            net.dtype,
-            penalties=penalties,
-            clip_norm=plan.clip_norm,
-            clip_value=plan.clip_value,
+            config.optimizer,
+            self.parameters.size,
+            self.net.dtype,
+            penalties=self.penalties,
+            clip_norm=config.clip_norm,
+            clip_value=config.clip_value,
         )
-        self.plateau = Plateau(plan.schedule)
-        self.watch, self.finished = Watch(plan.stopping), False
+        self.plateau = Plateau(config.schedule)
+        self.watch, self.finished = Watch(config.early_stopping), False
         self.history = History.begin(
-            classifies=LOSSES[net.loss].classifies,
-            validates=validate is not None,
-            penalizes=penalties is not None,
+            classifies=LOSSES[self.net.loss].classifies,
+            validates=self.validate is not None,
+            penalizes=self.penalties is not None,
         )
         self.position: Position | None = None  # of an epoch that has begun
         self._saved_at = perf_counter()
-        if saved is not None:
-            self._restore(saved)
+        if self.saved is not None:
+            self._restore(self.saved)
 
     def _restore(self, saved: checkpoint.Saved) -> None:
         training = saved.training
@@ -137,15 +142,15 @@ class Training:
         KeyboardInterrupt, Terminated
             A signal came; a checkpoint has been written, if there is to be one.
         """
-        left = 0 if self.finished else self.plan.epochs - len(self.history)
+        left = 0 if self.finished else self.config.epochs - len(self.history)
         per_row = seconds_per_row(self.net)
         with (
-            threads.Team(self.plan.n_threads) as self.team,
-            progress(self.plan.epochs, len(self.history), self.plan.verbose) as self.progress,
+            threads.Team(self.config.n_threads) as self.team,
+            progress(self.config.epochs, len(self.history), self.config.verbose) as self.progress,
             self.watch.restoring(self.parameters),
             Signals() as self.signals,
         ):
-            self.pace = Pace(per_row, self.plan.n_threads > 1)
+            self.pace = Pace(per_row, self.config.n_threads > 1)
             try:
                 for _ in range(left):
                     self._epoch()
@@ -171,23 +176,23 @@ class Training:
         with self.signals.waiting():
             self._note(position, measures)
         self.finished = self.after(self.history) or self.finished
-        if self.finished or len(self.history) == self.plan.epochs or self._due():
+        if self.finished or len(self.history) == self.config.epochs or self._due():
             with self.signals.waiting():
                 self._save()
 
     def _due(self) -> bool:
-        every = self.plan.save_every
+        every = self.config.checkpoint_every.epochs
         return every > 0 and len(self.history) % every == 0
 
     def _visit_all(self, position: Position) -> None:
         """What is left of an epoch."""
-        plan, past = self.plan, len(self.history)
-        shuffler = self.generator if plan.shuffle else None
-        visits = self.source.epoch(shuffler, plan.batch_size, position.batches)
+        config, past = self.config, len(self.history)
+        shuffler = self.generator if config.shuffle else None
+        visits = self.source.epoch(shuffler, config.batch_size, position.batches)
         seed = int(self.generator.integers(2**62)) if self.dropout else 0
-        batches = self.source.batches(plan.batch_size)
+        batches = self.source.batches(config.batch_size)
         for visit in visits:
-            size = min(plan.batch_size or len(visit.order), len(visit.order))
+            size = min(config.batch_size or len(visit.order), len(visit.order))
             first, n = visit.skip, -(-len(visit.order) // size)
             start = position.batches - first
             rates = self._rates(past, start, n, batches)
@@ -205,8 +210,8 @@ class Training:
         x, step = np.full(n, float(past)), 1.0
         if batches is not None:
             x, step = past + np.arange(start, start + n) / batches, 1 / batches
-        factors = self.plan.schedule.factors(x, self.plan.epochs, step)
-        return self.plan.learning_rate * (factors * self.plateau.factor)
+        factors = self.config.schedule.factors(x, self.config.epochs, step)
+        return self.config.learning_rate * (factors * self.plateau.factor)
 
     def _pieces(self, visit: Visit, size: int) -> Iterator[tuple[slice, bool]]:
         """The batches of a visit, some at a time, and whether the team is to work on them."""
@@ -235,16 +240,16 @@ class Training:
         """Some batches of a visit, in one compiled call."""
         block, order = visit.block, visit.order[piece.start * size : piece.stop * size]
         start = perf_counter()
-        epoch = operations.train_epoch(
+        epoch = self.run_epoch(
             self.net,
             block.given.sequences,
-            block.targets,  # type: ignore[arg-type]  # there are any where there is training
+            block.targets,
             order,
             size,
             self.parameters,
             self.descent,
             rates[piece],
-            bptt=self.plan.bptt,
+            bptt=self.config.bptt,
             dropout=self.dropout,
             seed=seed,
             state=block.state,
@@ -252,7 +257,7 @@ class Training:
             result=position.result,
         )
         if not (epoch.finite and checks.all_finite(self.parameters)):
-            raise _diverged(self.plan, self.history)
+            raise _diverged(self.config, self.history)
         position.batches += piece.stop - piece.start
         position.sequences += len(order)
         position.seconds += perf_counter() - start
@@ -266,7 +271,7 @@ class Training:
             position.sequences / position.seconds,
         )
         self.progress.within(self.history, share, loss, speed)
-        wait = self.plan.save_seconds
+        wait = self.config.checkpoint_every.seconds
         if wait and perf_counter() - self._saved_at >= wait:
             with self.signals.waiting():
                 self._save()
@@ -293,7 +298,7 @@ class Training:
 
     def _stopped(self, stop: BaseException) -> None:
         """After a signal: keep what there is, and say how far it went."""
-        text = f"training stopped after {len(self.history)} of {self.plan.epochs} epochs"
+        text = f"training stopped after {len(self.history)} of {self.config.epochs} epochs"
         if self.position is not None and self.position.batches:
             text += f" and {self.position.batches} batches"
         if self.keeper is not None:
@@ -305,10 +310,10 @@ class Training:
             stop.told = text
 
 
-def _diverged(plan: Plan, history: History) -> DivergedError:
+def _diverged(config: TrainingConfig, history: History) -> DivergedError:
     return DivergedError(
-        f"training diverged in epoch {len(history) + 1} of {plan.epochs}: the loss or a parameter "
-        "is no longer finite. The parameters are those from before that epoch; a learning rate "
-        f"smaller than {plan.learning_rate:g} may help",
+        f"training diverged in epoch {len(history) + 1} of {config.epochs}: the loss or a "
+        "parameter is no longer finite. The parameters are those from before that epoch; a "
+        f"learning rate smaller than {config.learning_rate:g} may help",
         history,
     )

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-from ..engine.threads import WORTH
-
-LONG, SHORT = 0.1, 0.02  # seconds of a piece, after which Python looks around; of one to compare
-TRUSTED = 0.2  # seconds in which a team is not doubted
-
-
-GAIN = 0.95  # of the time alone that a team must stay below
-RARELY = 64  # pieces between two comparisons, at most
+from ..tuning import TUNING
 
 
 class Pace:
-    """In what pieces to work, and whether with other threads, by what the last ones took.
+    """Size of the next piece of work, and whether other threads join, from the last pieces' times.
 
     Threads do not always help: another process may hold their cores, and then each waits for the
-    one that was put aside.  So a team is compared with one thread alone, soon and then now and
-    again, and one that does not pay is left alone for a while.  The results are the same.
+    thread that the system set aside.  So a team is compared with one thread, soon and then now and
+    again, and a team that does not pay is left alone for a while.  The results are the same.
 
     Parameters
     ----------
@@ -36,19 +29,26 @@ class Pace:
         self._first, self._rest, self._patience = True, 0, 1
         self._since, self._seconds = 0, 0.0  # pieces, and all they took, since the last comparison
 
+    def _doubts(self) -> bool:
+        """Return whether it is time to compare the team with one thread."""
+        if self._alone:
+            return self._since >= TUNING.pieces_between_trials
+        return self._seconds > TUNING.trusted_seconds
+
     def next(self, work: float) -> tuple[float, bool]:
-        """(How much of the work that is left to do now, whether with the others)."""
-        doubted = self._since >= RARELY if self._alone else self._seconds > TRUSTED
+        """Return how much of the work left to do now, and whether with the other threads."""
+        doubted = self._doubts()
         together = self._team and self._rest == 0 and not doubted
         if self._first:
-            seconds = SHORT / 4
+            seconds = TUNING.trial_seconds / 4
         else:
-            seconds = SHORT if doubted and self._rest == 0 else LONG
-        return seconds / self._last, together and work * self._last > WORTH
+            is_trial = doubted and self._rest == 0
+            seconds = TUNING.trial_seconds if is_trial else TUNING.piece_seconds
+        return seconds / self._last, together and work * self._last > TUNING.worth_seconds
 
     def saw(self, work: float, seconds: float, together: bool) -> None:
-        """Take note of what some work has taken."""
-        if self._first:  # with all that is done but once
+        """Note the seconds that some work took."""
+        if self._first:  # it includes all that is done once
             self._first = False
             return
         self._last = own = seconds / work
@@ -60,8 +60,8 @@ class Pace:
         self._since += 1
         if not self._alone:
             return
-        if own < GAIN * median(self._alone):
+        if own < TUNING.gain * median(self._alone):
             self._patience = 1
         else:
-            self._patience = min(2 * self._patience, RARELY)
+            self._patience = min(2 * self._patience, TUNING.pieces_between_trials)
             self._rest = self._patience

@@ -1,0 +1,105 @@
+"""The options of a network that all models share, said once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, TypedDict
+
+import numpy as np
+
+from ..layout.network import Network
+from ..losses import LOSSES
+from ..validation import Options, choice, flag, option, optional, rate, real_dtype, whole
+
+
+@dataclass(frozen=True)
+class Architecture(Options):
+    """Checked options of a network, with their defaults.
+
+    Each is an attribute of every model, an argument of its constructor, and an entry of its file.
+    """
+
+    input_size: int = option(
+        whole, doc="I, features of each step; with an embedding, the vocabulary."
+    )
+    hidden_size: int = option(whole, doc="H, hidden units.")
+    output_size: int = option(whole, 1, "O, outputs.")
+    num_layers: int = option(whole, 1, "Layers, one on top of the other.")
+    bidirectional: bool = option(flag, False, "Whether each layer reads both ways.")
+    dropout: float = option(
+        partial(rate, below=1),
+        0.0,
+        "Probability with which `fit` drops an output of a layer below the top.",
+    )
+    return_sequences: bool = option(flag, False, "Whether there is an output after every step.")
+    learn_initial_state: bool = option(
+        flag, False, "Whether the initial state is a parameter: h0, and c0 of a cell with memory."
+    )
+    embedding_size: int | None = option(
+        optional(whole), None, "E, the size of the learned embedding, or None."
+    )
+    loss: str = option(
+        partial(choice, options=LOSSES),
+        "bce",
+        'Minimised loss: "bce", "cross_entropy", "mse", "huber" or "mae".',
+    )
+    dtype: np.dtype = option(
+        lambda name, value: real_dtype(value),
+        "float32",
+        "Dtype of the parameters and all arithmetic: float32 or float64.",
+    )
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any]) -> Architecture:
+        """Make the record of a model's arguments.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument of another name, or of a wrong kind or value.
+        """
+        names = [each.name for each in fields(cls)]
+        for name in arguments:
+            if name not in names:
+                raise TypeError(f"there is no argument {name!r}; there are {', '.join(names)}")
+        loss = choice("loss", arguments.get("loss", cls.loss), LOSSES)
+        chosen: Architecture = cls.checked(arguments, output_size=f"output_size for {loss}")
+        whole(f"output_size for {loss}", chosen.output_size, LOSSES[loss].least_outputs)
+        return chosen
+
+    def network(self, cell: str, options: tuple[float, ...] = ()) -> Network:
+        """Return the network of a cell, whose real-valued options these are."""
+        return Network(
+            cell=cell,
+            dtype=self.dtype,
+            input_size=self.input_size,
+            hidden_size=self.hidden_size,
+            output_size=self.output_size,
+            loss=self.loss,
+            layers=self.num_layers,
+            directions=2 if self.bidirectional else 1,
+            sequences=self.return_sequences,
+            embedding=self.embedding_size or 0,
+            learned_state=self.learn_initial_state,
+            cell_options=options,
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that make it, in terms of JSON."""
+        return {**vars(self), "dtype": self.dtype.name}
+
+
+class NetworkOptions(TypedDict, total=False):
+    """The keyword arguments of all models, for type checkers."""
+
+    num_layers: int
+    bidirectional: bool
+    dropout: float
+    return_sequences: bool
+    learn_initial_state: bool
+    embedding_size: int | None
+    loss: str
+    dtype: Any
+    seed: Any
+    learning_rate: float

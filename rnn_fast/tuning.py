@@ -1,0 +1,93 @@
+"""Constants that were tuned on a machine, in one record; none of them changes a result's meaning.
+
+Each has a unit, and says on which machine and by which command it was found.  `tuned` changes some
+for a while, to measure again or to test what rarely happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Tuning:
+    """Tuned constants; Zen 4 (AVX-512, 1 MiB of L2) unless another machine is named.
+
+    Attributes
+    ----------
+    tiles : dict
+        By number of vector registers: (rows, vectors, relative cost of a number) of register tiles
+        that leave room for operands.  Measured on Zen 3 with 16 registers, where a tile one vector
+        wide loads a number for each multiplication, and on Zen 4 with 32, where the load is part of
+        the multiplication.  The first is favoured, since each further one is compiled on its first
+        use.  ``rnn-fast bench ladder``.
+    crowded_bytes : float
+        A block's states cost 1 % more for each so many bytes: less of them stays in cache.
+        ``rnn-fast bench ladder``.
+    max_groups : int
+        Groups of blocks that a batch is divided into, at most: threads that can work on it.
+    gradient_numbers : int
+        Numbers that may accumulate gradients in all groups, and that keep an embedding's.
+    thread_shift : int
+        Cache lines by which the work memories of threads are shifted against one another.  Two that
+        went through the same places of their pages in step took 1.2 times as long.
+        ``rnn-fast bench threads``.
+    predict_steps : int
+        Steps of a window in which longer sequences are predicted, which bounds the memory.
+    worth_seconds : float
+        Work that other threads are called for.
+    piece_seconds, trial_seconds : float
+        Length of a piece of an epoch, after which Python looks around; of a piece to compare.
+    trusted_seconds : float
+        Time in which a team of threads is not doubted.
+    gain : float
+        Share of the time alone that a team must stay below.
+    pieces_between_trials : int
+        Pieces between two comparisons, at most.
+    block_bytes : int
+        Bytes of a block that is read from disk, unless the user gives sequences.
+    """
+
+    tiles: dict[int, tuple[tuple[int, int, float], ...]] = field(
+        default_factory=lambda: {
+            16: ((4, 2, 0.97), (5, 2, 0.98), (8, 1, 1.17), (10, 1, 1.17)),
+            32: ((16, 1, 0.96), (4, 4, 0.97), (5, 4, 0.99), (8, 2, 1.0)),
+        }
+    )
+    crowded_bytes: float = 1.5e6
+    max_groups: int = 32
+    gradient_numbers: int = 1 << 24
+    thread_shift: int = 33
+    predict_steps: int = 1024
+    worth_seconds: float = 0.001
+    piece_seconds: float = 0.1
+    trial_seconds: float = 0.02
+    trusted_seconds: float = 0.2
+    gain: float = 0.95
+    pieces_between_trials: int = 64
+    block_bytes: int = 1 << 25
+
+    changes: int = (
+        0  #: how often `tuned` has changed it: work memory of another count is not reused
+    )
+
+
+TUNING = Tuning()
+
+
+@contextlib.contextmanager
+def tuned(**values: Any) -> Iterator[None]:
+    """Change tuned constants of this process within a ``with`` block."""
+    before = {name: getattr(TUNING, name) for name in values}
+    for name, value in values.items():
+        setattr(TUNING, name, value)
+    TUNING.changes += 1
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(TUNING, name, value)
+        TUNING.changes += 1
