@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def new_model(args: argparse.Namespace, data: Data) -> Model:
     """An untrained model of the options' architecture, that fits the data."""
     options: dict[str, Any] = {}
     if args.nonlinearity is not None:
-        if args.cell != "rnn":
+        if "nonlinearity" not in signature(MODELS[args.cell]).parameters:
             raise InputError(f"--nonlinearity is for --cell rnn, not for {args.cell}")
         options["nonlinearity"] = args.nonlinearity
     vocabulary = args.embedding is not None

@@ -37,7 +37,8 @@ class Online:
         self.stale = False
         self._net = net
         self._parameters = parameters
-        self._binary = (net.loss, net.output_size, net.sequences) == ("bce", 1, False)
+        bounded = LOSSES[net.loss].bounds == (0.0, 1.0)
+        self._binary = bounded and net.output_size == 1 and not net.sequences
         self._stepwise = runs_online(net)  # whether one sequence has a step of its own
         self._batch: np.ndarray | None = None  # our own copy of the last input, but for a step's
         self._single = False  # whether that is one sequence
