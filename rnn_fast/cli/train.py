@@ -14,7 +14,7 @@ from ..errors import Terminated
 from ..losses import LOSSES
 from ..models.base import Model
 from ..models.loading import MODELS
-from ..optimizers import OPTIMIZERS, SGD, Optimizer
+from ..optimizers import OPTIMIZERS, Optimizer
 from ..training.schedules import SCHEDULES
 from .data import LENGTH, SAMPLES, TEST_FRACTION, Data, generated, own
 from .options import InputError, check_writable, number
@@ -65,7 +65,12 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--learning-rate", number(float, 0), "LR", "step size", 0.01)
     option("--schedule", tuple(SCHEDULES), "NAME", "of the step size: " + ", ".join(SCHEDULES))
     option("--optimizer", tuple(OPTIMIZERS), "NAME", ", ".join(OPTIMIZERS), "sgd")
-    option("--momentum", number(float, 0, 1), "M", "of sgd: share of the last step in the next")
+    option(
+        "--momentum",
+        number(float, 0, 1),
+        "M",
+        "share of the last step in the next",
+    )
     option("--clip-norm", number(float, 0), "C", "limit of the norm of a gradient")
     option("--dropout", number(float, 0, 1), "P", "of what goes from layer to layer", 0.0)
     option("--bptt", count, "K", "update after every K steps, truncating the gradient there")
@@ -157,12 +162,14 @@ def new_model(args: argparse.Namespace, data: Data) -> Model:
 
 
 def optimizer(args: argparse.Namespace) -> Optimizer:
-    """What the options ask for."""
+    """Return the optimizer that the options ask for."""
+    kind = OPTIMIZERS[args.optimizer]
     if args.momentum is None:
-        return OPTIMIZERS[args.optimizer]()
-    if args.optimizer != "sgd":
-        raise InputError(f"--momentum is for --optimizer sgd, not for {args.optimizer}")
-    return SGD(momentum=args.momentum)
+        return kind()
+    settings = {"momentum": args.momentum}
+    if not settings.keys() <= kind.__dataclass_fields__.keys():
+        raise InputError(f"--momentum is for --optimizer sgd and rmsprop, not for {kind.name}")
+    return kind(**settings)
 
 
 def measures(values: dict[str, float]) -> str:
