@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for folder in (".", "cells"):  # the oracle and other helpers beside the tests
+for folder in ("support", "cells"):  # oracles and shared helpers; cells of files of their own
     sys.path.insert(0, str(Path(__file__).parent / folder))

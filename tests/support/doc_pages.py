@@ -1,6 +1,6 @@
 """Run the code of the documentation's pages.
 
-`python tests/doc_pages.py [NAME ...]` writes the outputs and the pictures anew, of all pages or of
+`python tests/support/doc_pages.py [NAME ...]` writes the outputs and the pictures anew, of all pages or of
 those named.
 
 A page is Markdown.  Its ``python`` blocks run in order, in one namespace.  Lines of its ``bash``
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from rnn_fast.__main__ import main
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 STYLE = DOCS / "images" / "pictures.mplstyle"
 BLOCK = re.compile(
     r"^```(python|bash)\n(.*?)^```\n(?:\n<!-- (varies) -->)?(?:\s*^```text\n(.*?)^```)?",
