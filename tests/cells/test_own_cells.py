@@ -6,7 +6,7 @@ import leaky
 import minimal_gated
 import numpy as np
 import pytest
-from test_compute import Case, assert_as_oracle, guard  # noqa: F401  # a fixture of all tests here
+from cases import Case, assert_as_oracle, guard  # noqa: F401  # a fixture of all tests here
 
 from rnn_fast.engine import operations
 
