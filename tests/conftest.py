@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for folder in ("support", "cells"):  # oracles and shared helpers; cells of files of their own
+for folder in ("support", "cells", "losses", "optimizers"):  # shared helpers; what only tests name
     sys.path.insert(0, str(Path(__file__).parent / folder))

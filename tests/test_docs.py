@@ -81,7 +81,8 @@ def test_site(tmp_path):
 
     shutil.copytree(DOCS, tmp_path / "docs")
     shutil.copy(DOCS.parent / "CHANGELOG.md", tmp_path)
-    shutil.copytree(DOCS.parent / "tests" / "cells", tmp_path / "tests" / "cells")  # shown
+    for shown in ("cells", "losses", "optimizers"):
+        shutil.copytree(DOCS.parent / "tests" / shown, tmp_path / "tests" / shown)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
     command += [str(tmp_path / "docs"), str(tmp_path / "site")]
     built = subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True)

@@ -1,7 +1,8 @@
 """Run the code of the documentation's pages.
 
-`python tests/support/doc_pages.py [NAME ...]` writes the outputs and the pictures anew, of all pages
-or of those named.
+`python tests/support/doc_pages.py [NAME ...]` writes outputs and pictures of pages anew, of all or
+of those named.
+
 
 A page is Markdown.  Its ``python`` blocks run in order, in one namespace.  Lines of its ``bash``
 blocks that begin with ``rnn-fast`` run as that command.  A ``text`` block right after such a block
