@@ -196,11 +196,11 @@ class Units(Kernel):
     param_names = ("kernel",)
 
     def setup(self, kernel: str) -> None:
-        from rnn_fast.engine.workspace import UnitSpace
+        from rnn_fast.engine.workspace import SingleSpace
         from rnn_fast.layout.network import Network
 
         net = Network("tanh", np.dtype("float32"), 1, 32, 1, "bce")
-        space = UnitSpace(net, 10)
+        space = SingleSpace(net, 10)
         space.work[:] = reals(len(space.work), "float32", 1e-3)
         names = ("sizes", "offsets", "work")
         arrays = {name: getattr(space, name) for name in names}

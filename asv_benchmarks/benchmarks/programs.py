@@ -336,22 +336,22 @@ def dropout(dtype: str, version: str) -> Callable:
 def units(dtype: str, name: str, partial: int, vecs: int, version: str) -> Callable:
     """A part of the driver for one sample: `unit_forward`, `unit_backward`, `unit_gradients`."""
     from rnn_fast.cells.kernels import marker_of
-    from rnn_fast.kernels.single.program import unit_shapes
-    from rnn_fast.layout.single import UnitBuffers, UnitSizes
+    from rnn_fast.kernels.single.program import single_shapes
+    from rnn_fast.layout.single import SingleBuffers, SingleSizes
     from rnn_fast.simd import buffers_of, view
 
     kernel, cell = named("kernels.single.recurrence", name), marker_of("tanh")
-    sums, row, tile, _ = unit_shapes(dtype, partial, vecs)
+    sums, row, tile, _ = single_shapes(dtype, partial, vecs)
 
     def gradients(sizes, offsets, work, times):
-        sizes = view(UnitSizes, sizes)
-        buffers = buffers_of(UnitBuffers, work, offsets)
+        sizes = view(SingleSizes, sizes)
+        buffers = buffers_of(SingleBuffers, work, offsets)
         for _ in range(times):
             kernel(sums, row, tile, sizes, buffers, False)
 
     def through_time(sizes, offsets, work, times):
-        sizes = view(UnitSizes, sizes)
-        buffers = buffers_of(UnitBuffers, work, offsets)
+        sizes = view(SingleSizes, sizes)
+        buffers = buffers_of(SingleBuffers, work, offsets)
         for _ in range(times):
             kernel(cell, sums, row, sizes, buffers)
 

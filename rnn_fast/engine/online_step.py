@@ -8,7 +8,7 @@ from ..jit import Program
 from ..layout.network import Network
 from ..layout.single import TASKS
 from ..losses import LOSSES
-from .workspace import UnitSpace, addresses, function_of
+from .workspace import SingleSpace, addresses, function_of
 
 ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
 
@@ -29,7 +29,7 @@ class OnlineStep:
     """
 
     def __init__(self, net: Network, parameters: np.ndarray, T: int):
-        space = UnitSpace(net, T)
+        space = SingleSpace(net, T)
         self.x = np.zeros((T, net.input_size))
         self.y = np.zeros(net.target_size, net.dtype)
         self.outputs = np.zeros(net.output_size)

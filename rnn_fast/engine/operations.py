@@ -21,11 +21,11 @@ from ..tuning import TUNING
 from .optimizer_state import Descent
 from .threads import Team
 from .tiling import runs_singly
-from .workspace import LaneSpace, UnitSpace, spaces
+from .workspace import BatchSpace, SingleSpace, spaces
 
-LANE_EPOCH = Program("rnn_fast.kernels.batch.program", "lane_epoch", job="integers")
+BATCH_EPOCH = Program("rnn_fast.kernels.batch.program", "batch_epoch", job="integers")
 PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
-UNIT_EPOCH = Program("rnn_fast.kernels.single.program", "unit_epoch", job="integers")
+SINGLE_EPOCH = Program("rnn_fast.kernels.single.program", "single_epoch", job="integers")
 
 
 class Epoch(NamedTuple):
@@ -110,11 +110,11 @@ def train_epoch(
     longest = int(data.lengths.max())  # of all, for a part must do what the whole does
     equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
     if equal and targets.weights is None and state is None and not 0 < bptt < longest:
-        space = spaces.get(UnitSpace, net, longest, len(descent.optimizer.state))
+        space = spaces.get(SingleSpace, net, longest, len(descent.optimizer.state))
         x = data.x if len(data.x) == len(data.starts) * longest else None
         if x is not None:
             space.run(
-                UNIT_EPOCH,
+                SINGLE_EPOCH,
                 descent.optimizer.name,
                 x=data.x,
                 y=targets.y,
@@ -134,9 +134,9 @@ def train_epoch(
             return reported(result)
     T = min(bptt or longest, longest)
     shape = (batch_size, net.states, net.runs, net.hidden_size)
-    space = spaces.get(LaneSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
+    space = spaces.get(BatchSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
     space.run(
-        LANE_EPOCH,
+        BATCH_EPOCH,
         descent.optimizer.name,
         team=team,
         **_job(net, data, targets),
@@ -173,7 +173,7 @@ def reported(result: np.ndarray) -> Epoch:
 
 
 def inputs(net: Network, data: Sequences) -> dict[str, Any]:
-    """Fields of a `LaneJob` for sequences of numbers or of tokens."""
+    """Fields of a `BatchJob` for sequences of numbers or of tokens."""
     x = "tokens" if net.embedding else "x"
     return {x: data.x, "starts": data.starts, "lengths": data.lengths}
 
@@ -211,9 +211,9 @@ def loss_and_gradients(
     result, n = np.zeros(RESULTS), len(data.starts)
     gradients[:] = 0
     options = {} if dx is None else {"input_gradients": True}
-    space = spaces.get(LaneSpace, net, int(data.lengths.max()), n, **options)
+    space = spaces.get(BatchSpace, net, int(data.lengths.max()), n, **options)
     space.run(
-        LANE_EPOCH,
+        BATCH_EPOCH,
         SGD.name,
         team=team,
         **_job(net, data, targets),
@@ -262,7 +262,7 @@ def logits(
         window = TUNING.predict_steps
         if final is None:
             final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
-    space = spaces.get(LaneSpace, net, window, n, forward_only=True)
+    space = spaces.get(BatchSpace, net, window, n, forward_only=True)
     for first in range(0, longest, window):
         going = np.flatnonzero(data.lengths > first)
         lengths = np.minimum(data.lengths - first, window)

@@ -23,7 +23,7 @@ def vector_lanes(net: Network) -> int:
 
 
 def runs_online(net: Network) -> bool:
-    """Whether the units-in-lanes driver has all that the network needs."""
+    """Return whether the single driver has all that the network needs."""
     plain = CELLS[net.cell].is_elementwise and net.runs == 1
     return plain and not (net.sequences or net.embedding or net.learned_state)
 
@@ -38,7 +38,7 @@ def runs_singly(net: Network, batch: int) -> bool:
     return runs_online(net) and (batch == 1 or few)
 
 
-def lane_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
+def batch_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
     """(rows, vecs) of the register tile for mini-batches: what wastes least on padding."""
     H = net.hidden_size
 

@@ -12,16 +12,16 @@ import numpy as np
 
 from ..cells.specs import CELLS
 from ..jit import Program
-from ..layout.batch import LaneLayout
-from ..layout.batch_records import LaneJob
+from ..layout.batch import BatchLayout
+from ..layout.batch_records import BatchJob
 from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
-from ..layout.single import UnitJob, unit_layout
+from ..layout.single import SingleJob, single_layout
 from ..losses import LOSSES
 from ..optimizers import OPTIMIZERS
 from ..tuning import TUNING
 from .threads import Team
-from .tiling import lane_tile, vector_lanes
+from .tiling import batch_tile, vector_lanes
 
 
 class Memory:
@@ -57,8 +57,8 @@ def _outside(cell: str, losses: tuple[str, ...], *optimizers: str) -> tuple[str,
     return tuple(kernel for kernel in kernels if not kernel.startswith("rnn_fast."))
 
 
-class LaneSpace:
-    """Work memory of the samples-in-lanes driver, and the code that fits it.
+class BatchSpace:
+    """Work memory of the batch driver, and the code that fits it.
 
     Threads share the packed weights, and vectors for the gradients of each group of blocks; for the
     block at work each has memory of its own.
@@ -71,7 +71,7 @@ class LaneSpace:
     batch : int
         Samples of a batch.
     **options : bool
-        As for `LaneLayout`.
+        As for `BatchLayout`.
 
     Attributes
     ----------
@@ -80,11 +80,11 @@ class LaneSpace:
     """
 
     def __init__(self, net: Network, T: int, batch: int, **options: bool):
-        self.net, self.tile = net, lane_tile(net, T, batch)
+        self.net, self.tile = net, batch_tile(net, T, batch)
         lanes = self.tile[1] * vector_lanes(net)
         row = CELLS[net.cell].n_grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
-        self.layout = LaneLayout(net, T, self.tile, lanes, chunk, **options)
+        self.layout = BatchLayout(net, T, self.tile, lanes, chunk, **options)
         blocks = self.blocks = -(-batch // lanes)
         self.offsets, work = memory.buffers(self.layout.buffers(), net.dtype)
         starts, packed = memory.buffers(self.layout.weights(), net.dtype)
@@ -104,11 +104,11 @@ class LaneSpace:
             shared["partial"] = np.zeros(8 * self.groups)
             shared["dtokens"] = aligned(self.round * embedded, net.dtype)
         self._shared = shared | {"groups": self.groups, "round": self.round}
-        self._block = np.zeros(len(LaneJob._fields), np.int64)  # of the job, but for what changes
-        _fill(LaneJob, self._block, self._shared)
+        self._block = np.zeros(len(BatchJob._fields), np.int64)  # of the job, but for what changes
+        _fill(BatchJob, self._block, self._shared)
 
     def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
-        """Run `program`, further specialised by `key`, on a `LaneJob` of arrays, numbers, None."""
+        """Run `program`, further specialised by `key`, on a `BatchJob` of arrays, numbers, None."""
         function = function_of(program, self.net, *self.tile, *key)
         team = team or Team()
         with team.taken(self.groups) as n:
@@ -117,11 +117,11 @@ class LaneSpace:
                 _, work = memory.buffers(self.layout.buffers(), self.net.dtype, lines)
                 self._members.append((work, np.zeros_like(self._members[0][1])))
             shared = self._block.copy()
-            _fill(LaneJob, shared, {"team": team.sync, **job})
+            _fill(BatchJob, shared, {"team": team.sync, **job})
             jobs = []
             for helps, (work, ids) in enumerate(self._members[:n]):
                 jobs.append(shared.copy())
-                _fill(LaneJob, jobs[-1], {"work": work, "ids": ids, "helps": helps})
+                _fill(BatchJob, jobs[-1], {"work": work, "ids": ids, "helps": helps})
             lead, *helps_ = (partial(_call, function, own, job) for own in jobs)
             team.run(lead, helps_)
 
@@ -144,8 +144,8 @@ def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> 
     function(block.ctypes.data)
 
 
-class UnitSpace:
-    """Work memory of the units-in-lanes driver, for sequences of T steps.
+class SingleSpace:
+    """Work memory of the single driver, for sequences of T steps.
 
     `rows` are those of the optimizer's state.
     """
@@ -158,15 +158,15 @@ class UnitSpace:
         self.net = net
         self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
         I, H, O = net.input_size, net.hidden_size, net.output_size
-        sizes, buffers = unit_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
+        sizes, buffers = single_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
         self.sizes = np.array(sizes, np.int64)
         self.offsets, self.work = memory.buffers(list(buffers), net.dtype)
 
     def run(self, program: Program, *key: str, **job: Any) -> None:
-        """Run `program`, further specialised by `key`, on a `UnitJob` of arrays, numbers, None."""
-        block = np.zeros(len(UnitJob._fields), np.int64)
+        """Run `program`, further specialised by `key`, on a `SingleJob` of arrays and numbers."""
+        block = np.zeros(len(SingleJob._fields), np.int64)
         shared = {"sizes": self.sizes, "offsets": self.offsets, "work": self.work}
-        _fill(UnitJob, block, {**shared, **job})
+        _fill(SingleJob, block, {**shared, **job})
         function_of(program, self.net, *self.tile, *key)(block.ctypes.data)
 
 

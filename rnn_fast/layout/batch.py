@@ -6,8 +6,8 @@ import numpy as np
 
 from ..cells.specs import CELLS, Cell
 from .batch_records import (
-    LaneBuffers,
-    LaneSizes,
+    BatchBuffers,
+    BatchSizes,
     Line,
     Pack,
     RunBuffers,
@@ -46,7 +46,7 @@ def bytes_per_step(net: Network) -> int:
 TABLES = ("runs", "products", "rank_ks", "packs", "unpacks", "spreads", "sums")
 
 
-class LaneLayout:
+class BatchLayout:
     """Sizes, buffers and tables of the batch driver.
 
     Parameters
@@ -118,14 +118,14 @@ class LaneLayout:
     # ------------------------------------------------------------------------------ sizes
 
     def buffers(self) -> list[int]:
-        """The elements of each buffer: `LaneBuffers`, then the `RunBuffers` of each run."""
+        """The elements of each buffer: `BatchBuffers`, then the `RunBuffers` of each run."""
         net, lanes, T = self.net, self.lanes, self.T
         H, DH = net.hidden_size, net.directions * net.hidden_size
         Hp, Op = round_up(H, self.rows), round_up(net.output_size, self.rows)
         # whole tiles reach beyond the last row, as rows or as columns
         spare = (max(self.rows, self.vecs) - 1) * lanes
         two = self.cell.has_memory
-        shared = LaneBuffers(
+        shared = BatchBuffers(
             top=self.read * (1 + DH) * lanes + spare if net.directions > 1 else 0,
             logits=self.read * Op * lanes + spare,
             targets=net.target_size * lanes,
@@ -173,7 +173,7 @@ class LaneLayout:
 
     # ----------------------------------------------------------------------------- tables
 
-    def place(self, offsets: np.ndarray, weights: np.ndarray) -> LaneSizes:
+    def place(self, offsets: np.ndarray, weights: np.ndarray) -> BatchSizes:
         """Fill the tables, once `buffers` and `weights` have their offsets; sizes for kernels.
 
         The sizes hold addresses of arrays that live as long as this object.
@@ -203,7 +203,7 @@ class LaneLayout:
             n = self.net.states * self.net.runs * self.net.hidden_size
             line = Line(flat=self.at.state, n=n, wide=self._state_sums)
             records["sums"].append(line)
-        places = offsets[len(LaneBuffers._fields) :].reshape(self.net.runs, -1)
+        places = offsets[len(BatchBuffers._fields) :].reshape(self.net.runs, -1)
         return self._sizes(records, places, v_forward, v_backward)
 
     def _place_readout(self, records: dict[str, list], v_forward: int, v_backward: int) -> None:
@@ -225,13 +225,13 @@ class LaneLayout:
         places: np.ndarray,
         v_forward: int,
         v_backward: int,
-    ) -> LaneSizes:
+    ) -> BatchSizes:
         net, late = self.net, self.runs[0].late_rows
         self.tables = {name: np.array(table, np.int64) for name, table in records.items()}
         self.tables["places"] = np.ascontiguousarray(places)
         self.tables["options"] = np.array(net.cell_options, np.float64)
         address = {name: table.ctypes.data for name, table in self.tables.items()}
-        return LaneSizes(
+        return BatchSizes(
             T=self.T,
             H=net.hidden_size,
             O=net.output_size,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from .pointers import Doubles, Ints, Reals
 
 
-class LaneSizes(NamedTuple):
+class BatchSizes(NamedTuple):
     """Sizes of the batch driver, in elements, and its tables."""
 
     T: int  # steps there is room for
@@ -29,7 +29,7 @@ class LaneSizes(NamedTuple):
     slot: int  # from da_t to da_{t+1}
     logit_step: int  # from the logits of a step to the logits of the next
     dy_step: int
-    grads: int  # length of `LaneBuffers.grads`
+    grads: int  # length of `BatchBuffers.grads`
     dv: int  # place of the gradient of V in it
     narrow: int  # 1: the gradient of V^T stands there
     v_forward: int  # in the packed weights: V (Op / rows, 1 + D H, rows)
@@ -67,7 +67,7 @@ class RunSizes(NamedTuple):
     n_to_h: int  # numbers of a sample in them
     to_x: int  # the rows that Wxh^T takes
     n_to_x: int
-    sums: int  # in `LaneBuffers.grads`: sums over lanes of the vectors' gradients
+    sums: int  # in `BatchBuffers.grads`: sums over lanes of the vectors' gradients
     state_sums: int  # the same of the initial state
     w: int  # in the packed weights: W, for z -> a
     w_h: int  # Whh, for da -> dh
@@ -76,7 +76,7 @@ class RunSizes(NamedTuple):
     vectors: int  # (n, H, lanes): vectors that the cell reads, the same in every lane
 
 
-class LaneBuffers(NamedTuple):
+class BatchBuffers(NamedTuple):
     """A thread's work memory in the batch driver, for one block of `lanes` samples."""
 
     top: Any  # (read, 1 + D H, lanes): [1; y_t], where two directions are joined
@@ -145,13 +145,13 @@ class RankK(NamedTuple):
     kept: int  # b is z_t (0) or a_t (1)
     col: int  # in b
     C: int
-    grads: int  # in `LaneBuffers.grads`
+    grads: int  # in `BatchBuffers.grads`
 
 
 class Unpack(NamedTuple):
     """A part of an accumulated gradient (R, C), to be written to the flat gradient."""
 
-    grads: int  # in `LaneBuffers.grads`
+    grads: int  # in `BatchBuffers.grads`
     R: int
     C: int
     row: int
@@ -164,18 +164,18 @@ class Unpack(NamedTuple):
 
 
 class Line(NamedTuple):
-    """``n`` numbers, each with a register for all lanes: in the weights, or `LaneBuffers.grads`."""
+    """``n`` numbers, each with a register for all lanes, in the weights or the gradients."""
 
     flat: int  # in the flat vector
     n: int
     wide: int  # place of the first register
 
 
-class LaneJob(NamedTuple):
+class BatchJob(NamedTuple):
     """Addresses and numbers that a program of the batch driver works on."""
 
-    sizes: Ints  # `LaneSizes`
-    offsets: Ints  # `LaneBuffers`
+    sizes: Ints  # `BatchSizes`
+    offsets: Ints  # `BatchBuffers`
     work: Reals  # of this thread
     ids: Ints  # `LaneIds` of this thread, (6, lanes)
     packed: Reals  # weights, of all threads

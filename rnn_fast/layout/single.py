@@ -8,7 +8,7 @@ from .memory import round_up
 from .pointers import Doubles, Ints, Reals
 
 
-class UnitSizes(NamedTuple):
+class SingleSizes(NamedTuple):
     """Sizes of the single driver, in elements.
 
     Rows of z are padded to ``ld = lead + Hp``, with h on whole vectors: [0... x 1 | h 0...].
@@ -28,7 +28,7 @@ class UnitSizes(NamedTuple):
     parameters: int  # in w, without the copy at its end
 
 
-class UnitBuffers(NamedTuple):
+class SingleBuffers(NamedTuple):
     """Work memory of the single driver; `lanes` are those of one vector."""
 
     z: Any  # (T + 1, ld): x_t, 1, h_{t-1}
@@ -44,11 +44,11 @@ class UnitBuffers(NamedTuple):
     penalties: Any  # l1 and l2, rows as dw
 
 
-class UnitJob(NamedTuple):
+class SingleJob(NamedTuple):
     """Addresses and numbers that an epoch of the single driver works on."""
 
-    sizes: Ints  # `UnitSizes`
-    offsets: Ints  # `UnitBuffers`
+    sizes: Ints  # `SingleSizes`
+    offsets: Ints  # `SingleBuffers`
     work: Reals
     x: Reals  # (N, T, I)
     y: Reals  # (N, Y)
@@ -69,8 +69,8 @@ class UnitJob(NamedTuple):
 class OnlineJob(NamedTuple):
     """Addresses and numbers that an online step works on."""
 
-    sizes: Ints  # `UnitSizes`
-    offsets: Ints  # `UnitBuffers`
+    sizes: Ints  # `SingleSizes`
+    offsets: Ints  # `SingleBuffers`
     work: Reals
     x: Doubles  # (T, I), the sequence
     y: Reals  # (Y,), its target
@@ -86,7 +86,7 @@ class OnlineJob(NamedTuple):
 TASKS = ("prepare", "forward", "backward")
 
 
-def unit_layout(
+def single_layout(
     T: int,
     I: int,
     H: int,
@@ -95,7 +95,7 @@ def unit_layout(
     vecs: int,
     lanes: int,
     rows: int,
-) -> tuple[UnitSizes, UnitBuffers]:
+) -> tuple[SingleSizes, SingleBuffers]:
     """Sizes, and the elements of each buffer, for tiles `vecs` vectors of `lanes` units wide.
 
     `rows` are those of the optimizer's state.
@@ -104,7 +104,7 @@ def unit_layout(
     ld, lv = lead + Hp, lanes + Hp
     wx = Hp * Hp + O * lv
     parameters = wx + (I + 1) * Hp
-    buffers = UnitBuffers(
+    buffers = SingleBuffers(
         z=(T + 1) * ld,
         da=T * Hp,
         logits=O * lanes,
@@ -117,4 +117,4 @@ def unit_layout(
         moments=rows * parameters,
         penalties=2 * parameters,
     )
-    return UnitSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, lv, wx, parameters), buffers
+    return SingleSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, lv, wx, parameters), buffers

@@ -70,7 +70,7 @@ for value in Parallel(n_jobs=2)(delayed(work)(i) for i in range(2)):
 
 MODULES = """
 import sys
-from rnn_fast.engine.operations import LANE_EPOCH, UNIT_EPOCH
+from rnn_fast.engine.operations import BATCH_EPOCH, SINGLE_EPOCH
 before = set(sys.modules)
 import rnn_fast.kernels.batch.program, rnn_fast.kernels.single.program
 for module in sorted(set(sys.modules) - before):

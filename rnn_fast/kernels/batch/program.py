@@ -1,6 +1,6 @@
 """Programs of the batch driver: an epoch of training, and predictions, each one compiled call.
 
-A program's argument is the address of a `LaneJob` that `engine` has filled; `layout` says what
+A program's argument is the address of a `BatchJob` that `engine` has filled; `layout` says what
 stands where.
 """
 
@@ -13,7 +13,7 @@ from numba import float64, int64
 
 from ...cells.kernels import marker_of
 from ...jit import kernel
-from ...layout.batch_records import PARTIAL, SUMS, TEAM, LaneJob, Task
+from ...layout.batch_records import PARTIAL, SUMS, TEAM, BatchJob, Task
 from ...losses.kernels import Choice
 from ...optimizers.kernels import marker_of as optimizer_marker
 from ...optimizers.updates import clip, descend, penalize
@@ -96,7 +96,7 @@ def longest_of(job, first, n):
     return longest
 
 
-def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name: str) -> Callable:
+def batch_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name: str) -> Callable:
     """Training in mini-batches."""
     cell, shape, optimizer = (
         marker_of(cell_name),
@@ -106,13 +106,13 @@ def lane_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name:
     real, losses = shape.dtype, Choice()
 
     def program(job):
-        """Visit the samples of the `LaneJob`, `batch` at a time, with an update after each batch.
+        """Visit the samples of the `BatchJob`, `batch` at a time, with an update after each batch.
 
         With a carry, a batch is run in windows of T steps, each with its own update, and states go
         from one to the next: truncated back-propagation.  A loss that is not finite ends the epoch
         before its update.
         """
-        job = typed_view(LaneJob, job, real)
+        job = typed_view(BatchJob, job, real)
         space, result = space_of(job, losses), job.result
         prepare(shape, space)
         if job.helps:
@@ -169,8 +169,8 @@ def predictions(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
     real, losses = shape.dtype, Choice()
 
     def program(job):
-        """``out`` = the logits of the samples of the `LaneJob`, ``final`` = their last states."""
-        job = typed_view(LaneJob, job, real)
+        """``out`` = the logits of the samples of the `BatchJob`, ``final`` = their last states."""
+        job = typed_view(BatchJob, job, real)
         space = space_of(job, losses)
         _, lanes = size(shape)
         prepare(shape, space)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...jit import kernel
-from ...layout.batch_records import LaneBuffers, LaneSizes, RunBuffers, RunSizes
+from ...layout.batch_records import BatchBuffers, BatchSizes, RunBuffers, RunSizes
 from ...simd import buffers_of, size, view
 from .matrices import clear
 
@@ -15,8 +15,8 @@ N_RUN_SIZES, N_RUN_BUFFERS = len(RunSizes._fields), len(RunBuffers._fields)
 class Space(NamedTuple):
     """Sizes and work memory."""
 
-    sizes: Any  # LaneSizes
-    buffers: Any  # LaneBuffers
+    sizes: Any  # BatchSizes
+    buffers: Any  # BatchBuffers
     work: Any  # of this thread
     weights: Any  # packed, read by all threads
     losses: Any  # Choice
@@ -24,9 +24,9 @@ class Space(NamedTuple):
 
 @kernel
 def space_of(job, losses):
-    """`Space` of a `LaneJob`."""
-    sizes = view(LaneSizes, job.sizes)
-    buffers = buffers_of(LaneBuffers, job.work, job.offsets)
+    """`Space` of a `BatchJob`."""
+    sizes = view(BatchSizes, job.sizes)
+    buffers = buffers_of(BatchBuffers, job.work, job.offsets)
     return Space(sizes, buffers, job.work, job.packed, losses)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import SUMS
-from ...layout.single import TASKS, OnlineJob, UnitBuffers, UnitJob, UnitSizes
+from ...layout.single import TASKS, OnlineJob, SingleBuffers, SingleJob, SingleSizes
 from ...losses.kernels import Choice, outputs
 from ...optimizers import OPTIMIZERS
 from ...optimizers.kernels import marker_of as optimizer_marker
@@ -34,7 +34,7 @@ PREPARE, FORWARD, BACKWARD = range(len(TASKS))
 IS_FINITE = OnlineJob._fields.index("is_finite")
 
 
-def unit_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Shape, Shape]:
+def single_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Shape, Shape]:
     """Tiles of the single driver: partial sums, a row of them, dWhh, one vector."""
     gradient = (4, 2) if vecs > 1 else (8, 1)
     return (
@@ -77,19 +77,19 @@ def update_units(optimizer, sizes, buffers, job, rate):
     descend(optimizer, w, dw, buffers.moments, padded, padded, rate, job.knobs, job.spare)
 
 
-def unit_epoch(
+def single_epoch(
     dtype: str, cell_name: str, partial: int, vecs: int, optimizer_name: str
 ) -> Callable:
     """Training on one sample at a time, or on very few."""
-    cell, (sums, row, tile, one) = marker_of(cell_name), unit_shapes(dtype, partial, vecs)
+    cell, (sums, row, tile, one) = marker_of(cell_name), single_shapes(dtype, partial, vecs)
     optimizer, n_rows = optimizer_marker(optimizer_name), len(OPTIMIZERS[optimizer_name].state)
     real, losses = row.dtype, Choice()
 
     def program(job):
-        """Visit the samples of the `UnitJob`, as `lane_epoch`."""
-        job = typed_view(UnitJob, job, real)
-        sizes = view(UnitSizes, job.sizes)
-        buffers, result = buffers_of(UnitBuffers, job.work, job.offsets), job.result
+        """Visit the samples of the `SingleJob`, as `batch_epoch`."""
+        job = typed_view(SingleJob, job, real)
+        sizes = view(SingleSizes, job.sizes)
+        buffers, result = buffers_of(SingleBuffers, job.work, job.offsets), job.result
         prepare_units(sizes, buffers, n_rows)
         pad_all(sizes, buffers, job, n_rows)
         for b in range((job.n + job.batch - 1) // job.batch):
@@ -115,7 +115,7 @@ def unit_epoch(
 
 def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """One sequence: forward, or backward with an update."""
-    cell, (sums, row, tile, one) = marker_of(cell_name), unit_shapes(dtype, partial, vecs)
+    cell, (sums, row, tile, one) = marker_of(cell_name), single_shapes(dtype, partial, vecs)
     real, largest, losses = row.dtype, float(np.finfo(dtype).max), Choice()
 
     def program(record):
@@ -126,8 +126,8 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
         converting twelve costs as much as the arithmetic.
         """
         job = typed_view(OnlineJob, record, real)
-        sizes = view(UnitSizes, job.sizes)
-        buffers = buffers_of(UnitBuffers, job.work, job.offsets)
+        sizes = view(SingleSizes, job.sizes)
+        buffers = buffers_of(SingleBuffers, job.work, job.offsets)
         if job.task == PREPARE:
             prepare_units(sizes, buffers, 0)
         elif job.task == FORWARD:

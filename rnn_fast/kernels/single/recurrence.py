@@ -54,7 +54,7 @@ def combine(sums, row, a, a_step, b, ldb, K):
 
 @kernel
 def pad(sizes, flat, w):
-    """Copy flat W (H, S) and V (O, 1 + H) to their places in `UnitBuffers`."""
+    """Copy flat W (H, S) and V (O, 1 + H) to their places in `SingleBuffers`."""
     H, I, S, Hp = sizes.H, sizes.I, sizes.S, sizes.Hp
     for r in range(H):
         for k in range(I + 1):
