@@ -1,21 +1,70 @@
-"""Results as a chart: everyone's time against ours, and our share of the machine's product."""
+"""Results as a chart: the time of every peer as a multiple of ours, with our own time written out.
+
+A row is a workload.  A dot is a peer's median; its whiskers reach from the least to the largest
+ratio of all rounds of all runs.  The best peer's dot is filled and its ratio written beside it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 from .._optional import extra
 from .peers import PEERS
-from .results import OURS, Results, ratio
-from .tables import of_gemm
+from .results import OURS, Measured, Results, Timing
+from .tables import duration
 
-STYLES = {"JAX": ("C0", "o"), "PyTorch": ("C1", "s"), "Keras": ("C2", "^"), "NumPy": ("C7", "D")}
-INCHES = 0.28  # a row
+#: colours that people with any colour vision tell apart (Okabe and Ito, 2008), and marks
+STYLES = {
+    "JAX": ("#0072B2", "o"),
+    "PyTorch": ("#D55E00", "s"),
+    "Keras": ("#CC79A7", "^"),
+    "NumPy": ("#009E73", "D"),
+}
+#: people who train networks of these sizes
+WHO = {
+    "tutorial": "a first script, one sequence at a time",
+    "cognitive": "cognitive modelling",
+    "hydrology": "rainfall and runoff",
+    "audio": "amplifier modelling",
+    "neuro": "neuroscience",
+    "neuro-every": "neuroscience",
+    "control": "recurrent policies",
+    "finance": "two stacked layers",
+    "wide-rnn": "the upper end",
+    "wide-lstm": "the upper end",
+}
+INCHES = 0.42  # a row
+MARKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class Theme(NamedTuple):
+    """Colours of a chart."""
+
+    page: str
+    text: str
+    faint: str
+    band: str
+
+
+THEMES = {
+    "light": Theme("#ffffff", "#1f2328", "#6e7781", "#f3f5f8"),
+    "dark": Theme("#0d1117", "#e6edf3", "#8b949e", "#161b22"),
+}
+
+
+class Spread(NamedTuple):
+    """Ratios of a peer's time to ours."""
+
+    middle: float
+    low: float
+    high: float
 
 
 def check(path: Path) -> None:
-    """Refuse a chart that cannot be written, before the work is done and not after it.
+    """Refuse a chart that cannot be written, before the work and not after it.
 
     Raises
     ------
@@ -31,64 +80,133 @@ def check(path: Path) -> None:
         raise ValueError(f"{path}: a chart's name must end in one of {', '.join(sorted(endings))}")
 
 
-def plot(results: Results, path: Path) -> None:
-    """Write a chart of the field grid; the file's ending says in what format.
+def plot(runs: Results | Sequence[Results], path: Path) -> None:
+    """Write a chart of one or several runs, and beside it the same for dark pages.
+
+    Parameters
+    ----------
+    path : Path
+        The ending chooses the format; the dark chart of ``bench.png`` is ``bench-dark.png``.
 
     Raises
     ------
     ValueError
         Nothing was measured.
     """
-    figure = extra("matplotlib.figure", "plot").Figure
-    if not results.rows:
+    runs = [runs] if isinstance(runs, Results) else list(runs)
+    names = [name for name in runs[0].rows if all(name in run.rows for run in runs)]
+    if not names:
         raise ValueError("there is nothing to plot: no row was measured")
-    names, machine = list(results.rows), results.machine
-    fig = figure(figsize=(10, 1.7 + INCHES * len(names)), layout="constrained")
-    left, right = fig.subplots(1, 2, sharey=True, width_ratios=(3, 1))
-    against_peers(left, results)
-    against_gemm(right, results)
-    left.set_yticks(range(len(names)), [f"{name}:  {results.rows[name].row}" for name in names])
-    left.set_ylim(len(names) - 0.4, -0.6)  # the first on top
-    for ax in (left, right):
-        ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.tick_params(axis="y", length=0)
-        ax.tick_params(labelsize=8)
-    where = f"{machine['processor']}, {machine['vectors']}, one thread each"
-    fig.suptitle(f"One training step on {where}", fontsize=11)
-    fig.savefig(path, dpi=150)
+    for theme, place in (("light", path), ("dark", path.with_stem(f"{path.stem}-dark"))):
+        draw(runs, names, THEMES[theme]).savefig(place, dpi=150)
 
 
-def against_peers(ax: Any, results: Results) -> None:
-    """Draw a dot for each peer, on a logarithmic scale where we are at 1."""
-    ax.axvline(1, color="black", linewidth=1.5, label="rnn_fast")
-    for family in PEERS:
-        points = []
-        for y, measured in enumerate(results.rows.values()):
-            ours, theirs = measured.best(OURS), measured.best(family)
-            if ours and theirs:
-                points.append((ratio(theirs, ours), y))
-        if points:
-            color, marker = STYLES[family]
-            style = {"marker": marker, "edgecolors": color, "facecolors": "none"}
-            ax.scatter(*zip(*points, strict=True), s=36, linewidths=1.6, label=family, **style)
+def draw(runs: Sequence[Results], names: Sequence[str], theme: Theme) -> Any:
+    """Draw the chart; returns a matplotlib figure."""
+    height = 1.9 + INCHES * len(names)
+    fig = extra("matplotlib.figure", "plot").Figure(figsize=(10, height), facecolor=theme.page)
+    below, above = 0.85 / height, 1 - 0.95 / height
+    ax = fig.add_axes((0.40, below, 0.57, above - below), facecolor=theme.page)
+    for y, name in enumerate(names):
+        if y % 2 == 0:
+            ax.axhspan(y - 0.5, y + 0.5, xmin=-0.70, color=theme.band, zorder=0, clip_on=False)
+        row(ax, y, name, [run.rows[name] for run in runs], theme)
+    axes(ax, len(names), theme)
+    legend(ax, theme)
+    title, claim = (
+        "One training step",
+        "time of rnn_fast, and how many times as long others take",
+    )
+    top = {"va": "top", "ha": "left"}
+    fig.text(0.012, 1 - 0.2 / height, title, color=theme.text, weight="bold", size=14, **top)
+    fig.text(0.012, 1 - 0.52 / height, claim, color=theme.faint, size=10, **top)
+    fig.text(0.012, 0.08 / height, footer(runs), color=theme.faint, size=7.5, va="bottom")
+    return fig
+
+
+def row(ax: Any, y: int, name: str, measured: Sequence[Measured], theme: Theme) -> None:
+    """Draw one workload: who trains it, our time, and a dot with whiskers for each peer."""
+    place = {"transform": ax.get_yaxis_transform(), "va": "center"}
+    what = f"{WHO.get(name, '')}  {measured[0].row}".strip()
+    ax.text(-0.68, y - 0.15, name, color=theme.text, weight="bold", size=9.5, **place)
+    ax.text(-0.68, y + 0.22, what, color=theme.faint, size=7.5, **place)
+    ours = [each.best(OURS) for each in measured]
+    times = [timing.median for timing in ours if timing]
+    ours_text = duration(median(times))
+    ax.text(-0.02, y, ours_text, color=theme.text, weight="bold", size=11, ha="right", **place)
+    spreads = {peer: spread(measured, peer) for peer in PEERS}
+    there = {peer: each for peer, each in spreads.items() if each}
+    best = min(there, key=lambda peer: there[peer].middle, default=None)
+    for peer, each in there.items():
+        color, marker = STYLES[peer]
+        ax.plot([each.low, each.high], [y, y], color=color, linewidth=1.5, alpha=0.6, zorder=2)
+        face = color if peer == best else theme.page
+        mark = {"marker": marker, "facecolors": face, "edgecolors": color, "linewidths": 1.6}
+        ax.scatter([each.middle], [y], s=58, zorder=3, **mark)
+    if best is not None:
+        x, style = there[best].middle, {"size": 8, "weight": "bold", "ha": "center", "zorder": 4}
+        at = {"xytext": (0, 8), "textcoords": "offset points"}
+        ax.annotate(f"{x:.1f}", (x, y), color=theme.text, **at, **style)
+
+
+def spread(measured: Sequence[Measured], peer: str) -> Spread | None:
+    """Return the ratios of a peer to rnn_fast: their median, least and largest; None without it."""
+    ratios: list[float] = []
+    for each in measured:
+        theirs, ours = each.best(peer), each.best(OURS)
+        if theirs and ours:
+            ratios += by_round(theirs, ours)
+    return Spread(median(ratios), min(ratios), max(ratios)) if ratios else None
+
+
+def by_round(slower: Timing, faster: Timing) -> list[float]:
+    """Return the ratio within each round."""
+    return [a / b for a, b in zip(slower.seconds, faster.seconds, strict=True)]
+
+
+def axes(ax: Any, n_rows: int, theme: Theme) -> None:
+    """Set the scale, the grid and the line of rnn_fast."""
     ax.set_xscale("log")
-    low, high = ax.get_xlim()
-    ax.set_xlim(min(low, 0.9), max(high, 10))
-    marks = [n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if n <= ax.get_xlim()[1]]
-    ax.set_xticks(marks, [f"{n}" for n in marks])
+    high = max(ax.get_xlim()[1], 10) * 1.1
+    ax.set_xlim(0.8, high)
+    ax.set_ylim(n_rows - 0.5, -0.5)  # the first on top
+    ax.axvline(1, color=theme.text, linewidth=2, zorder=1)
+    marks = [mark for mark in MARKS if mark <= high]
+    ax.set_xticks(marks, [f"{mark}" for mark in marks])
     ax.set_xticks([], minor=True)
-    ax.grid(axis="x", color="0.85", linewidth=0.8)
-    ax.grid(axis="y", color="0.93", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.set_xlabel("times as long as rnn_fast", fontsize=9)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=5, frameon=False, fontsize=9)
+    ax.set_yticks([])
+    ax.grid(axis="x", color=theme.faint, linewidth=0.5, alpha=0.35)
+    ax.tick_params(colors=theme.faint, labelsize=9, length=0)
+    ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    ax.set_xlabel("times as long as rnn_fast", color=theme.faint, fontsize=9)
 
 
-def against_gemm(ax: Any, results: Results) -> None:
-    """Draw a bar of our rate for each row, as a percentage of the matrix product's."""
-    shares = [100 * of_gemm(measured) for measured in results.rows.values()]
-    bars = ax.barh(range(len(shares)), shares, height=0.6, color="0.75")
-    ax.bar_label(bars, fmt="%.0f", label_type="center", fontsize=8)
-    ax.axvline(100, color="black", linewidth=0.8, linestyle=":")
-    ax.set_xlim(0, 1.15 * max(100, *shares))
-    ax.set_xlabel("rate, % of gemm", fontsize=9)
+def legend(ax: Any, theme: Theme) -> None:
+    """Name the marks above the rows."""
+    line = extra("matplotlib.lines", "plot").Line2D
+    handles = [line([], [], color=theme.text, linewidth=2, label="rnn_fast")]
+    for peer, (color, marker) in STYLES.items():
+        mark = {"color": color, "marker": marker, "linewidth": 0, "markeredgewidth": 1.6}
+        handles.append(line([], [], markerfacecolor="none", label=peer, **mark))
+    handles.append(line([], [], color=theme.faint, marker="o", linewidth=0, label="filled: best"))
+    ax.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.01, 1.0),
+        ncols=6,
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=theme.text,
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
+
+
+def footer(runs: Sequence[Results]) -> str:
+    """Say on what and how it was measured."""
+    machine, n_rounds = runs[0].machine, sum(run.settings.rounds for run in runs)
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    how = f"one thread each; medians of {n_rounds} rounds"
+    if len(runs) > 1:
+        how += f" of {len(runs)} runs"
+    return f"{machine['processor']}, {machine['vectors']}; {how}; whiskers: all rounds\n{versions}"

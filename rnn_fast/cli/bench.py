@@ -41,15 +41,20 @@ def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     add("--without-peers", action="store_true", help="rnn_fast alone")
     add("--markdown", action="store_true", help="print the table as Markdown")
     add("--json", type=Path, metavar="FILE", help="write every single time")
-    add("--plot", type=Path, metavar="FILE", help="write a chart, such as chart.png")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="write a chart.png and chart-dark.png",
+    )
     read = "report what --json wrote, of several runs what they lie between; measure nothing"
     add("--read", type=Path, nargs="+", metavar="FILE", help=read)
 
 
 def bench(args: argparse.Namespace) -> None:
     """Measure, or read what was measured; report what there is, even of half a measurement."""
-    if len(args.read or ()) > 1 and (args.json or args.plot):
-        raise InputError("--json and --plot are for one run, but --read names several")
+    if len(args.read or ()) > 1 and args.json:
+        raise InputError("--json is for one run, but --read names several")
     runs = [Results.read(path) for path in args.read] if args.read else [Results(settings(args))]
     results = runs[0]
     check_outputs(args, results.settings.subject)
@@ -87,4 +92,4 @@ def show(runs: list[Results], args: argparse.Namespace) -> None:
     if args.json:
         runs[0].write(args.json)
     if args.plot and runs[0].rows:
-        plot.plot(runs[0], args.plot)
+        plot.plot(runs, args.plot)

@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -384,18 +385,30 @@ def test_a_chart(results, tmp_path):
     from rnn_fast.bench.plot import plot
 
     plot(results, tmp_path / "chart.png")
-    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
-    plot(results, tmp_path / "chart.svg")
-    svg = (tmp_path / "chart.svg").read_text()
-    for name in (
-        "rnn_fast",
-        "JAX",
-        "PyTorch",
-        "NumPy",
-        "tutorial",
-        "One training step on A Processor",
-    ):
-        assert f"<!-- {name}" in svg
+    for name in ("chart.png", "chart-dark.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    plot([results, results], tmp_path / "chart.svg")
+    light, dark = ((tmp_path / f"chart{end}.svg").read_text() for end in ("", "-dark"))
+    assert light != dark
+    words = ("rnn_fast", "JAX", "PyTorch", "NumPy", "tutorial", "One training step", "A Processor")
+    for name in words:
+        assert f"<!-- {name}" in light and f"<!-- {name}" in dark
+
+
+def test_a_spread_is_of_all_rounds_of_all_runs(results):
+    from rnn_fast.bench.plot import by_round, spread
+
+    measured = next(each for each in results.rows.values() if each.best("JAX"))
+    ratios = by_round(measured.best("JAX"), measured.best("rnn_fast"))
+    both = spread([measured, measured], "JAX")
+    assert both == (statistics.median(ratios), min(ratios), max(ratios))
+    assert spread([measured], "nobody") is None
+
+
+def test_no_chart_of_nothing(results, tmp_path):
+    pytest.importorskip("matplotlib")
+    from rnn_fast.bench.plot import plot
+
     with pytest.raises(ValueError, match="no row was measured"):
         plot(Results(results.settings, MACHINE), tmp_path / "empty.png")
 
@@ -457,7 +470,7 @@ def test_a_ragged_run(bench):
         (["ragged", "--rows", "tutorial"], "no row matches 'tutorial'; there are rnn-b256"),
         (["ragged", "--plot", "a.png"], "--plot is for grid and ladder"),
         (["--json", "/no/such/folder/a.json"], "cannot write"),
-        (["--read", "a", "b", "--json", "c"], "--json and --plot are for one run"),
+        (["--read", "a", "b", "--json", "c"], "--json is for one run"),
         (["--read", __file__], "is not what `rnn-fast bench --json` writes"),
     ],
 )
