@@ -20,7 +20,7 @@ from . import validation
 
 
 class Task:
-    """What all tasks have in common."""
+    """Common parts of all tasks."""
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return n sequences X, and y."""

@@ -14,9 +14,9 @@ ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="i
 
 
 class OnlineStep:
-    """One sequence of T steps at a time, forward and then backward, as a hand-written script would.
+    """One sequence of T steps at a time, forward and then backward, as in a hand-written script.
 
-    What C needs is set down once, so that a call costs little more than its arithmetic.
+    The arguments for C are prepared once, so that a call costs little more than its arithmetic.
 
     Attributes
     ----------
@@ -55,14 +55,14 @@ class OnlineStep:
         self._run(prepare.ctypes.data)
 
     def forward(self) -> bool:
-        """Outputs of the sequence `x`.
+        """Compute the outputs of the sequence `x`.
 
-        False if it is not finite in the network's dtype: then `x` is the last one again.
+        Returns False if `x` is not finite in the network's dtype: then `x` is the last one again.
         """
         self._run(self._forward)
         return bool(self._forward_block[-1])
 
     def backward(self, learning_rate: float) -> None:
-        """A step of descent on the loss of the last sequence, whose target is `y`."""
+        """Descend one step on the loss of the last sequence, whose target is `y`."""
         self._rate[0] = learning_rate
         self._run(self._backward)

@@ -1,7 +1,7 @@
-"""The bridge from NumPy arrays to compiled programs: choice of driver and tile, work memory.
+"""The operations on a network: an epoch of training, loss and gradients, logits.
 
-Nothing here imports Numba.  The callers (`models`) have checked every array: shapes fit, arrays
-are C-contiguous and of the network's dtype.
+Nothing here imports Numba.  Callers have checked every array: shapes fit, arrays are C-contiguous
+and of the network's dtype.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ SINGLE_EPOCH = Program("rnn_fast.kernels.single.program", "single_epoch", job="i
 
 
 class Epoch(NamedTuple):
-    """What an epoch reports."""
+    """Measures of an epoch."""
 
-    loss: float  #: weighted mean over what was visited
-    correct: float  #: weighted share of it that was right; of values the mean squared error
+    loss: float  #: weighted mean over the samples
+    correct: float  #: weighted share of samples that were right; for values the mean squared error
     finite: bool  #: False: the loss of a batch was not finite, and the epoch ended before it
-    penalty: float = 0.0  #: mean over the updates of what l1 and l2 add to the loss
+    penalty: float = 0.0  #: mean over the updates of the terms of l1 and l2
 
 
 # ---------------------------------------------------------------------------------- operations
 
 
 def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.ndarray:
-    """`order` with the samples of each batch sorted, long ones first.
+    """Return `order` with the samples of each batch sorted, long ones first.
 
-    So the sequences of a block of lanes are about as long as one another, and the work is that of
+    The sequences of a block of lanes then have similar lengths, and the work is proportional to
     the sum of the lengths.
     """
     own = lengths[order]
@@ -69,9 +69,10 @@ def train_epoch(
     team: Team | None = None,
     result: np.ndarray | None = None,
 ) -> Epoch:
-    """Visit the samples ``order`` in batches, with a step of descent after each.
+    """Train on the samples ``order`` in batches, with a step of descent after each.
 
-    Parts of an epoch have the bits of the whole, if all but the last are of whole batches.
+    Parts of an epoch have the bits of the whole epoch, if all parts except the last consist of
+    whole batches.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def train_epoch(
     data : Sequences
     targets : Targets
     order : (n,) int64 array
-        Samples to visit, in this order.
+        Samples, in this order.
     batch_size : int
     parameters : (n_parameters,) array
         Updated in place.
@@ -88,23 +89,23 @@ def train_epoch(
     schedule : (batches,) float64 array
         Learning rate of each batch.
     bptt : int
-        Truncated back-propagation in windows of so many steps, with an update after each; 0 for
+        Steps of a window of truncated back-propagation, with an update after each window; 0 for
         whole sequences.
     dropout : float
-        Probability with which an output of a layer below the top is dropped.
+        Probability of dropping an output of a layer below the top.
     seed : int
-        Of the dropout; not negative, below 2**62.
+        Seed of dropout, in [0, 2**62).
     state : (N, states, runs, H) array or None
         Initial states.
     team : Team or None
-        Threads to work with; this one alone without.
+        Threads to work with.  Default: this thread alone.
     result : (`RESULTS`,) float64 array or None
-        What an epoch has summed up so far, added to.
+        Sums of the epoch so far, added to.
 
     Returns
     -------
     Epoch
-        With what was in `result` before.
+        Measures of everything summed up in `result`.
     """
     result = np.zeros(RESULTS) if result is None else result
     longest = int(data.lengths.max())  # of all, for a part must do what the whole does
@@ -195,7 +196,7 @@ def loss_and_gradients(
     dx: np.ndarray | None = None,
     team: Team | None = None,
 ) -> float:
-    """The mean loss over all samples; its gradient is written to `gradients`.
+    """Return the mean loss over all samples; write its gradient to `gradients`.
 
     Parameters
     ----------
@@ -204,9 +205,9 @@ def loss_and_gradients(
     gradients : (n_parameters,) array
         Written.
     dstate : (N, states, runs, H) array or None
-        Written: the gradient by `state`.
+        Written: the gradient with respect to `state`.
     dx : (rows, I) array or None
-        Written, but for rows of padding: the gradient by `data.x`.
+        Written, except for rows of padding: the gradient with respect to `data.x`.
     """
     result, n = np.zeros(RESULTS), len(data.starts)
     gradients[:] = 0
@@ -243,17 +244,17 @@ def logits(
     final: np.ndarray | None = None,
     team: Team | None = None,
 ) -> np.ndarray:
-    """Logits (N, O) of the sequences or, with an output after every step, of all rows.
+    """Return logits (N, O) of the sequences or, with an output after every step, of all rows.
 
-    A sample's have the same bits alone and in any company: samples never meet, and the order of
-    each sum is that of its terms, whatever the tile.
+    A sample has the same bits alone and in any company: samples never meet, and each sum adds its
+    terms in their order, whatever the tile.
 
     Parameters
     ----------
     net, data, parameters, state, team
         As for `train_epoch`.
     final : (N, states, runs, H) array or None
-        Written: the states after the last step, of reverse runs after step 0.
+        Written: states after the last step; of reverse runs, after step 0.
     """
     n, longest = len(data.starts), int(data.lengths.max())
     out = np.zeros((len(data.x) if net.sequences else n, net.output_size), net.dtype)

@@ -1,4 +1,4 @@
-"""Choice of driver and register tile, and an estimate of the time that work takes."""
+"""Choice of driver and register tile, and an estimate of the time of work."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..tuning import TUNING
 
 
 def seconds_per_row(net: Network) -> float:
-    """About what a step of one sequence takes to train on one core; for want of a measurement."""
+    """Estimate the seconds that one step of one sequence takes to train on one core."""
     gates = net.runs * net.hidden_size * (1 + net.gates)
     weights = net.n_parameters - net.input_size * net.embedding
     return 6 * weights / 50e9 + gates * 0.5e-9
 
 
 def vector_lanes(net: Network) -> int:
-    """Numbers in a vector register."""
+    """Return the numbers in a vector register."""
     return vector_bytes() // net.dtype.itemsize
 
 
@@ -29,17 +29,17 @@ def runs_online(net: Network) -> bool:
 
 
 def runs_singly(net: Network, batch: int) -> bool:
-    """Whether samples run one after another, with units in lanes.
+    """Return whether samples run one after another, by the single driver.
 
-    It pays for a batch that does not fill the lanes, of not too small a network: measured on
-    AVX2, at 7 samples and H = 64 it takes 0.72 of the time.
+    That pays for a batch that does not fill the lanes, unless the network is very small: at 7
+    samples and H = 64 it took 0.72 of the time, measured on AVX2.
     """
     few = batch < min(vector_lanes(net), 8) and 3 * batch <= net.hidden_size
     return runs_online(net) and (batch == 1 or few)
 
 
 def batch_tile(net: Network, T: int, batch: int) -> tuple[int, int]:
-    """(rows, vecs) of the register tile for mini-batches: what wastes least on padding."""
+    """Return (rows, vecs) of the register tile for mini-batches that wastes least on padding."""
     H = net.hidden_size
 
     def cost(tile: tuple[int, int, float]) -> float:

@@ -60,8 +60,8 @@ def _outside(cell: str, losses: tuple[str, ...], *optimizers: str) -> tuple[str,
 class BatchSpace:
     """Work memory of the batch driver, and the code that fits it.
 
-    Threads share the packed weights, and vectors for the gradients of each group of blocks; for the
-    block at work each has memory of its own.
+    Threads share the packed weights and the vectors for the gradients of each group of blocks.
+    Each thread has memory for the block it works on.
 
     Parameters
     ----------
@@ -104,7 +104,9 @@ class BatchSpace:
             shared["partial"] = np.zeros(8 * self.groups)
             shared["dtokens"] = aligned(self.round * embedded, net.dtype)
         self._shared = shared | {"groups": self.groups, "round": self.round}
-        self._block = np.zeros(len(BatchJob._fields), np.int64)  # of the job, but for what changes
+        self._block = np.zeros(
+            len(BatchJob._fields), np.int64
+        )  # of the job, without the fields that change
         _fill(BatchJob, self._block, self._shared)
 
     def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
@@ -140,7 +142,7 @@ def _fill(record: Any, block: np.ndarray, fields: dict[str, Any]) -> None:
 
 
 def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> None:
-    """Run a program on a job; `alive` holds what the job has addresses of."""
+    """Run a program on a job; `alive` holds the arrays whose addresses it has."""
     function(block.ctypes.data)
 
 
@@ -171,7 +173,7 @@ class SingleSpace:
 
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:
-    """Arguments for C: an array's address, 0 for None, a number as it is."""
+    """Return arguments for C: an array's address, 0 for None, a number as it is."""
     return tuple(map(address, arguments))
 
 
@@ -181,7 +183,7 @@ def address(a: Any) -> Any:
 
 
 class Spaces(threading.local):
-    """The work memory last used in a thread to train and to predict, kept for the next epoch."""
+    """Work memory that a thread last used to train and to predict, kept for the next epoch."""
 
     def __init__(self) -> None:
         self.kept: dict[bool, tuple[Any, Any]] = {}

@@ -1,4 +1,4 @@
-"""How a training goes: every option of `fit`, said and checked once."""
+"""Every option of a training, said and checked once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .schedules import chosen_schedule
 
 
 class Every(NamedTuple):
-    """How often a checkpoint is written."""
+    """Interval between checkpoints."""
 
     epochs: int  #: 0 for the last epoch alone
     seconds: float  #: between checkpoints within epochs; 0 for none

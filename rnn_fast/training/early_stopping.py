@@ -17,7 +17,7 @@ from .. import validation
 class EarlyStopping:
     """Stop when the loss has not improved for `patience` epochs.
 
-    The loss is that of the validation data, or without them the training's.
+    The loss is measured on the validation data or, without them, in training.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class EarlyStopping:
 
 
 def chosen_stopping(value: Any) -> EarlyStopping | None:
-    """`value` as a rule; a number stands for its patience, None for no rule.
+    """Return `value` as a rule; a number stands for its patience, None for no rule.
 
     Raises
     ------
     TypeError, ValueError
-        It is none.
+        `value` is none of these.
     """
     if value is None or isinstance(value, EarlyStopping):
         return value
@@ -53,14 +53,14 @@ def chosen_stopping(value: Any) -> EarlyStopping | None:
 
 
 class Watch:
-    """What an `EarlyStopping` has seen.
+    """State of an `EarlyStopping`.
 
     Attributes
     ----------
     best : float
         The least loss so far.
     parameters : ndarray or None
-        Those after that epoch, if they are to be restored.
+        Parameters after that epoch, if they will be restored.
     waited : int
         Epochs since then.
     """
@@ -70,7 +70,7 @@ class Watch:
         self.parameters: np.ndarray | None = None
 
     def see(self, loss: float, parameters: np.ndarray) -> bool:
-        """Take note of an epoch; whether it is time to stop."""
+        """Note an epoch; return whether it is time to stop."""
         if self.rule is None:
             return False
         if loss < self.best - self.rule.min_delta:
@@ -82,12 +82,12 @@ class Watch:
         return self.waited >= self.rule.patience
 
     def record(self) -> dict[str, Any]:
-        """What it has seen but for the parameters, in terms of JSON."""
+        """Return the state without the parameters, in terms of JSON."""
         return {"best": self.best, "waited": self.waited}
 
     @contextmanager
     def restoring(self, parameters: np.ndarray) -> Iterator[None]:
-        """Write the best parameters in the end, if they are kept."""
+        """Write the best parameters at the end of the block, if they are kept."""
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""How a model learns: `fit` and `fit_stream`, and how what it has learned is measured."""
+"""Training of a model: `fit` on arrays and datasets, `fit_stream` on an iterable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .online import Online
 
 
 class Learner:
-    """What of a model its training needs; `base.Model` has the rest."""
+    """The half of a model that learns; `models.base.Model` has the rest."""
 
     _net: Network
     _flat: np.ndarray
@@ -77,20 +77,21 @@ class Learner:
     ) -> History:
         """Train on N sequences.  Each epoch is a few compiled calls.
 
-        What is not in memory is read in blocks of sequences, one ahead by a thread: a memmap, the
-        path of an .npy or .npz file, a dataset of HDF5 or Zarr, or anything with a shape, a dtype
-        and slices.  Memory is then that of four blocks, of 32 MB unless `shuffle_block` says
-        otherwise.  With an .npz file y may be its path as well: arrays are found by the names of
-        the arguments, lengths without being asked for; compressed ones are read whole.
+        Data that are not in memory are read in blocks of sequences, the next one by a thread: a
+        memmap, the path of an .npy or .npz file, a dataset of HDF5 or Zarr, or anything with a
+        shape, a dtype and slices.  At most four blocks are in memory, of 32 MB each unless
+        `shuffle_block` says otherwise.  With an .npz file, y may be its path as well: arrays have
+        the names of the arguments, and lengths are found by theirs.  Compressed arrays are read
+        whole.
 
         Parameters
         ----------
-        X : array-like (N, T, I), or a list of (T_i, I), or what is not in memory
+        X : array-like (N, T, I), or a list of (T_i, I), or data that are not in memory
             Sequences; with an embedding, integers (N, T) or a list of (T_i,).
         y : array-like, (N, O); also (N,) for one output and for classes
             bce: labels or probabilities in [0, 1].  cross_entropy: class indices (N,) or (N, 1),
-            whole numbers from 0 to O - 1.  Else values.  For an output after every step (N, T, O),
-            (N, T, 1) or (N, T), or a list of such without N if X is one.
+            whole numbers from 0 to O - 1.  Other losses: values.  For an output after every step
+            (N, T, O), (N, T, 1) or (N, T), or a list of such arrays without N if X is a list.
         epochs : int
             How often each sequence is seen.
         batch_size : int or None
@@ -98,72 +99,72 @@ class Learner:
         learning_rate : float or None
             Step size; None for the model's.
         schedule : {"constant", "step", "exponential", "cosine", "plateau", "warmup"} or object
-            How the step size changes: a name, or an object such as ``WarmUp(2, then="cosine")``;
-            see `rnn_fast.schedules`.  Constant without.
+            Schedule of the step size: a name, or an object such as ``WarmUp(2, then="cosine")``.
+            Default: constant.
         optimizer : {"sgd", "rmsprop", "adam", "adamw", "adagrad"} or object
-            A name, for its defaults, or an object such as ``SGD(momentum=0.9)``; see
-            `rnn_fast.optimizers`.  Its state starts at zero with every `fit`.
+            A name, for its defaults, or an object such as ``SGD(momentum=0.9)``.  The state
+            starts at zero with every `fit`.
         clip_norm, clip_value : float, optional
-            Limit of the norm of the gradient of all parameters, as in PyTorch, and of each number
-            in it, which is applied first.
+            Limits of the gradient: of its norm over all parameters, as in PyTorch, and of each of
+            its numbers.  The second is applied first.
         l1, l2 : float or dict of name to float, optional
-            Adds ``l1 |p| + l2 p**2 / 2``, summed over parameters p, to what is minimised.  A number
-            is for all matrices Wxh, Whh and Why; a dict names parameters, say ``{"Whh": 1e-4}`` for
-            the recurrent weights of all layers.
+            Adds ``l1 |p| + l2 p**2 / 2``, summed over parameters p, to the minimised loss.  A
+            number is for all matrices Wxh, Whh and Why; a dict names parameters, for example
+            ``{"Whh": 1e-4}`` for the recurrent weights of all layers.
         shuffle : bool
-            Whether each epoch takes the sequences in an order of its own, drawn from the model's
-            generator, which goes on from one `fit` to the next.
+            Whether each epoch draws an order of the sequences from the model's generator, which
+            continues from one `fit` to the next.
         shuffle_block : int, optional
             Sequences of a block: the order is drawn for the blocks, and for the sequences in each.
-            Without, what is in memory is one block.
+            Default: in-memory data are a single block.
         lengths : array-like of N integers, optional
             Steps of each sequence of a padded X, from 1 to T.
         mask : array-like of bool (N, T), or list, optional
-            Steps that count in the loss, where there is an output after every step.
+            Steps that count in the loss, for an output after every step.
         sample_weight : array-like (N,), optional
             Weight of each sequence in the loss, which is then the weighted mean; for an output
             after every step also (N, T), or a list.  Not negative.
         class_weight : dict of class to weight, or "balanced", optional
-            The same by class, of cross_entropy and of bce with one output; "balanced" weighs each
-            class by the reciprocal of its frequency.
+            Weight of each class, for cross_entropy and for bce with one output.  "balanced" weighs
+            each class by the reciprocal of its frequency.
         initial_state : array (num_layers * directions, N, H), for the LSTM a pair, optional
-            State of each sequence before its first step; zero without.  Not for models that learn
-            it.
+            State of each sequence before its first step.  Default: zero.  Not for models that
+            learn their initial state.
         bptt : int, optional
-            Truncated back-propagation: run windows of so many steps, with an update after each;
-            the state goes on from one to the next, gradients do not.  Memory is that of a window.
+            Steps of a window of truncated back-propagation, with an update after each window.  The
+            state continues from one window to the next, gradients do not.  Memory holds one window.
             Not for bidirectional models.
         validation_data : (X, y) or (X, y, lengths), optional
             Measured after each epoch.
         validation_split : float
-            Share of the sequences, in [0, 1), drawn from the model's generator, that is held out
-            instead; all weights hold for it too.
+            Share of the sequences, in [0, 1), that is held out instead, drawn from the model's
+            generator.  All weights hold for it too.
         early_stopping : EarlyStopping or int, optional
-            When to stop, or after how many epochs without a better loss, that of the validation
-            data if there are any; the model then has the parameters of its best epoch.
+            A rule, or the number of epochs without a better loss after which to stop.  The loss of
+            the validation data counts if there are any.  The model then has the parameters of its
+            best epoch.
         callbacks : iterable of callables
-            Each is called as ``f(model, history)`` after each epoch; what returns True ends the
-            training.
+            Each is called as ``f(model, history)`` after each epoch; True ends the training.
         checkpoint : path, optional
             A file to write after every `checkpoint_every` epochs, at the end, and when a signal
-            stops the training; at once or, should that fail with an OSError, not at all.  The one
-            before is kept as ``<path>.previous``.  `rnn_fast.load` reads it as the model of that
-            moment.
+            stops the training.  It is replaced at once or, after an OSError, not at all; the
+            previous one is kept as ``<path>.previous``.  `rnn_fast.load` reads it as the model of
+            that moment.
         checkpoint_every : int or timedelta
-            Epochs, or a time after which to write one between two updates.
+            Epochs between checkpoints, or a time after which one is written between two updates.
         resume : bool
-            Whether to go on from `checkpoint`, if there is one: the same call as the one that was
-            stopped gives the same bits, and the history of all epochs, as if it never had been.
+            Whether to go on from `checkpoint`, if the file exists.  The same call as the one that
+            was stopped returns the history of all epochs and the same bits, as if it had not
+            stopped.
         n_threads : int, optional
-            Threads that work on a batch; as many as this process may use cores, or as
-            ``RNN_FAST_NUM_THREADS`` or ``OMP_NUM_THREADS`` say, without.  They have no effect on
-            the result.  Where the cores are taken, by another `fit` of this process or by other
-            programs, fewer are used.
+            Threads that work on a batch, without effect on the result.  Default: the cores that
+            this process may use, or ``RNN_FAST_NUM_THREADS`` or ``OMP_NUM_THREADS``.  Fewer are
+            used while another `fit` of this process or another program has the cores.
         verbose : {None, False, True, 2}
-            Nothing, a progress bar, or a line per epoch, on stderr; None is a bar in a terminal
-            or a notebook.
+            Nothing (False), a progress bar (True) or a line per epoch (2), on stderr.  None: a bar
+            in a terminal or a notebook.
         check_finite : bool
-            Whether NaN and infinities are searched for.
+            Whether to search for NaN and infinities.
 
         Returns
         -------
@@ -173,14 +174,14 @@ class Learner:
         Raises
         ------
         DivergedError
-            The loss or a parameter is no longer finite.  The parameters are those from before
-            that epoch, and the error's `history` has the epochs until then.
+            The loss or a parameter is no longer finite.  The parameters return to their values
+            before that epoch, and the error's `history` has the epochs until then.
         KeyboardInterrupt, Terminated
-            Ctrl-C or SIGTERM; the model is as the last update left it, which may be one in the
-            middle of an epoch.
+            Ctrl-C or SIGTERM; the model is as the last update left it, perhaps in the middle of an
+            epoch.
         OSError
-            The data cannot be read, or a checkpoint not be written; the model is as the last update
-            left it.
+            The data cannot be read, or a checkpoint cannot be written; the model is as the last
+            update left it.
         """
         config = self._config(locals())
         dataset = Dataset(
@@ -234,9 +235,9 @@ class Learner:
         verbose: bool | int | None = None,
         check_finite: bool = True,
     ) -> History:
-        """Train on what an iterable gives, such as a generator; see `rnn_fast.tasks`.
+        """Train on the items of an iterable, such as a generator; see `rnn_fast.tasks`.
 
-        A thread takes the next item from it while one is trained on.
+        A thread takes the next item while one is trained on.
 
         Parameters
         ----------
@@ -245,20 +246,20 @@ class Learner:
             `class_weight`, `initial_state`, each as in `fit`: array-likes, or tensors of PyTorch
             on the CPU.
         epochs : int
-            How often to go through it, or how many times `steps_per_epoch` items to take.
+            Passes through `batches`, or times `steps_per_epoch` items.
         steps_per_epoch : int, optional
-            Items of an epoch; without, an epoch is all there are, and `batches` must not be used
-            up by it if there is a second.
+            Items of an epoch.  Default: all items; then `batches` must start again for a second
+            epoch.
         batch_size : int, optional
-            Sequences per update; without, an item is a batch.
+            Sequences per update.  Default: an item is a batch.
         learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2, bptt
-            As in `fit`.  A schedule changes the rate from update to update if it is known how many
-            there are, by `steps_per_epoch` or ``len(batches)``, else from epoch to epoch.
+            As in `fit`.  A schedule changes the rate from update to update if `steps_per_epoch` or
+            ``len(batches)`` says how many there are, else from epoch to epoch.
         validation_data, early_stopping, callbacks, checkpoint, checkpoint_every
             As in `fit`.
         resume : bool
-            As in `fit`: `batches` must give the same items again, from the first on; those that
-            have been trained on are passed over.
+            As in `fit`: `batches` must yield the same items again, from the first on; items that
+            were trained on are skipped.
         n_threads, verbose, check_finite
             As in `fit`.
 
@@ -269,9 +270,9 @@ class Learner:
         Raises
         ------
         TypeError, ValueError
-            Also for an item, when its turn comes; the model is as the last update left it.
+            Also for an item, at its turn; the model is as the last update left it.
         DivergedError, KeyboardInterrupt, Terminated, OSError
-            As `fit`; and whatever the iterable raises.
+            As `fit`.  Errors of the iterable pass through.
         """
         config = self._config({**locals(), "shuffle": False})
         steps = steps_per_epoch
@@ -350,7 +351,7 @@ class Learner:
 
 
 def _triple(validation_data: Any) -> tuple[Any, Any, Any]:
-    """(X, y, lengths or None) of a pair or a triple."""
+    """Return (X, y, lengths or None) of a pair or a triple."""
     try:
         X, y, *lengths = validation_data
         if len(lengths) > 1:

@@ -1,4 +1,4 @@
-"""What a training run did, epoch by epoch, and how it is shown while it runs."""
+"""The record of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class History:
     Attributes
     ----------
     loss : list of float
-        Mean loss of the epoch's samples, each seen before the update that it brought about.
+        Mean loss of the epoch's samples, each measured before its update.
     accuracy : list of float or None
-        Share of them that were classified right; None for a regression.
+        Share of samples that were classified right; None for a regression.
     penalty : list of float or None
-        What l1 and l2 add to the loss, the mean over the epoch's updates; None without them.  What
-        is descended is the gradient of the sum.
+        Terms that l1 and l2 add to the loss, the mean over the epoch's updates; None without them.
+        Training descends the gradient of the sum.
     mse, r2 : list of float or None
         Mean squared error of a regression, and 1 minus its share in the variance of the targets,
         over all outputs; None for a classifier.
     val_loss, val_accuracy, val_mse, val_r2 : list of float or None
-        The same of the validation data after the epoch; None without them.
+        The same measures of the validation data after the epoch; None without them.
     learning_rate : list of float
         Step size of the epoch's last update.
     seconds : list of float
@@ -56,7 +56,7 @@ class History:
 
     @classmethod
     def begin(cls, classifies: bool, validates: bool, penalizes: bool = False) -> History:
-        """Make a history without epochs, of which some measures will be kept."""
+        """Make a history without epochs that will keep some measures."""
         own = ("accuracy",) if classifies else ("mse", "r2")
         held_out = tuple(f"val_{name}" for name in ("loss", *own)) if validates else ()
         kept = (*own, *held_out, *(("penalty",) if penalizes else ()))
@@ -66,18 +66,18 @@ class History:
         return len(self.loss)
 
     def append(self, **values: float) -> None:
-        """Add one epoch; a measure whose list is None is passed over."""
+        """Add one epoch; a measure whose list is None is left out."""
         for name, value in values.items():
             if getattr(self, name) is not None:
                 getattr(self, name).append(value)
 
     def last(self) -> dict[str, float]:
-        """Each measure of learning after the last epoch."""
+        """Return each measure of learning after the last epoch."""
         names = ("loss", "accuracy", "r2", "penalty", "val_loss", "val_accuracy", "val_r2")
         return {name: getattr(self, name)[-1] for name in names if getattr(self, name)}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Each measure that was kept, by name: (epochs,) float64."""
+        """Return each measure that was kept, by name: (epochs,) float64."""
         lists = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: np.array(kept, float) for name, kept in lists.items() if kept is not None}
 
@@ -87,7 +87,7 @@ class History:
         Raises
         ------
         ImportError
-            There is no pandas.
+            pandas is not installed.
         """
         pandas = extra("pandas", "pandas")
         return pandas.DataFrame(
@@ -100,17 +100,17 @@ class History:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; on a new figure without.
+            Axes to draw on.  Default: a new figure.
 
         Returns
         -------
         matplotlib Axes
-            Of the losses.
+            Axes of the losses.
 
         Raises
         ------
         ImportError
-            There is no Matplotlib.
+            Matplotlib is not installed.
         """
         if ax is None:
             ax = extra("matplotlib.pyplot", "plot").subplots()[1]

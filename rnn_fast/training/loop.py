@@ -1,4 +1,4 @@
-"""The loop over epochs: what to visit, compiled pieces of it, what went wrong, what to report."""
+"""The loop over epochs: visits to data, compiled pieces of them, failures, reports."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Training:
             self._visit_all(position)
         except BaseException as error:
             if isinstance(error, DivergedError) or not checks.all_finite(self.parameters):
-                self.parameters[:] = before  # whatever ends an epoch early
+                self.parameters[:] = before  # for any reason that ends an epoch early
             raise
         measures = self.validate() if self.validate else {}
         with self.signals.waiting():
@@ -185,7 +185,7 @@ class Training:
         return every > 0 and len(self.history) % every == 0
 
     def _visit_all(self, position: Position) -> None:
-        """What is left of an epoch."""
+        """Train on the rest of an epoch."""
         config, past = self.config, len(self.history)
         shuffler = self.generator if config.shuffle else None
         visits = self.source.epoch(shuffler, config.batch_size, position.batches)
@@ -206,7 +206,7 @@ class Training:
             raise ValueError("there is nothing to train on: no batches came")
 
     def _rates(self, past: int, start: int, n: int, batches: int | None) -> np.ndarray:
-        """The learning rates of n batches of an epoch from batch `start` on."""
+        """Return the learning rates of n batches of an epoch, from batch `start` on."""
         x, step = np.full(n, float(past)), 1.0
         if batches is not None:
             x, step = past + np.arange(start, start + n) / batches, 1 / batches
@@ -214,7 +214,7 @@ class Training:
         return self.config.learning_rate * (factors * self.plateau.factor)
 
     def _pieces(self, visit: Visit, size: int) -> Iterator[tuple[slice, bool]]:
-        """The batches of a visit, some at a time, and whether the team is to work on them."""
+        """Yield the batches of a visit, some at a time, and whether the team works on them."""
         lengths = visit.block.given.sequences.lengths
         n = -(-len(visit.order) // size)
         rows = float(lengths[visit.order].sum()) / n  # of a batch
@@ -237,7 +237,7 @@ class Training:
         together: bool,
         position: Position,
     ) -> None:
-        """Some batches of a visit, in one compiled call."""
+        """Train on some batches of a visit, in one compiled call."""
         block, order = visit.block, visit.order[piece.start * size : piece.stop * size]
         start = perf_counter()
         epoch = self.run_epoch(
@@ -264,7 +264,7 @@ class Training:
         position.rate = float(rates[piece.stop - 1])
 
     def _look_around(self, position: Position, batches: int | None) -> None:
-        """Between two pieces: progress, and a checkpoint if it is time for one."""
+        """Show progress between two pieces, and write a checkpoint if it is time."""
         share = position.batches / batches if batches else None
         loss, speed = (
             operations.reported(position.result).loss,
@@ -277,7 +277,7 @@ class Training:
                 self._save()
 
     def _note(self, position: Position, measures: dict[str, float]) -> None:
-        """Write an epoch down, and draw the conclusions."""
+        """Record an epoch; let the schedule and early stopping see it."""
         epoch = operations.reported(position.result)
         self.history.append(
             loss=float(epoch.loss),
@@ -297,7 +297,7 @@ class Training:
         self.finished = self.watch.see(loss, self.parameters)
 
     def _stopped(self, stop: BaseException) -> None:
-        """After a signal: keep what there is, and say how far it went."""
+        """Save after a signal, and say how far the training went."""
         text = f"training stopped after {len(self.history)} of {self.config.epochs} epochs"
         if self.position is not None and self.position.batches:
             text += f" and {self.position.batches} batches"

@@ -40,11 +40,11 @@ class Online:
         bounded = LOSSES[net.loss].bounds == (0.0, 1.0)
         self._binary = bounded and net.output_size == 1 and not net.sequences
         self._stepwise = runs_online(net)  # whether one sequence has a step of its own
-        self._batch: np.ndarray | None = None  # our own copy of the last input, but for a step's
-        self._single = False  # whether that is one sequence
+        self._batch: np.ndarray | None = None  # a copy of the last input, except an online step's
+        self._single = False  # whether it is one sequence
         self._step: OnlineStep | None = None
-        self._shape: tuple[int, ...] = ()  # of the last sequence as it was given
-        self._window = self._outputs = np.empty(0)  # of the step, in the shapes given and due
+        self._shape: tuple[int, ...] = ()  # shape of the last sequence
+        self._window = self._outputs = np.empty(0)  # of the step, in the shapes of input and output
 
     def forward(self, x: Any) -> np.ndarray:
         """See `Model.forward`."""
@@ -94,7 +94,7 @@ class Online:
         self.stale = True
 
     def _target(self, y: Any) -> Any:
-        """Take a float in [0, 1], alone or in an array, for one binary output as it is."""
+        """Check a target; a float in [0, 1] for one binary output needs no check."""
         if self._binary:
             value = y.item() if type(y) is np.ndarray and y.size == 1 and y.ndim < 3 else y
             if type(value) is float and 0.0 <= value <= 1.0:

@@ -10,22 +10,22 @@ from ..engine import operations
 
 
 class Position:
-    """Where in an epoch a training is, between two updates.
+    """Place of a training within an epoch, between two updates.
 
     Attributes
     ----------
     began : dict
         State of the generator before the epoch's draws.
     batches : int
-        That have been worked on.
+        Batches done.
     sequences : int
-        In them.
+        Sequences in these batches.
     seconds : float
-        They took.
+        Time they took.
     rate : float
-        Learning rate of the last of them.
+        Learning rate of the last batch.
     result : (RESULTS,) float64 array
-        What the epoch has summed up.
+        Sums of the epoch so far.
     """
 
     def __init__(self, began: dict[str, Any]):
@@ -34,12 +34,12 @@ class Position:
         self.result = np.zeros(operations.RESULTS)
 
     def record(self) -> dict[str, Any]:
-        """All of it in terms of JSON."""
+        """Return the position in terms of JSON."""
         return {**vars(self), "result": self.result.tolist()}
 
     @classmethod
     def restored(cls, record: dict[str, Any]) -> Position:
-        """The reverse of `record`."""
+        """Make the position of a `record`."""
         own = cls(record["began"])
         vars(own).update({**record, "result": np.array(record["result"])})
         return own

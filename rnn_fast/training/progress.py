@@ -9,7 +9,7 @@ from .history import History
 
 
 class Progress:
-    """Shows nothing; what shows something has the same methods."""
+    """A display that shows nothing; the others have the same methods."""
 
     def __enter__(self) -> Progress:
         return self
@@ -18,22 +18,22 @@ class Progress:
         pass
 
     def within(self, history: History, share: float | None, loss: float, speed: float) -> None:
-        """In an epoch: of which a share is done, if that is known; its loss so far, sequences/s."""
+        """Show a moment in an epoch: the share done, if known; the loss so far; sequences/s."""
 
     def epoch(self, history: History) -> None:
-        """After an epoch."""
+        """Show the end of an epoch."""
 
 
 def progress(epochs: int, past: int, verbose: bool | int | None) -> Progress:
-    """What shows the progress of a training on stderr, in a ``with`` block.
+    """Return a display of the progress on stderr, for a ``with`` block.
 
     Parameters
     ----------
     epochs, past : int
-        How many there will be, and how many have been.
+        Epochs in all, and epochs done before.
     verbose : {None, False, True, 2}
-        Nothing, a bar, or a line per epoch; None is a bar where a person looks on, that is in a
-        terminal or a notebook.  Without tqdm a bar becomes lines.
+        Nothing, a bar, or a line per epoch.  None: a bar in a terminal or a notebook.  Without
+        tqdm a bar becomes lines.
     """
     if verbose is None:
         verbose = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
@@ -62,7 +62,7 @@ class Lines(Progress):
 
 
 class Bar(Progress):
-    """A bar that moves within the epochs, with the time that is left."""
+    """A bar that moves within the epochs, with the remaining time."""
 
     def __init__(self, tqdm: Any, epochs: int, past: int):
         shape = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"

@@ -1,7 +1,7 @@
-"""How the learning rate changes in the course of a `fit`.
+"""Schedules of the learning rate during a `fit`.
 
-A schedule gives the factors of the learning rate at positions x of the training, in epochs: after
-half of the first epoch's updates x is 0.5.  From one update to the next it is a `step`.
+A schedule returns factors of the learning rate at positions x of the training, in epochs: x is 0.5
+after half of the first epoch's updates.  One update advances x by a `step`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .. import validation
 
 @dataclass(frozen=True)
 class Constant:
-    """The same all the time."""
+    """A constant rate."""
 
     name: ClassVar[str] = "constant"
 
@@ -28,7 +28,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Step:
-    """``factor**k`` after k times `every` epochs.
+    """Multiply by `factor` every so many epochs.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Exponential:
-    """Times `factor` with each epoch.
+    """Multiply by `factor` with each epoch.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from 1 to `end` over all epochs (Loshchilov and Hutter, 2017), by update.
+    """Follow half a cosine from 1 to `end` over all epochs (Loshchilov and Hutter, 2017).
 
     Parameters
     ----------
@@ -97,16 +97,16 @@ class Cosine:
 
 @dataclass(frozen=True)
 class ReduceOnPlateau:
-    """Times `factor` when the loss has not improved for more than `patience` epochs.
+    """Multiply by `factor` when the loss has not improved for more than `patience` epochs.
 
-    The loss is that of the validation data, or without them the training's.  As in PyTorch.
+    The loss is measured on the validation data or, without them, in training.  As in PyTorch.
 
     Parameters
     ----------
     factor : float
         In (0, 1).
     patience : int
-        Epochs without improvement that are put up with.
+        Epochs without improvement before the rate falls.
     threshold : float
         An improvement is a loss below ``best (1 - threshold)``.
     """
@@ -124,20 +124,20 @@ class ReduceOnPlateau:
         validation.rate("threshold", self.threshold, below=1)
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
-        """1; what has been seen is in a `Plateau`."""
+        """1; a `Plateau` has the factor so far."""
         return np.ones_like(x)
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """A straight line up to 1 over the first `epochs`, then another schedule.
+    """Rise in a straight line to 1 over the first `epochs`, then follow another schedule.
 
     Parameters
     ----------
     epochs : float
-        May be a fraction of one.
+        Also a fraction of an epoch.
     then : schedule or str
-        Its factors are multiplied with those of the line.
+        A schedule whose factors are multiplied with the line's.
     """
 
     epochs: float = 1.0
@@ -159,12 +159,12 @@ SCHEDULES = {kind.name: kind for kind in KINDS}
 
 
 def chosen_schedule(value: Any) -> Any:
-    """`value` as a schedule; a name stands for one with its defaults, None for a constant.
+    """Return `value` as a schedule; a name stands for one with its defaults, None for a constant.
 
     Raises
     ------
     TypeError, ValueError
-        It is none.
+        `value` is none of these.
     """
     if value is None:
         return Constant()
@@ -176,12 +176,12 @@ def chosen_schedule(value: Any) -> Any:
 
 
 class Plateau:
-    """What a `ReduceOnPlateau` has seen.
+    """State of a `ReduceOnPlateau`.
 
     Attributes
     ----------
     factor : float
-        Of the learning rate, so far.
+        Factor of the learning rate so far.
     best : float
         The least loss so far.
     waited : int
@@ -195,7 +195,7 @@ class Plateau:
         self.factor, self.best, self.waited = 1.0, math.inf, 0
 
     def see(self, loss: float) -> None:
-        """Take note of the loss after an epoch."""
+        """Note the loss after an epoch."""
         if self.rule is None:
             return
         if loss < self.best * (1 - self.rule.threshold):
@@ -206,5 +206,5 @@ class Plateau:
             self.factor, self.waited = self.factor * self.rule.factor, 0
 
     def record(self) -> dict[str, Any]:
-        """What it has seen, in terms of JSON."""
+        """Return the state in terms of JSON."""
         return {"factor": self.factor, "best": self.best, "waited": self.waited}

@@ -1,4 +1,4 @@
-"""Stopping a training between two updates: Ctrl-C and SIGTERM."""
+"""Ctrl-C and SIGTERM between two updates of a training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..errors import Terminated
 
 
 class Signals:
-    """SIGINT and SIGTERM as exceptions that come where nothing is half done.
+    """SIGINT and SIGTERM as exceptions that are raised while nothing is half done.
 
-    In a ``with`` block, of the main thread; elsewhere, and where the program handles a signal
-    itself, nothing is changed.  SIGINT raises KeyboardInterrupt, SIGTERM `Terminated`.  A second
-    one is not made to wait.
+    Works in a ``with`` block of the main thread.  In other threads, and for a signal that the
+    program handles itself, nothing changes.  SIGINT raises KeyboardInterrupt, SIGTERM `Terminated`.
+    A second signal does not wait.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Signals:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Make them wait for the end of the block, unless that raises something itself."""
+        """Let signals wait for the end of the block, unless the block itself raises."""
         self._waits = True
         try:
             yield
