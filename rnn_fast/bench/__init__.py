@@ -1,9 +1,13 @@
-"""How fast this machine trains, and its PyTorch, JAX, Keras and NumPy: ``rnn-fast bench``.
+"""Training speed of rnn_fast, PyTorch, JAX, Keras and NumPy on this machine: ``rnn-fast bench``.
 
-`rows` says what is trained, `problems` draws it, `peers` train it too. `checks` holds everyone to
-the `textbook` before `contenders` sends them into `timing`. All of that happens in a `worker`, a
-process of its own, which `run` starts with the limits of threads in its environment and pins to one
-core; `results` are what it hands back, for `plot`, and for the `report` of a run's `tables` or of
-several `runs`. The subjects are `steps`, `ragged`, `adding` and `threads`. Importing this package
-imports none of them.
+1. `rows` lists the workloads, and `problems` draws data and initial parameters.
+2. `checks` compares each contender with the float64 `textbook`.
+3. `contenders` collects rnn_fast and the `peers`, and `timing` times them in turn.
+4. `worker` does steps 1 to 3 in a separate process. `run` starts this process and sets its thread
+   limits; the process pins itself to one core.
+5. The worker returns `results`. `report` prints the `tables` of one run, or a summary of several
+   `runs`; `plot` draws a chart.
+
+The subjects are `steps`, `ragged`, `adding` and `threads`. Importing this package imports none of
+its modules.
 """

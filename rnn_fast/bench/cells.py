@@ -1,10 +1,14 @@
-"""One step of each cell, forward and backward, for arrays of NumPy and of JAX alike.
+"""One step of each cell, forward and backward, for NumPy and for JAX arrays.
 
-`xp` is `numpy` or `jax.numpy`. ax (B, G H) is ``Wxh x_t + bh``, ah (B, G H) is ``Whh h_{t-1}``,
-of the GRU plus bhn in its last third. A state is (h,), of the LSTM (h, c), each (B, H). `forward`
-gives the next state and what `backward` needs; that takes the gradient by the state and gives
-those by ax, ah, and, past the products, by the state before. `axis` is that of G H, for arrays
-with samples last.
+Arguments
+    `xp` is `numpy` or `jax.numpy`. `axis` is the axis of length G H; it is 0 if samples come last.
+    ax (B, G H) is ``Wxh x_t + bh``. ah (B, G H) is ``Whh h_{t-1}``; a GRU adds bhn to its last
+    third. A state is (h,), or (h, c) for an LSTM, each of shape (B, H).
+`forward`
+    Returns the next state, and the values that `backward` needs.
+`backward`
+    Takes the gradient with respect to the next state. Returns the gradients with respect to ax, ah
+    and the previous state. The last one leaves out the path through ah.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ State = tuple[Array, ...]
 
 
 def sigmoid(xp: Any, z: Array) -> Array:
-    """``1 / (1 + exp(-z))``, by tanh, which neither overflows."""
+    """``1 / (1 + exp(-z))``, computed by tanh so that nothing overflows."""
     return 0.5 * xp.tanh(0.5 * z) + 0.5
 
 
@@ -37,7 +41,7 @@ class Tanh:
 
 
 class KeptGRU(NamedTuple):
-    """What its step keeps."""
+    """Values that a forward step of `GRU` keeps for the backward pass."""
 
     r: Array
     z: Array
@@ -70,7 +74,7 @@ class GRU:
 
 
 class KeptLSTM(NamedTuple):
-    """What its step keeps."""
+    """Values that a forward step of `LSTM` keeps for the backward pass."""
 
     i: Array
     f: Array

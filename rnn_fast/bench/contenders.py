@@ -1,4 +1,4 @@
-"""Who takes part in a row: rnn_fast, the peers, and this machine's own matrix product."""
+"""Contenders of a row: rnn_fast, the peers, and NumPy's matrix product on this machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .results import GEMM, OURS, SCRIPT
 from .rows import Row
 from .timing import Contender, fastest
 
-SIDE = 1024  # of the matrices of the product
+SIDE = 1024  # rows and columns of both matrices in `gemm`
 
 Say = Callable[[str], None]
 
 
 def model_of(row: Row) -> Any:
-    """A new model of the row's network."""
+    """Return a new model of the row's network."""
     return MODELS[row.cell](
         row.I,
         row.H,
@@ -36,12 +36,12 @@ def model_of(row: Row) -> Any:
 
 
 class Ours:
-    """rnn_fast on a problem.
+    """An rnn_fast model and the data of a problem.
 
     Parameters
     ----------
     problem : Problem
-        Its parameters are the initial ones.
+        Training data, and the initial parameters of the model.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -54,7 +54,7 @@ class Ours:
         self.y = problem.y.reshape(-1, *problem.y.shape[2:])
 
     def fit(self, epochs: int, n_threads: int = 1) -> Any:
-        """Train, and give the history."""
+        """Train the model, and return the history."""
         return self.model.fit(
             self.x,
             self.y,
@@ -68,13 +68,16 @@ class Ours:
 
 
 def ours(truth: Truth) -> list[Contender]:
-    """Our `fit`, and for single samples also the tutorial's script; checked and warm."""
+    """Return rnn_fast's contenders, checked and warmed up.
+
+    `fit` is always among them. Rows with a batch size of 1 add the tutorial's script.
+    """
     problem = truth.problem
     row, own = problem.row, Ours(problem)
     truth.check_gradients(OURS, own.model.loss_and_gradients)
     own.fit(epochs=1)
     truth.check_parameters(OURS, own.model.parameters)
-    epochs = 10 if row.B == 1 else 3  # of a call: what is done once a call hardly counts
+    epochs = 10 if row.B == 1 else 3  # per call: enough to make the cost of a call negligible
     fit = partial(own.fit, epochs)
     found = [Contender("fit", OURS, fit, epochs * problem.updates, row.flop)]
     if row.B == 1:
@@ -86,7 +89,7 @@ def ours(truth: Truth) -> list[Contender]:
 
 @contextmanager
 def noted(name: str, notes: list[str]) -> Iterator[None]:
-    """Write down what goes wrong in here, whatever it is: it is not the end of the others."""
+    """Turn any exception of the block into a note, so that the other contenders still run."""
     try:
         yield
     except WrongResultError as error:
@@ -99,9 +102,16 @@ def noted(name: str, notes: list[str]) -> Iterator[None]:
 def theirs(
     family: str, peer: ModuleType, truth: Truth, quick: bool, say: Say
 ) -> tuple[list[Contender], list[str]]:
-    """A peer's fastest ways of doing the problem, after a short trial; checked and warm.
+    """Return a peer's fastest implementations after a short trial, checked and warmed up.
 
-    And what is wrong with the others; `torch.compile`, for one, needs a C++ compiler.
+    Implementations that fail become notes. An example is `torch.compile` without a C++ compiler.
+
+    Returns
+    -------
+    contenders : list of Contender
+        The fastest two, or the fastest one if `quick`.
+    notes : list of str
+        Reasons why implementations are missing.
     """
     problem = truth.problem
     ways: dict[str, Runner] = {}
@@ -117,13 +127,13 @@ def theirs(
     for name, run in ways.items():
         say(name)
         with noted(name, notes):
-            truth.check_parameters(name, run())  # compiles
+            truth.check_parameters(name, run())  # the first call compiles
             found.append(Contender(name, family, run, problem.updates, problem.row.flop))
     return fastest(found, 1 if quick else 2), notes
 
 
 def gemm(dtype: str) -> Contender:
-    """The product of two square matrices, warm."""
+    """Return the product of two square matrices, warmed up."""
     a, b = np.random.default_rng(0).standard_normal((2, SIDE, SIDE)).astype(dtype)
     run = partial(np.matmul, a, b, out=np.empty_like(a))
     run()
@@ -134,12 +144,12 @@ def gemm(dtype: str) -> Contender:
 def field(
     problem: Problem, peers: Mapping[str, ModuleType], quick: bool, say: Say
 ) -> tuple[list[Contender], list[str]]:
-    """Everyone in the order of their turns, and what is wrong with those who are not among them.
+    """Return all contenders in the order of their turns, and notes on the missing ones.
 
     Raises
     ------
     WrongResultError
-        It is we who are wrong.
+        If rnn_fast's result is wrong.
     """
     truth, notes = Truth(problem), []
     say("rnn_fast")

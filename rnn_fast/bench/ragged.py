@@ -1,8 +1,8 @@
-"""What sequences of different lengths cost: rnn_fast, and PyTorch's packed sequences.
+"""Cost of sequences of different lengths: rnn_fast, and PyTorch's packed sequences.
 
-A batch of lengths drawn uniformly from 1 to T is half full. It is timed beside the same batch
-padded, all of length T. PyTorch sorts its packed batch outside of the time; ours is a `fit` of
-ten steps, in which it is sorted.
+Lengths are uniform from 1 to T, so a batch is half full. The same batch is also timed padded, with
+all lengths equal to T. PyTorch sorts its packed batch before the timing starts. rnn_fast sorts
+inside the timed `fit` of ten steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEPS = 10
 
 
 def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
-    """Time a step of both on both batches."""
+    """Time a training step of rnn_fast and PyTorch on the padded and the ragged batch."""
     row = RAGGED[name]
     rng = np.random.default_rng(0)
     x = rng.standard_normal((row.B, row.T, row.I)).astype(row.dtype)
@@ -39,7 +39,7 @@ def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say:
 
 
 def ours(row: Row, x: np.ndarray, y: np.ndarray, lengths: np.ndarray) -> list[Contender]:
-    """Our `fit` of both."""
+    """Return rnn_fast's `fit` on the padded and on the ragged batch."""
     fit = partial(
         model_of(row).fit,
         x,
@@ -59,7 +59,7 @@ def ours(row: Row, x: np.ndarray, y: np.ndarray, lengths: np.ndarray) -> list[Co
 def pytorch(
     torch_rnn: ModuleType, row: Row, x: np.ndarray, y: np.ndarray, lengths: np.ndarray
 ) -> list[Contender]:
-    """Its training step with both, from a model of its own."""
+    """Return PyTorch's training step on the padded and on the packed batch."""
     model = torch_rnn.Classifier(row, dict(model_of(row).parameters))
     step, labels = torch_rnn.training_step(model), torch_rnn.targets(row, y)
     padded = torch_rnn.time_first(x)

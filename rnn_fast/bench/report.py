@@ -1,4 +1,4 @@
-"""Results as text for people, or as Markdown."""
+"""Results as text for a terminal, or as Markdown."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from .rows import PEERED
 from .runs import together
 from .tables import TABLES, Table
 
-ENOUGH = 0.9  # of a core: below, the machine was busy
+ENOUGH = 0.9  # share of a core; a smaller share means that the machine was busy
 
 
 def report(runs: Sequence[Results]) -> tuple[Table, list[str]]:
-    """The table of one run, or of several, and what is to be said below.
+    """Return the table of one run or of several runs, and the notes below the table.
 
     Raises
     ------
     ValueError
-        They are of different subjects.
+        If the runs have different subjects.
     """
     return TABLES[runs[0].settings.subject](runs[0]) if len(runs) == 1 else together(runs)
 
 
 def said(runs: Sequence[Results], about: Callable[[Results], list[str]]) -> list[str]:
-    """What is to be said about runs, once each."""
+    """Return the lines that `about` returns for all runs, without repeats."""
     return list(dict.fromkeys(line for run in runs for line in about(run)))
 
 
 def machine(results: Results) -> list[str]:
-    """On what it ran, what the machine was doing, and who is missing."""
+    """Return lines on the machine, the versions, and how busy the machine was."""
     m = results.machine
     if not m:
         return []
@@ -38,32 +38,32 @@ def machine(results: Results) -> list[str]:
     lines = [where, ", ".join(f"{name} {version}" for name, version in m["versions"].items())]
     cores = [measured.core for measured in results.rows.values()]
     if cores and min(cores) < ENOUGH:
-        had = f"in one row the measurement had {min(cores):.0%} of its core"
+        had = f"in one row the measurement got only {min(cores):.0%} of its core"
         lines.append(f"The machine was busy: {had}. Trust the ratios, not the times.")
     return lines
 
 
 def left_out(results: Results) -> list[str]:
-    """What is missing, in a line each."""
+    """Return one line for each peer, form or row that is missing."""
     settings = results.settings
     lines = [f"left out: {text}" for text in results.left_out]
     if settings.quick and settings.subject in PEERED:
-        lines.append("left out by --quick: the other rows, forms that compile long, Keras")
+        lines.append("left out by --quick: the other rows, slow-compiling forms, Keras")
     if missing := [name for name in settings.rows if name not in results.rows]:
-        why = "; there was no time" if settings.quick else ""
+        why = "; the time ran out" if settings.quick else ""
         lines.append(f"not measured: {', '.join(missing)}{why}")
     return lines
 
 
 def text(*runs: Results) -> str:
-    """For a terminal: aligned columns."""
+    """Return a report with aligned columns, for a terminal."""
     table, notes = report(runs)
     lines = aligned(table) if len(table) > 1 else []
     return "\n".join([*said(runs, machine), "", *lines, "", *notes, *said(runs, left_out)])
 
 
 def markdown(*runs: Results) -> str:
-    """For a page."""
+    """Return a report in Markdown."""
     table, notes = report(runs)
     head, *body = [f"| {' | '.join(line)} |" for line in table]
     rule = f"|{'---|' * len(table[0])}"
@@ -72,7 +72,7 @@ def markdown(*runs: Results) -> str:
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """The table in columns: words to the left, figures to the right."""
+    """Return the lines of a table: words aligned to the left, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     words = {0, 1, len(table[0]) - 1 if table[0][-1] == "the best peer" else 0}
     return [

@@ -1,4 +1,4 @@
-"""The table of each subject, in words, and what is to be said below it."""
+"""Tables of each subject as text, and the notes below them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Table = list[list[str]]  # the first row names the columns
 
 
 def duration(seconds: float) -> str:
-    """Three digits and a unit."""
+    """Return a duration with three digits and a unit."""
     for unit, size in (("us", 1e-6), ("ms", 1e-3)):
         digits = f"{seconds / size:.3g}"
         if float(digits) < 1000:
@@ -32,25 +32,25 @@ def duration(seconds: float) -> str:
 
 
 def factor(ratio: float) -> str:
-    """Two digits, or a whole number."""
+    """Return a ratio with two digits, or as a whole number from 100 on."""
     return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
 
 
 def times(measured: Measured) -> tuple[float, Timing] | None:
-    """How many times as long the best peer takes, and which that is; None without peers."""
+    """Return the best peer's time / rnn_fast's time, and the best peer; None without peers."""
     ours, best = measured.best(OURS), measured.best(PEERS)
     return (ratio(best, ours), best) if ours and best else None
 
 
 def of_gemm(measured: Measured) -> float:
-    """Our share of the rate of the machine's own matrix product."""
+    """Return rnn_fast's rate as a share of the rate of NumPy's matrix product."""
     ours, product = measured.best(OURS), measured.best(GEMM)
     assert ours and product
     return ratio(product, ours) * ours.flop / product.flop
 
 
 def steps(results: Results) -> tuple[Table, list[str]]:
-    """The table of training steps beside all peers, and what is to be said below."""
+    """Return the table of training steps, with all peers, and its notes."""
     families = [f for f in PEERS if any(m.best(f) for m in results.rows.values())]
     table = [["row", "network and batch", "rnn_fast", "GFLOP/s", "of gemm", *families]]
     table[0] += ["times the best peer", "the best peer"] if families else []
@@ -78,18 +78,18 @@ def steps(results: Results) -> tuple[Table, list[str]]:
 
 EXPLAINED = [
     "A training step is forward, back-propagation through time, all gradients, update. Times are "
-    "medians of interleaved rounds, ratios are medians of those within a round.",
-    "of gemm: our rate as a share of this machine's own NumPy product of matrices, 1024 cubed, in "
-    "the same dtype; a step counts as 6 B T G H (I + H) operations, G gates.",
+    "medians over interleaved rounds; ratios are formed within a round, then the median is taken.",
+    "of gemm: rnn_fast's rate as a share of NumPy's on this machine, for a product of 1024 x 1024 "
+    "matrices in the same dtype. A step counts as 6 B T G H (I + H) operations, G gates.",
 ]
 
 
 def script(measured: Measured) -> list[str]:
-    """How the tutorial's script does, if the row has it."""
+    """Return a note on the time of the tutorial's script, if the row has one."""
     own, plain, fit = (measured.best(family) for family in (SCRIPT, "NumPy", OURS))
     if not (own and fit):
         return []
-    text = f"`forward` and `backward`, a call a sample, take {duration(own.median)}"
+    text = f"`forward` and `backward`, one call per sample, take {duration(own.median)}"
     if plain:
         text += f"; a NumPy class takes {factor(ratio(plain, own))} times as long, "
         text += f"and {factor(ratio(plain, fit))} times as long as `fit`"
@@ -97,10 +97,10 @@ def script(measured: Measured) -> list[str]:
 
 
 def ragged(results: Results) -> tuple[Table, list[str]]:
-    """The table of half-full batches."""
+    """Return the table of half-full batches, and its notes."""
     table = [["row", "network and batch"]]
     table[0] += ["padded", "ragged", "ratio", "PyTorch padded", "packed", "ratio"]
-    notes = ["A half-full batch, lengths uniform from 1 to T, beside the same batch padded."]
+    notes = ["A half-full batch with lengths uniform from 1 to T, beside the same batch padded."]
     for name, measured in results.rows.items():
         line = [name, str(measured.row)]
         for families in ((OURS, RAGGED_OURS), ("PyTorch", PACKED)):
@@ -116,9 +116,9 @@ def ragged(results: Results) -> tuple[Table, list[str]]:
 
 
 def adding(results: Results) -> tuple[Table, list[str]]:
-    """The table of the adding problem."""
+    """Return the table of the adding problem, and its notes."""
     table = [["row", "network and batch", "rnn_fast", "PyTorch", "times"]]
-    notes = ["Time of an update until the adding problem is solved, in as many updates."]
+    notes = ["Mean time of an update until rnn_fast solves the adding problem; both make as many."]
     for name, measured in results.rows.items():
         ours, theirs = measured.best(OURS), measured.best("PyTorch")
         assert ours is not None
@@ -130,9 +130,9 @@ def adding(results: Results) -> tuple[Table, list[str]]:
 
 
 def threads(results: Results) -> tuple[Table, list[str]]:
-    """The table of one core and all."""
+    """Return the table of times on one core and on all cores, and its notes."""
     table = [["row", "network and batch", "one core", "all cores", "speed-up"]]
-    notes = ["Rows whose batch is one block of lanes, or too little work, are left to one core."]
+    notes = ["A row whose batch is one block, or too little work, always runs on one core."]
     for name, measured in results.rows.items():
         alone, together = measured.best(OURS), measured.best(TOGETHER)
         assert alone and together

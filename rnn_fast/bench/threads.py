@@ -1,6 +1,6 @@
-"""What threads bring: our own `fit` on one core and on all of them, in turns.
+"""Speed-up by threads: rnn_fast's `fit` on one core and on all cores, in turn.
 
-Nothing else of this machine is timed here, so that the process may use all cores.
+No peer is timed, so the process runs without thread limits and may use all cores.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from .results import OURS, TOGETHER, Measured, Settings
 from .rows import ROWS
 from .timing import Contender, measured
 
-EPOCH, LONG = 0.25, 3.0  # seconds of an epoch, as users' are longer than a few updates; of a call
+# Seconds of an epoch, closer to a user's epoch than a few updates; seconds of a call.
+EPOCH, LONG = 0.25, 3.0
 
 
 def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
-    """Time an update on one and on all cores."""
+    """Time an update on one core and on all cores."""
     problem = Problem.draw(ROWS[name], settings.quick)
     own, row = Ours(problem), problem.row
     say(name)

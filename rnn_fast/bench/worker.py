@@ -1,7 +1,7 @@
 """The process that measures: ``python -m rnn_fast.bench.worker SETTINGS``.
 
-It is started by `run` with one thread's limits in its environment, pins itself to one core, and
-tells what it does and finds as lines of JSON on standard output. Whatever libraries print goes to
+`run` starts it with one-thread limits in its environment, and the process pins itself to one core.
+Progress and results go to standard output as lines of JSON. The output of libraries goes to
 standard error.
 """
 
@@ -24,29 +24,29 @@ from .results import Settings
 from .rows import PEERED
 
 STARTED = perf_counter()
-QUICK_SECONDS = 58  # for `--quick`: a row that would take as long as the last must end by then
+QUICK_SECONDS = 58  # `--quick` skips a row that would end later, if it took as long as the last
 
 
 class Channel:
-    """Where events go, one line each."""
+    """A file that takes events, one line each."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Send an event."""
+        """Write an event as one line of JSON."""
         print(json.dumps({"kind": kind, **fields}), file=self.file, flush=True)
 
 
 def own_output() -> TextIO:
-    """Standard output for events alone; what others print there goes to standard error."""
+    """Return standard output for events, and redirect all other output to standard error."""
     file = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return file
 
 
 def import_peers(settings: Settings) -> tuple[dict[str, ModuleType], list[str]]:
-    """The peers that are installed, and what is to be said of the others."""
+    """Return the installed peers, and a note on each missing or broken peer."""
     wanted = {} if settings.subject == "threads" else {"PyTorch": PEERS["PyTorch"]}
     if settings.subject in PEERED:
         wanted = PEERS
@@ -61,13 +61,13 @@ def import_peers(settings: Settings) -> tuple[dict[str, ModuleType], list[str]]:
         except Exception as error:  # an installation may be broken in any way
             broken.append(f"{family}, which cannot be imported: {error}")
     if missing:
-        install = "not installed; `pip install 'rnn_fast[peers]'` brings them"
+        install = "not installed; `pip install 'rnn_fast[peers]'` installs them"
         broken.insert(0, f"{', '.join(missing)} ({install})")
     return found, broken
 
 
 def work(settings: Settings, channel: Channel) -> None:
-    """Measure row by row."""
+    """Measure all rows, and send each row as soon as it is measured."""
     channel.send("machine", machine=machine())
     channel.send("stage", text="importing the peers")
     peers, left_out = import_peers(settings) if settings.peers else ({}, [])
@@ -87,13 +87,13 @@ def work(settings: Settings, channel: Channel) -> None:
 
 
 def stage(channel: Channel, row: str, text: str) -> None:
-    """Tell what a row is at."""
+    """Send the current stage of a row."""
     channel.send("stage", text=f"{row}: {text}")
 
 
 def main() -> int:
-    """Measure what the command line asks for; gives the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for `run`, which ends this process
+    """Measure the settings on the command line, and return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `run` handles Ctrl-C and ends this process
     channel = Channel(own_output())
     settings = Settings(**json.loads(sys.argv[1]))
     if settings.subject != "threads" and hasattr(os, "sched_setaffinity"):
