@@ -1,9 +1,9 @@
-"""The adding problem: how long rnn_fast and PyTorch take to learn it, in as many updates.
+"""Time that rnn_fast and PyTorch take for the adding problem, with the same number of updates.
 
-Two of T steps are marked; the sum of their values is to be told at the end (Hochreiter and
-Schmidhuber, 1997). An LSTM with 8 units, batches of 32, SGD with momentum 0.9, until the mean
-squared error on fresh sequences is below 0.001. PyTorch then starts from the same weights and makes
-the same updates from the same batches. Once each: there are no rounds.
+Two of T steps are marked, and the target is the sum of their values (Hochreiter and Schmidhuber,
+1997). The network is an LSTM with 8 units, trained on batches of 32 by SGD with momentum 0.9.
+rnn_fast trains until the mean squared error on new sequences is below 0.001. PyTorch then starts
+from the same weights and trains on the same batches. Each trains once; there are no rounds.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
-    """Learn it, then let PyTorch make as many updates."""
+    """Train rnn_fast until it solves the problem, then PyTorch for as many updates."""
     row = ADDING[name]
     rng, task = np.random.default_rng(0), Adding(row.T)
     train, test = task.draw(row.B * BATCHES, rng), task.draw(2000, rng)
     model = LSTM(hidden_size=row.H, seed=0, learning_rate=LEARNING_RATE, **task.network)
-    model.fit(*(a[: row.B] for a in train), epochs=1, learning_rate=0, verbose=False)  # compiles
+    model.fit(*(a[: row.B] for a in train), epochs=1, learning_rate=0, verbose=False)  # to compile
     net = model.to_torch() if "PyTorch" in peers else None
     say("rnn_fast")
     epochs, seconds, error = ours(model, row.B, train, test)
@@ -50,7 +50,7 @@ def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say:
 
 
 def ours(model: LSTM, batch: int, train: Pair, test: Pair) -> tuple[int, float, float]:
-    """The epochs until it is solved, the seconds of training, and the error."""
+    """Return the epochs until the problem is solved, the seconds of training, and the error."""
     optimizer = SGD(momentum=MOMENTUM)
     seconds, error, epoch = 0.0, np.inf, 0
     while error >= SOLVED and epoch < LONGEST:
@@ -65,12 +65,12 @@ def ours(model: LSTM, batch: int, train: Pair, test: Pair) -> tuple[int, float, 
 
 
 def pytorch(net: Any, epochs: int, batch: int, train: Pair, test: Pair) -> tuple[float, float]:
-    """The seconds of training, and the error."""
+    """Return the seconds of training, and the error."""
     import torch
 
     from .peers.torch_rnn import flushed
 
-    net.rnn.bias_hh_l0.requires_grad_(False)  # one bias, as ours
+    net.rnn.bias_hh_l0.requires_grad_(False)  # rnn_fast has one bias
     parameters = [p for p in net.parameters() if p.requires_grad]
     loss = torch.nn.MSELoss()
     x, y = (torch.from_numpy(a) for a in train)

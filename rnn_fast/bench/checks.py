@@ -1,4 +1,4 @@
-"""Whoever is timed must first be right: the same loss, gradients and updates as float64 NumPy."""
+"""Checks before timing: loss, gradients and updates must agree with float64 NumPy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ UPDATE_TOLERANCE = {"float32": 2e-2, "float64": 1e-8}  # float32 rounds a weight
 
 
 class WrongResultError(Exception):
-    """A contender computes something else."""
+    """A contender's result differs from the reference."""
 
 
 class Truth:
-    """What a problem's first batch and its epoch give, by the textbook in float64."""
+    """Reference results for a problem, computed by `textbook` in float64."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.dtype = problem, problem.row.dtype
@@ -29,13 +29,13 @@ class Truth:
 
     @cached_property
     def first(self) -> tuple[float, Params]:
-        """The loss of the first batch, and its gradients."""
+        """Loss of the first batch, and its gradients."""
         y = self.problem.y[0]
         return textbook.loss_and_gradients(self.problem.row, self.start, self.x[0], y)
 
     @cached_property
     def moved(self) -> Params:
-        """How far an epoch of SGD moves each parameter."""
+        """Change of each parameter over an epoch of SGD."""
         row, y = self.problem.row, self.problem.y
         end = textbook.parameters_after_an_epoch(row, self.start, self.x, y)
         return {name: end[name] - value for name, value in self.start.items()}
@@ -45,7 +45,7 @@ class Truth:
         name: str,
         contender: Callable[[np.ndarray, np.ndarray], tuple[float, Mapping[str, Any]]],
     ) -> None:
-        """Refuse a wrong loss or gradient of the first batch with WrongResultError."""
+        """Raise WrongResultError if the loss or a gradient of the first batch is wrong."""
         loss, gradients = contender(self.problem.x[0], self.problem.y[0])
         want, expected = self.first
         error = max(abs(loss - want) / want, relative_error(gradients, expected))
@@ -53,7 +53,7 @@ class Truth:
             raise WrongResultError(f"{name}: loss or gradients are off by {error:.1e}")
 
     def check_parameters(self, name: str, got: Mapping[str, Any]) -> None:
-        """Refuse with WrongResultError parameters that an epoch of SGD does not lead to."""
+        """Raise WrongResultError if the parameters after an epoch of SGD are wrong."""
         moved = {
             key: np.reshape(np.asarray(got[key]), value.shape) - value
             for key, value in self.start.items()
@@ -64,7 +64,7 @@ class Truth:
 
 
 def relative_error(got: Mapping[str, Any], want: Params) -> float:
-    """The largest error of any array, relative to the largest element of that array."""
+    """Return the largest error of any array, relative to the largest element of this array."""
     return max(
         float(np.abs(np.asarray(got[name]) - value).max() / np.abs(value).max())
         for name, value in want.items()

@@ -1,4 +1,4 @@
-"""What a measurement was made on, in words that name no one's machine."""
+"""Description of the machine that measures, without its host name or its user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..jit import vector_bytes
 
-#: Distributions and what to call them; in the order of what `versions` gives.
+#: Names of distributions in a report, in the order in which `versions` returns them.
 PACKAGES = {
     "rnn_fast": "rnn_fast",
     "numpy": "NumPy",
@@ -23,7 +23,7 @@ PACKAGES = {
 
 
 def processor() -> str:
-    """The processor's model."""
+    """Return the model of the processor."""
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -35,14 +35,14 @@ def processor() -> str:
 
 
 def vectors() -> str:
-    """The vector registers that the compiled programs use."""
+    """Return the kind and width of the vector registers that compiled programs use."""
     width, arm = vector_bytes(), platform.machine().lower() in ("arm64", "aarch64")
     name = "NEON" if arm else {64: "AVX-512", 32: "AVX2", 16: "SSE"}[width]
     return f"{name}, {8 * width}-bit vectors"
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what is installed of `PACKAGES`."""
+    """Return the versions of Python and of all installed `PACKAGES`."""
     found = {"Python": platform.python_version()}
     for package, name in PACKAGES.items():
         try:
@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, object]:
-    """Everything that figures depend on, for people and for JSON."""
+    """Return the properties of the machine that figures depend on."""
     return {
         "processor": processor(),
         "vectors": vectors(),

@@ -1,4 +1,4 @@
-"""What everyone starts from: data and initial parameters of a row."""
+"""Data and initial parameters of a row, the same for all contenders."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ LEARNING_RATE = 0.01
 
 Params = dict[str, np.ndarray]
 Runner = Callable[[], Mapping[str, Any]]
-"""Do one epoch more, block until it is done, and give the parameters it has reached."""
+"""Train for one more epoch, block until it is done, and return the parameters."""
 
 
 def weights(params: Params, layer: int) -> Params:
-    """The parameters of one layer, by their names in the lowest."""
+    """Return the parameters of one layer, by their names in the first layer."""
     end = f"_l{layer}" if layer else ""
     return {k: params[k + end] for k in ("Wxh", "Whh", "bh", "bhn") if k + end in params}
 
 
 def recurrent_bias(xp: Any, row: Row, w: Params) -> Any:
-    """What is added to ``Whh h_{t-1}``: bhn below zeros, or nothing."""
+    """Return the bias of ``Whh h_{t-1}``: zeros and then bhn for a GRU, else 0."""
     return xp.concatenate([xp.zeros_like(w["bh"][: 2 * row.H]), w["bhn"]]) if "bhn" in w else 0
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What all start from: parameters by name, x (K, B, T, I), y (K, B, 1) or (K, B, T, 1)."""
+    """Parameters by name, inputs x (K, B, T, I), and targets y (K, B, 1) or (K, B, T, 1)."""
 
     row: Row
     params: Params
@@ -39,14 +39,14 @@ class Problem:
 
     @property
     def updates(self) -> int:
-        """Of an epoch, K."""
+        """Number of updates in an epoch, K."""
         return len(self.x)
 
     @classmethod
     def draw(cls, row: Row, quick: bool = False) -> Problem:
         """Draw the tutorial's task: standard-normal steps, labelled by the sign of their sum.
 
-        With an output after every step, by that of the sum so far.
+        With an output after every step, each label is the sign of the sum up to this step.
         """
         rng = np.random.default_rng(0)
         x = rng.standard_normal((row.updates(quick), row.B, row.T, row.I)).astype(row.dtype)

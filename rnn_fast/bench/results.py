@@ -1,4 +1,4 @@
-"""What a measurement gave, as it goes from the worker to the report and into a JSON file."""
+"""Results of a measurement, as the worker sends them and as a JSON file stores them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .rows import Row
 
 # Families, beside the peers' names.
 OURS, GEMM = "rnn_fast", "gemm"
-SCRIPT = "forward, backward"  # ours too, a call for each sample
+SCRIPT = "forward, backward"  # rnn_fast with one call for each sample
 RAGGED_OURS, PACKED = "rnn_fast ragged", "PyTorch packed"
 TOGETHER = "rnn_fast, all cores"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for."""
+    """Settings of a measurement."""
 
     subject: str
     rows: list[str]
@@ -31,7 +31,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Timing:
-    """Someone's times."""
+    """Times of one contender."""
 
     name: str
     family: str
@@ -40,18 +40,18 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """Seconds of an update."""
+        """Median seconds of an update."""
         return median(self.seconds)
 
 
 def ratio(slower: Timing, faster: Timing) -> float:
-    """How many times as long one takes: the median over the rounds."""
+    """Return the time of `slower` / the time of `faster`: the median over the rounds."""
     return median(a / b for a, b in zip(slower.seconds, faster.seconds, strict=True))
 
 
 @dataclass
 class Measured:
-    """A row, its times, the part of the core that its process had, and what is to be said."""
+    """A row, its times, the share of a core that the process got, and notes."""
 
     row: Row
     timings: list[Timing]
@@ -59,21 +59,21 @@ class Measured:
     notes: list[str] = field(default_factory=list)
 
     def best(self, families: str | Iterable[str]) -> Timing | None:
-        """The fastest of these families, if they took part."""
+        """Return the fastest timing of these families, or None if there is none."""
         families = [families] if isinstance(families, str) else list(families)
         found = [timing for timing in self.timings if timing.family in families]
         return min(found, key=lambda timing: timing.median, default=None)
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> Measured:
-        """From what `asdict` gave."""
+        """Return a row from the fields that `asdict` made."""
         timings = [Timing(**timing) for timing in fields["timings"]]
         return cls(**fields | {"row": Row(**fields["row"]), "timings": timings})
 
 
 @dataclass
 class Results:
-    """All rows, filled in while they are measured."""
+    """Results of all rows, filled in row by row."""
 
     settings: Settings
     machine: dict[str, Any] = field(default_factory=dict)
@@ -86,12 +86,12 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> Results:
-        """Read what `write` wrote.
+        """Read a file that `write` wrote.
 
         Raises
         ------
         ValueError
-            It is something else.
+            If the file has other contents.
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))

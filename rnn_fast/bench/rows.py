@@ -1,4 +1,4 @@
-"""The workloads on which rnn_fast and its peers meet: the field's sizes, and a ladder of sizes."""
+"""Workloads for rnn_fast and its peers: sizes from the field, and a ladder of sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .cells import CELLS
 
 @dataclass(frozen=True)
 class Row:
-    """One workload: batch size, steps, features, hidden units, and what network it is."""
+    """One workload: batch size, steps, features, hidden units, and the network."""
 
     B: int
     T: int
@@ -25,17 +25,17 @@ class Row:
 
     @property
     def gates(self) -> int:
-        """Of the cell: 1, 3 or 4."""
+        """Number of gates of the cell: 1, 3 or 4."""
         return CELLS[self.cell].gates
 
     @property
     def flop(self) -> int:
-        """Of one update: each recurrent product once forward and twice backward."""
+        """Floating-point operations of an update: each product once forward, twice backward."""
         inputs = self.layers * self.H + self.I + (self.layers - 1) * self.H
         return 6 * self.B * self.T * self.gates * self.H * inputs
 
     def updates(self, quick: bool = False) -> int:
-        """In an epoch: enough that what is done once an epoch hardly counts."""
+        """Return the updates of an epoch, enough to make the cost of starting it negligible."""
         if self.B == 1:
             return 1000
         most, flop = (8, 2.5e8) if quick else (128, 1e9)
@@ -48,7 +48,7 @@ class Row:
         return sizes + (" every step" if self.sequences else "") + dtype
 
 
-#: The sizes that people train.
+#: Sizes that users train.
 FIELD = {
     "tutorial": Row(1, 10, 1, 32),
     "cognitive": Row(100, 150, 3, 2, cell="gru"),
@@ -91,12 +91,12 @@ RAGGED = {
     "lstm-b32": Row(32, 100, 8, 64, cell="lstm"),
     "hydrology": FIELD["hydrology"],
 }
-#: Of the adding problem.
+#: Sizes of the adding problem.
 ADDING = {f"t{T}": Row(32, T, 2, 8, cell="lstm") for T in (100, 200)}
-#: What there is to measure.
+#: Rows of each subject.
 SUBJECTS = {"grid": FIELD, "ladder": LADDER, "ragged": RAGGED, "adding": ADDING, "threads": FIELD}
-PEERED = ("grid", "ladder")  #: the subjects in which all peers take part, a training step a row
-#: What `--quick` leaves of them: few, as a first run has to compile as well.
+PEERED = ("grid", "ladder")  #: subjects that time a training step of all peers
+#: Rows that `--quick` measures: few, because a first run has to compile as well.
 QUICK = {
     "grid": "tutorial,hydrology,control,wide-rnn",
     "ladder": "h5b256,h64b32,lstm-h64b32,h64b32-f64",
@@ -107,12 +107,12 @@ QUICK = {
 
 
 def select(patterns: str, rows: Mapping[str, object]) -> list[str]:
-    """The names of the rows that match any of the patterns, such as ``"tutorial,h64*"``.
+    """Return the names of the rows that match any of the patterns, such as ``"tutorial,h64*"``.
 
     Raises
     ------
     ValueError
-        A pattern matches none.
+        If a pattern matches no row.
     """
     wanted: Sequence[str] = [pattern.strip() for pattern in patterns.split(",")]
     for pattern in wanted:

@@ -1,4 +1,4 @@
-"""Start the worker, show how far it is, and collect what it finds."""
+"""Start the worker, show its progress, and collect its results."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from .results import Measured, Results
 
 
 def measure(results: Results, keep: Callable[[Results], None] | None = None) -> None:
-    """Measure what its settings ask for and fill in `results`, row by row.
+    """Measure all rows of the settings, and fill in `results` row by row.
 
-    What there is so far is in it also if this is interrupted, and goes to `keep` after each row.
+    `keep` is called with the results after each row. An interrupt leaves the finished rows in
+    `results`.
 
     Raises
     ------
     ChildProcessError
-        The worker failed, or was killed; says why.
+        If the worker failed or was killed. The message names the reason.
     """
     from tqdm import tqdm
 
     rows = results.settings.rows
-    bar = tqdm(total=len(rows), unit="row", disable=None, leave=False)  # in a terminal alone
+    bar = tqdm(total=len(rows), unit="row", disable=None, leave=False)  # None: terminals only
     with bar, tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         with worker(results, said) as process:
             error = ""
@@ -47,7 +48,7 @@ def measure(results: Results, keep: Callable[[Results], None] | None = None) -> 
 
 @contextmanager
 def worker(results: Results, said: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """The running process, ended at the latest with the block; its errors go to `said`."""
+    """Start the worker, and kill it when the block ends; its standard error goes to `said`."""
     command = [sys.executable, "-m", f"{__package__}.worker", json.dumps(asdict(results.settings))]
     with subprocess.Popen(
         command,
@@ -65,7 +66,7 @@ def worker(results: Results, said: IO[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 def environment(subject: str) -> dict[str, str]:
-    """Ours, with the limits of threads, and so that the same package is found."""
+    """Return this process's environment with thread limits, and with this package on the path."""
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     limits = {} if subject == "threads" else ONE_THREAD
@@ -73,14 +74,14 @@ def environment(subject: str) -> dict[str, str]:
 
 
 def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    """What the worker tells."""
+    """Yield the events that the worker sends."""
     assert process.stdout is not None
     for line in process.stdout:
         yield json.loads(line)
 
 
 def take(event: dict[str, Any], results: Results, bar: Any) -> str:
-    """Take an event into the results or the bar; gives the error that it tells of, or ""."""
+    """Enter an event into the results or the bar; return the message of an error event, or ""."""
     kind = event["kind"]
     if kind == "machine":
         results.machine = event["machine"]

@@ -1,7 +1,7 @@
-"""Several runs of one subject: between what their ratios lie.
+"""Range of the ratios over several runs of one subject.
 
-Within a run everyone takes turns, so a ratio holds for the minutes of its row. What a machine, or a
-process, does to one contender and not to another shows between runs alone.
+Contenders take turns within a run, so a ratio holds for the minutes in which its row ran. A machine
+or a process may slow one contender and not another. Only several runs show this.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .results import OURS, PACKED, RAGGED_OURS, TOGETHER, Measured, Results, rat
 from .rows import PEERED
 from .tables import Table, duration, factor, of_gemm, times
 
-#: Who takes how many times as long as whom, by column.
+#: Families (slower, faster) of the ratio in each column.
 RATIOS: dict[str, dict[str, tuple[str, str]]] = {
     **{subject: {family: (family, OURS) for family in PEERS} for subject in PEERED},
     "ragged": {
@@ -24,12 +24,12 @@ RATIOS: dict[str, dict[str, tuple[str, str]]] = {
     "adding": {"PyTorch": ("PyTorch", OURS)},
     "threads": {"speed-up": (OURS, TOGETHER)},
 }
-#: What is not a number of times.
+#: Formats of the columns that are not ratios.
 WORDS: dict[str, Callable[[float], str]] = {"rnn_fast": duration, "of gemm": "{:.0%}".format}
 
 
 def figures(measured: Measured, subject: str) -> dict[str, float]:
-    """A row of one run, by column."""
+    """Return the figures of a row in one run, by column."""
     own = measured.best(OURS)
     assert own is not None
     found = {"rnn_fast": own.median}
@@ -45,7 +45,10 @@ def figures(measured: Measured, subject: str) -> dict[str, float]:
 
 
 def between(values: Sequence[float], word: Callable[[float], str]) -> str:
-    """The least and the largest, their unit once; a dash for none."""
+    """Return the least and the largest value as text, or a dash without values.
+
+    A unit that both share is written once.
+    """
     if not values:
         return "-"
     low, high = word(min(values)), word(max(values))
@@ -54,12 +57,12 @@ def between(values: Sequence[float], word: Callable[[float], str]) -> str:
 
 
 def together(runs: Sequence[Results]) -> tuple[Table, list[str]]:
-    """The table of several runs, and what is to be said below.
+    """Return the table of several runs, and its notes.
 
     Raises
     ------
     ValueError
-        They are of different subjects.
+        If the runs have different subjects.
     """
     subjects = sorted({run.settings.subject for run in runs})
     if len(subjects) > 1:
@@ -83,9 +86,9 @@ def together(runs: Sequence[Results]) -> tuple[Table, list[str]]:
 
 
 EXPLAINED = {
-    **dict.fromkeys(PEERED, "Peers: how many times as long as rnn_fast, each in its best form."),
-    "ragged": "Half-full batches, lengths uniform from 1 to T, and the same padded, as rnn_fast's "
-    "time is; a / b is a's time in times of b's.",
-    "adding": "PyTorch: how many times as long as rnn_fast, for the same updates.",
-    "threads": "rnn_fast: on one core; speed-up: that over the time on all cores.",
+    **dict.fromkeys(PEERED, "Peers: time of the fastest form / time of rnn_fast."),
+    "ragged": "rnn_fast: time of the padded batch. Ragged batches are half full, with lengths "
+    "uniform from 1 to T. a / b: time of a / time of b.",
+    "adding": "PyTorch: time of PyTorch / time of rnn_fast, for the same number of updates.",
+    "threads": "rnn_fast: time on one core. speed-up: time on one core / time on all cores.",
 }

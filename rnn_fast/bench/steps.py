@@ -1,4 +1,4 @@
-"""Training steps, the field grid and the ladder of sizes: an epoch of everyone's, side by side."""
+"""Time of a training step of all contenders, on the field grid and the ladder of sizes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .timing import measured
 
 
 def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
-    """Check everyone, then time them in turns."""
+    """Check all contenders, then time them in turn."""
     problem = Problem.draw(ROWS[name], settings.quick)
     found, refused = field(problem, peers, settings.quick, say)
-    say("in turns")
+    say("timing in turn")
     return measured(problem.row, found, settings.rounds, refused)

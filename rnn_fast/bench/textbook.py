@@ -1,4 +1,4 @@
-"""The same networks in float64 NumPy, a loop over time: what every contender must agree with."""
+"""Reference networks in NumPy, as a plain loop over time; float64 input gives the reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .rows import Row
 def loss_and_gradients(
     row: Row, params: Params, x: np.ndarray, y: np.ndarray
 ) -> tuple[float, Params]:
-    """The mean loss of x (B, T, I) with y (B, 1) or (B, T, 1), and its gradients."""
+    """Return the mean loss of x (B, T, I) with y (B, 1) or (B, T, 1), and its gradients."""
     inputs, kept = [x.swapaxes(0, 1)], []
     for layer in range(row.layers):
         found = forward(row, weights(params, layer), inputs[-1])
@@ -37,7 +37,7 @@ def loss_and_gradients(
 
 
 def forward(row: Row, w: Params, x: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-    """The states h_0 .. h_T (T + 1, B, H) of a layer, and what each step keeps."""
+    """Return the states h_0 .. h_T (T + 1, B, H) of a layer, and the values that steps keep."""
     cell = CELLS[row.cell]
     state = (np.zeros((x.shape[1], row.H), x.dtype),) * cell.states
     hs, kept = [state[0]], []
@@ -52,7 +52,10 @@ def forward(row: Row, w: Params, x: np.ndarray) -> tuple[np.ndarray, list[Any]]:
 def backward(
     row: Row, w: Params, x: np.ndarray, hs: np.ndarray, kept: list[Any], dh: np.ndarray
 ) -> tuple[np.ndarray, Params]:
-    """The gradients by x and by the weights of a layer, from dh (T, B, H) by its output."""
+    """Return the gradients with respect to x and the weights of a layer.
+
+    dh (T, B, H) is the gradient with respect to the output of the layer.
+    """
     cell = CELLS[row.cell]
     d: tuple[Any, ...] = (0.0,) * cell.states
     dax, dah = [], []
@@ -73,7 +76,7 @@ def backward(
 
 
 def parameters_after_an_epoch(row: Row, params: Params, x: np.ndarray, y: np.ndarray) -> Params:
-    """Where plain SGD gets, one update for each of x (K, B, T, I)."""
+    """Return the parameters after an epoch of plain SGD, one update per batch of x (K, B, T, I)."""
     params = {name: value.copy() for name, value in params.items()}
     for xb, yb in zip(x, y, strict=True):
         for name, gradient in loss_and_gradients(row, params, xb, yb)[1].items():

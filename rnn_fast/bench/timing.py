@@ -1,4 +1,4 @@
-"""Times in turns: what makes a moment of the machine slow makes it slow for everyone."""
+"""Interleaved timing: contenders take turns, so a slow moment of the machine slows them all."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any
 from .results import Measured, Timing
 from .rows import Row
 
-SHORTEST = 0.02  # seconds that are timed at once
+SHORTEST = 0.02  # seconds of a turn, at least about
 
 
 @dataclass
 class Contender:
-    """Something to be timed: what one call does, and how long the calls took."""
+    """A function to time, the work of one call, and the times measured so far."""
 
     name: str
     family: str
     run: Callable[[], Any]
-    updates: int  # of a call
-    flop: int  # of an update
-    calls: int = 1  # that are timed together
-    seconds: list[float] = field(default_factory=list)  # of an update, one for each round
+    updates: int  # per call
+    flop: int  # per update
+    calls: int = 1  # per turn
+    seconds: list[float] = field(default_factory=list)  # per update, one for each round
 
 
 def once(contender: Contender) -> float:
-    """Seconds of an update, over the calls of one turn.
+    """Return the seconds of an update, the mean over the calls of one turn.
 
-    What the others have left behind is none of its business: their garbage is collected first, and
-    where a call is short one more goes before, untimed, which brings its own data into the caches.
+    Garbage of the other contenders is collected before the timing starts. If calls are short, one
+    untimed call first loads the contender's data into the caches.
     """
     gc.collect()
     if contender.calls > 1:
@@ -43,10 +43,10 @@ def once(contender: Contender) -> float:
 
 
 def interleave(contenders: list[Contender], rounds: int) -> float:
-    """Time everyone once a round, in turn; gives the part of the core that we had."""
+    """Time all contenders in turn, once a round; return the share of a core that we got."""
     collecting = gc.isenabled()
     gc.collect()
-    gc.freeze()  # what is there now stays: the collections between turns look at the new alone
+    gc.freeze()  # the collections between turns look only at objects made later
     gc.disable()
     wall, busy = perf_counter(), process_time()
     try:
@@ -61,9 +61,10 @@ def interleave(contenders: list[Contender], rounds: int) -> float:
 
 
 def fastest(contenders: list[Contender], keep: int) -> list[Contender]:
-    """The best few after a short trial, each made to take at least about SHORTEST.
+    """Return the fastest `keep` contenders of a short trial.
 
-    Else the least time would favour whoever needs a good moment of the machine only briefly.
+    Calls are repeated so that a turn takes about SHORTEST seconds. Otherwise short contenders would
+    profit most from a brief fast moment of the machine.
     """
     interleave(contenders, rounds=2 if len(contenders) > 1 else 1)
     contenders = sorted(contenders, key=lambda contender: min(contender.seconds))[:keep]
@@ -75,7 +76,7 @@ def fastest(contenders: list[Contender], keep: int) -> list[Contender]:
 
 
 def measured(row: Row, contenders: list[Contender], rounds: int, notes: list[str]) -> Measured:
-    """Time everyone in turns, as a result."""
+    """Time all contenders in turn, and return the result of the row."""
     core = interleave(contenders, rounds)
     timings = [Timing(c.name, c.family, c.flop, c.seconds) for c in contenders]
     return Measured(row, timings, core, notes)

@@ -1,22 +1,23 @@
-"""The same work as its expert would write it in NumPy, PyTorch, JAX and Keras.
+"""Training in NumPy, PyTorch, JAX and Keras, as an expert in each would write it.
 
-All train the network of a `rows.Row`: layers of tanh, GRU or LSTM cells from a state of zero, with
-logits ``Why h_T + by``, or those of every step, on the mean binary cross-entropy, by exact BPTT and
-plain SGD. Each module gives
+All peers train the network of a `rows.Row`: layers of tanh, GRU or LSTM cells from a zero state.
+The logits are ``Why h_T + by``, or ``Why h_t + by`` at every step. Training is exact BPTT and plain
+SGD on the mean binary cross-entropy. Each module has two functions:
 
 ``ways(problem, quick)``
-    ways to do an epoch, one update for each of ``problem.x`` in order, by name; the fastest counts,
-    and no way is not to take part. `quick` leaves out those that are slow to compile;
+    Returns implementations of an epoch by name, each with one update per batch of ``problem.x``, in
+    order. The fastest one counts. An empty dictionary means that the peer does not take part.
+    `quick` leaves out implementations that compile slowly.
 ``loss_and_gradients(row, params, x (B, T, I), y (B, O) or (B, T, O))``
-    the mean loss and its gradient by name, so that what is timed can be checked first.
+    Returns the mean loss and its gradients by name, which are checked before timing.
 
-Whatever layout of the data suits a framework best is prepared outside the time that is measured.
+Data is put into the layout that suits a framework best before the timing starts.
 
-**One thread.** The limits of `ONE_THREAD` are read when a library starts, so they are in the
-environment of the process that imports these modules. JAX (0.10) has no documented one: with
-``--xla_cpu_multi_thread_eigen=false`` and ``intra_op_parallelism_threads=1`` in ``XLA_FLAGS`` a
-product still keeps two cores busy. ``PJRT_NPROC=1`` makes its pool one thread, and so does pinning
-the process to one core beforehand.
+**One thread.** Libraries read the limits of `ONE_THREAD` when they start. The process that imports
+these modules therefore has them in its environment from the start. JAX (0.10) documents no such
+limit. With ``--xla_cpu_multi_thread_eigen=false`` and ``intra_op_parallelism_threads=1`` in
+``XLA_FLAGS``, a product still keeps two cores busy. ``PJRT_NPROC=1`` limits its pool to one thread.
+Pinning the process to one core before the import does the same.
 """
 
 ONE_THREAD = {
@@ -27,8 +28,8 @@ ONE_THREAD = {
     "VECLIB_MAXIMUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     "PJRT_NPROC": "1",
-    "TORCHINDUCTOR_COMPILE_THREADS": "1",  # else its compilers wait as processes beside the timing
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",  # else compiler processes run beside the timing
 }
 
-#: Modules by their names in the report.
+#: Modules of the peers, by the peers' names in a report.
 PEERS = {"JAX": "jax_rnn", "PyTorch": "torch_rnn", "Keras": "keras_rnn", "NumPy": "numpy_rnn"}

@@ -1,9 +1,10 @@
-"""JAX: a whole epoch in one `jit`, with donated parameters, in every layout that wins somewhere.
+"""JAX: an epoch in one `jit`, with donated parameters, in each layout that wins at some size.
 
-A batch is a scan over time, layer upon layer, inside a scan over batches. How far the inner one is
-unrolled, whether the input product is taken out of it, and whether samples are rows or columns
-matters by a factor of two, each way at some size, so all are offered. The gradients are JAX's own,
-except in `by_hand`, which forms each weight gradient as one product over all steps.
+An epoch is a scan over batches; each layer is a scan over time inside it. Three choices change the
+time by a factor of two, and each choice wins at some size. They are the unrolling of the inner
+scan, the input product inside or outside the scan, and samples as rows or as columns. JAX
+differentiates all forms except `by_hand`, which forms each weight gradient as one product over all
+steps.
 """
 
 from __future__ import annotations
@@ -21,26 +22,26 @@ from ..cells import CELLS
 from ..problems import LEARNING_RATE, Params, Problem, Runner, recurrent_bias, weights
 from ..rows import Row
 
-jax.config.update("jax_enable_x64", True)  # else float64 input is silently cut to float32
+jax.config.update("jax_enable_x64", True)  # else JAX silently rounds float64 input to float32
 
 Weights = dict[str, Array]
 Gradients = Callable[..., Weights]
 
 
 def cross_entropy(z: Array, y: Array) -> Array:
-    """The mean binary cross-entropy of logits z with targets y."""
+    """Return the mean binary cross-entropy of logits z with targets y."""
     return jnp.mean(jax.nn.softplus(z) - y * z)
 
 
 def zeros(row: Row, *shape: int) -> tuple[Array, ...]:
-    """A state of zeros."""
+    """Return a state of zeros."""
     return (jnp.zeros(shape, row.dtype),) * CELLS[row.cell].states
 
 
 def rows(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1, early: bool = True) -> Array:
-    """The loss; x (T, B, I), y (B, 1) or (T, B, 1).
+    """Return the loss; x (T, B, I), y (B, 1) or (T, B, 1).
 
-    The input product is that of all steps at once (`early`) or inside the step.
+    `early` forms the input product of all steps at once, before the scan.
     """
     for layer in range(row.layers):
         own, every = weights(w, layer), row.sequences or layer < row.layers - 1
@@ -68,7 +69,7 @@ def rows(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1, early: bool 
 
 
 def columns(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
-    """The loss, with states (H, B) and so the weights on the left; x (T, I, B)."""
+    """Return the loss, with states (H, B) and the weights on the left; x (T, I, B)."""
     for layer in range(row.layers):
         own, every = weights(w, layer), row.sequences or layer < row.layers - 1
         bias = jnp.reshape(recurrent_bias(jnp, row, own), (-1, 1))
@@ -88,7 +89,7 @@ def columns(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Array:
 
 
 def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weights:
-    """The gradients, each a product over all steps at once; x (T, B, I)."""
+    """Return the gradients, each weight gradient one product over all steps; x (T, B, I)."""
     cell, inputs, tape = CELLS[row.cell], [x], []
     for layer in range(row.layers):
         own = weights(w, layer)
@@ -106,7 +107,7 @@ def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weight
     h = inputs[-1] if row.sequences else inputs[-1][-1:]
     dz = (jax.nn.sigmoid(h @ w["Why"].T + w["by"]) - y.reshape(*h.shape[:2], 1)) / y.size
     gradients = {"Why": jnp.einsum("tbo,tbh->oh", dz, h), "by": dz.sum(axis=(0, 1))}
-    last, dhs = dz @ w["Why"], None  # gradient by the last output, or by those of all steps
+    last, dhs = dz @ w["Why"], None  # gradient with respect to the last output, or all
     if row.sequences:
         last, dhs = jnp.zeros_like(last[0]), last
     else:
@@ -138,7 +139,7 @@ def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weight
 
 
 def alone_looped(row: Row, w: Weights, x: Array, y: Array) -> Array:
-    """The loss of one sequence x (T, I), its steps written out; products are W h."""
+    """Return the loss of one sequence x (T, I), with every step written out."""
     h = jnp.zeros_like(w["bh"])
     for x_t in x:
         h = jnp.tanh(w["Wxh"] @ x_t + w["Whh"] @ h + w["bh"])
@@ -146,7 +147,7 @@ def alone_looped(row: Row, w: Weights, x: Array, y: Array) -> Array:
 
 
 def alone_scanned(row: Row, w: Weights, x: Array, y: Array) -> Array:
-    """The same by a scan, fully unrolled, with the input product taken out."""
+    """Return the loss of one sequence by a fully unrolled scan, input product outside."""
     a = x @ w["Wxh"].T + w["bh"]
     h_0 = jnp.zeros_like(w["bh"])
     h, _ = lax.scan(lambda h, a_t: (jnp.tanh(a_t + w["Whh"] @ h), None), h_0, a, unroll=len(x))
@@ -154,7 +155,7 @@ def alone_scanned(row: Row, w: Weights, x: Array, y: Array) -> Array:
 
 
 def runner(gradients: Gradients, params: Params, x: Array, y: Array) -> Runner:
-    """An epoch of updates, one per first index of x and y, as one compiled call."""
+    """Return an epoch as one compiled call, with one update per first index of x and y."""
 
     def update(w: Weights, batch: tuple[Array, Array]) -> tuple[Weights, None]:
         found = gradients(w, *batch)
@@ -175,15 +176,18 @@ def runner(gradients: Gradients, params: Params, x: Array, y: Array) -> Runner:
 
 
 def unrollings(row: Row) -> tuple[int, ...]:
-    """How many steps to unroll: none, four, ten, and all where that still compiles soon.
+    """Return numbers of steps to unroll: 1, 4, 10, and all steps if they compile quickly.
 
-    All of 100 steps of an LSTM take XLA a quarter of an hour and 9 GB.
+    XLA takes a quarter of an hour and 9 GB for all of 100 LSTM steps.
     """
     return (1, 4, 10, row.T if row.T * row.gates <= 200 else 25)
 
 
 def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
-    """See the package: all layouts and unrollings; `quick` leaves two that win often."""
+    """Return implementations in all layouts and unrollings; see the package.
+
+    `quick` keeps two that win often.
+    """
     row, params = problem.row, problem.params
     if row.B == 1:
         return single_samples(problem)
@@ -207,7 +211,7 @@ def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
 
 
 def single_samples(problem: Problem) -> dict[str, Runner]:
-    """An epoch of per-sample updates with time fully unrolled."""
+    """Return implementations of an epoch of per-sample updates, with time fully unrolled."""
     x, y = jnp.array(problem.x[:, 0]), jnp.array(problem.y[:, 0])
     return {
         f"JAX {name}": runner(jax.grad(partial(loss, problem.row)), problem.params, x, y)
@@ -218,7 +222,7 @@ def single_samples(problem: Problem) -> dict[str, Runner]:
 def loss_and_gradients(
     row: Row, params: Params, x: np.ndarray, y: np.ndarray
 ) -> tuple[float, Params]:
-    """The mean loss and its gradients."""
+    """Return the mean loss and its gradients."""
     y = y.swapaxes(0, 1) if row.sequences else y
     both = jax.jit(jax.value_and_grad(partial(rows, row)))
     loss, gradients = both(params, x.swapaxes(0, 1), y)
@@ -226,5 +230,5 @@ def loss_and_gradients(
 
 
 def forget() -> None:
-    """Free what was compiled."""
+    """Free all compiled functions."""
     jax.clear_caches()

@@ -1,9 +1,9 @@
 """Keras on JAX: `Sequential`, `compile` with `jit_compile`, and `fit`.
 
-A call of the compiled step for each batch is what `fit` does; `steps_per_execution` would write the
-steps out one after the other and only compile for longer. Of the GRU's two biases the second is
-held at our bhn's places alone, as PyTorch's. In float64 its layers (3.15) work in float32 in
-places, so it does not take part there.
+`fit` calls the compiled step for each batch. `steps_per_execution` would write several steps out
+one after the other, which only takes longer to compile. The second bias of a GRU is kept at zero,
+except in its last third, which is rnn_fast's bhn. Keras takes no part in float64, because its
+layers (3.15) compute partly in float32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-os.environ["KERAS_BACKEND"] = "jax"  # read when it is imported
+os.environ["KERAS_BACKEND"] = "jax"  # Keras reads it on import
 import jax
 import jax.numpy as jnp
 import keras
@@ -25,22 +25,22 @@ from ..rows import Row
 
 jax.config.update("jax_enable_x64", True)
 
-UNROLLED = 64  # steps times gates at the most: some seconds to compile
+UNROLLED = 64  # most steps times gates times layers to unroll, which compile in some seconds
 LAYERS = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 
 
 class OurBias(keras.constraints.Constraint):
-    """Hold the second bias (of a GRU, (2, 3 H)) at zero, but for its last third."""
+    """Keep the second bias of a GRU's (2, 3 H) biases at zero, except in its last third."""
 
     def __call__(self, w: Array) -> Array:
-        """What is to stay of the biases w."""
+        """Return the biases w after the constraint."""
         held = np.ones(w.shape)
         held[1, : w.shape[1] // 3 * 2] = 0
         return w * keras.ops.cast(held, w.dtype)
 
 
 def network(row: Row, params: Params, unroll: bool = False) -> Any:
-    """A model with our parameters, not compiled."""
+    """Return a model with rnn_fast's parameters, not compiled."""
     options = {"bias_constraint": OurBias()} if row.cell == "gru" else {}
     layers = [keras.Input((row.T, row.I))]
     for layer in range(row.layers):
@@ -53,7 +53,7 @@ def network(row: Row, params: Params, unroll: bool = False) -> Any:
 
 
 def gates(row: Row, w: np.ndarray) -> np.ndarray:
-    """Array w (G H, ...) in the other one's order of gates: z r h for r z n of a GRU."""
+    """Swap the first two gates of a GRU's w (3 H, ...): r z n in rnn_fast, z r n in Keras."""
     if row.cell != "gru":
         return w
     r, z, n = np.split(w, 3)
@@ -61,7 +61,7 @@ def gates(row: Row, w: np.ndarray) -> np.ndarray:
 
 
 def theirs(row: Row, params: Params) -> list[np.ndarray]:
-    """Our parameters in the order and layout of the model's weights."""
+    """Return rnn_fast's parameters in the order and layout of the Keras model's weights."""
     found = []
     for layer in range(row.layers):
         own = weights(params, layer)
@@ -73,7 +73,7 @@ def theirs(row: Row, params: Params) -> list[np.ndarray]:
 
 
 def ours(row: Row, found: list[Any]) -> Params:
-    """The model's weights, or gradients by them, by our names."""
+    """Return the Keras model's weights, or their gradients, by rnn_fast's names."""
     *layers, Why, by = [np.asarray(value) for value in found]
     named = {"Why": Why.T, "by": by}
     for layer in range(row.layers):
@@ -88,7 +88,7 @@ def ours(row: Row, found: list[Any]) -> Params:
 
 
 def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
-    """See the package; there are none in float64."""
+    """Return implementations of an epoch by name, none in float64; see the package."""
     row = problem.row
     if row.dtype == "float64":
         return {}
@@ -99,7 +99,7 @@ def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
 
 
 def fitted(problem: Problem, unroll: bool) -> Runner:
-    """An epoch of `fit`."""
+    """Return an epoch of `fit`."""
     row = problem.row
     x = problem.x.reshape(-1, row.T, row.I)
     y = problem.y.reshape(-1, *problem.y.shape[2:])
@@ -117,7 +117,7 @@ def fitted(problem: Problem, unroll: bool) -> Runner:
 def loss_and_gradients(
     row: Row, params: Params, x: np.ndarray, y: np.ndarray
 ) -> tuple[float, Params]:
-    """The mean loss and its gradients."""
+    """Return the mean loss and its gradients."""
     model = network(row, params)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     fixed = [v.value for v in model.non_trainable_variables]

@@ -1,4 +1,4 @@
-"""NumPy: the textbook for mini-batches; for single samples the tutorial's class made right."""
+"""NumPy: `textbook` for mini-batches, and the tutorial's class, corrected, for single samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SimpleRNN", "loss_and_gradients", "script", "ways"]
 
 
 def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
-    """See the package; there is one."""
+    """Return the one implementation of an epoch; see the package."""
     x, y = problem.x, problem.y
     if problem.row.B > 1:
         return {"NumPy": mini_batches(problem)}
@@ -25,7 +25,7 @@ def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
 
 
 def mini_batches(problem: Problem) -> Runner:
-    """Loops over time, each weight gradient one product over all steps, in the row's dtype."""
+    """Return an epoch of `textbook` updates in the row's dtype."""
     params = {name: value.copy() for name, value in problem.params.items()}
 
     def run() -> Params:
@@ -38,7 +38,7 @@ def mini_batches(problem: Problem) -> Runner:
 
 
 def script(model: Any, x: np.ndarray, y: np.ndarray) -> Runner:
-    """The tutorial's loop for any model with its interface; x (N, T, I), y (N, O)."""
+    """Return the tutorial's loop for a model with its interface; x (N, T, I), y (N, O)."""
     samples = list(zip(x[..., None], y[..., None], strict=True))
 
     def run() -> Mapping[str, Any]:
@@ -56,7 +56,7 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
 
 
 class SimpleRNN:
-    """The tutorial's interface: `forward` one sequence, then `backward` its label, which learns.
+    """The tutorial's interface: `forward` a sequence, then `backward` its label for an SGD step.
 
     Parameters
     ----------
@@ -74,11 +74,11 @@ class SimpleRNN:
         self.learning_rate = LEARNING_RATE
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """The probabilities (O, 1) for one sequence x (T, I, 1)."""
+        """Return the probabilities (O, 1) for one sequence x (T, I, 1)."""
         T = len(x)
         self.x = x[:, :, 0]
         self.hs = np.zeros((T + 1, len(self.Whh)), self.Whh.dtype)
-        a = self.x @ self.Wxh.T + self.bh.T  # the inputs of all steps in one product
+        a = self.x @ self.Wxh.T + self.bh.T  # input product of all steps at once
         for t in range(T):
             np.tanh(a[t] + self.Whh @ self.hs[t], out=self.hs[t + 1])
         self.p = sigmoid(self.Why @ self.hs[T, :, None] + self.by)
@@ -95,6 +95,6 @@ class SimpleRNN:
             dh = da[t] @ self.Whh
         self.Why -= self.learning_rate * (dz @ self.hs[-1:])
         self.by -= self.learning_rate * dz
-        self.Wxh -= self.learning_rate * (da.T @ self.x)  # all steps in one product again
+        self.Wxh -= self.learning_rate * (da.T @ self.x)  # one product over all steps
         self.Whh -= self.learning_rate * (da.T @ self.hs[:-1])
         self.bh -= self.learning_rate * da.sum(axis=0)[:, None]

@@ -1,13 +1,13 @@
 """PyTorch: its recurrent layers, `nn.Linear`, `BCEWithLogitsLoss` and SGD; or compiled.
 
-The choices were measured: time first, the last hidden state taken from the second output, the
-fused optimizer; denormal numbers flushed, which this framework alone leaves to the user. The layers
-have two biases, which would make the sum of both learn at twice the rate; the second is kept at
-zero, but for the GRU's last third, our bhn.
+These choices measured fastest: time first, the last hidden state from the second output, the fused
+optimizer. Denormal numbers are flushed to zero; only PyTorch leaves this to the user. The layers
+have two biases, whose sum would learn at twice the rate. The second bias is therefore kept at zero,
+except in the last third of a GRU, which is rnn_fast's bhn.
 
-`torch.compile` does not take the recurrent layers, so the compiled way has its cells written out,
-all steps, the gradients and the update in one graph. That takes 0.26 to 0.7 of the time where there
-are few short steps, and minutes to compile where there are many: see `COMPILED`.
+`torch.compile` does not take the recurrent layers, so the compiled form writes its cells out. All
+steps, the gradients and the update are one graph. Networks with few cheap steps then take 0.26 to
+0.7 of the time. Networks with many steps take minutes to compile: see `COMPILED`.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from ..problems import LEARNING_RATE, Params, Problem, Runner, weights
 from ..rows import Row
 
 torch.set_num_threads(1)
-COMPILED = 64  # steps times gates at the most: half a minute
+COMPILED = 64  # most steps times gates times layers to compile, which takes half a minute
 LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Classifier(nn.Module):
-    """Recurrent layers and a linear one on the last state or on all, with our parameters.
+    """Recurrent layers, and a linear layer on the last state or on all states.
 
     Parameters
     ----------
     row : Row
+        Sizes and cell of the network.
     params : dict
-        Initial values by name, copied.
+        Initial values by rnn_fast's names, copied.
     """
 
     def __init__(self, row: Row, params: Params) -> None:
@@ -69,13 +70,13 @@ class Classifier(nn.Module):
                     parameter.register_hook(trained.mul)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits (B, 1) or (T, B, 1) of the sequences x (T, B, I)."""
+        """Return the logits (B, 1) or (T, B, 1) of the sequences x (T, B, I)."""
         every, state = self.rnn(x)
         h = state[0] if self.row.cell == "lstm" else state
         return self.head(every if self.row.sequences else h[-1])
 
     def ours(self, of: Any) -> dict[str, np.ndarray]:
-        """What `of` gives for each parameter, by our names."""
+        """Return `of` of each parameter, by rnn_fast's names."""
         found = {name: of(parameter).numpy() for name, parameter in self.named.items()}
         for name in [name for name in found if name.startswith("second")]:
             found[name.replace("second", "bhn")] = found.pop(name)[2 * self.row.H :]
@@ -83,23 +84,23 @@ class Classifier(nn.Module):
 
 
 def time_first(x: np.ndarray) -> Tensor:
-    """Array x (B, T, ...) as a contiguous tensor (T, B, ...)."""
+    """Return array x (B, T, ...) as a contiguous tensor (T, B, ...)."""
     return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1)))
 
 
 def targets(row: Row, y: np.ndarray) -> Tensor:
-    """Array y in the order of the logits."""
+    """Return array y in the order of the logits."""
     return time_first(y) if row.sequences else torch.from_numpy(y)
 
 
 def packed(x: np.ndarray, lengths: np.ndarray) -> PackedSequence:
-    """The sequences x (B, T, I) of these lengths, sorted inside."""
+    """Return the sequences x (B, T, I) packed; PyTorch sorts them by length."""
     return pack_padded_sequence(time_first(x), torch.from_numpy(lengths), enforce_sorted=False)
 
 
 @contextmanager
 def flushed() -> Iterator[None]:
-    """Flush denormal numbers to zero in here, and nobody else's."""
+    """Flush denormal numbers to zero inside the block only."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -108,7 +109,7 @@ def flushed() -> Iterator[None]:
 
 
 def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
-    """See the package."""
+    """Return implementations of an epoch by name; see the package."""
     row = problem.row
     batches = [(time_first(x), targets(row, y)) for x, y in zip(problem.x, problem.y, strict=True)]
     found = {"PyTorch": eager(problem, batches)}
@@ -118,7 +119,7 @@ def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
 
 
 def eager(problem: Problem, batches: list[tuple[Tensor, Tensor]]) -> Runner:
-    """The usual training loop."""
+    """Return the usual training loop."""
     model = Classifier(problem.row, problem.params)
     step = training_step(model)
 
@@ -132,7 +133,7 @@ def eager(problem: Problem, batches: list[tuple[Tensor, Tensor]]) -> Runner:
 
 
 def training_step(model: Classifier) -> Callable[[Any, Tensor], None]:
-    """One update of the model by x, a tensor or packed, and the targets."""
+    """Return a function that updates the model from x, a tensor or packed, and targets."""
     loss = nn.BCEWithLogitsLoss()
     optimizer = torch.optim.SGD(model.named.values(), lr=LEARNING_RATE, fused=True)
 
@@ -145,7 +146,7 @@ def training_step(model: Classifier) -> Callable[[Any, Tensor], None]:
 
 
 def compiled(problem: Problem, batches: list[tuple[Tensor, Tensor]]) -> Runner:
-    """A loop over one compiled update."""
+    """Return a loop over a compiled update."""
     row = problem.row
 
     def update(params: dict[str, Tensor], x: Tensor, y: Tensor) -> dict[str, Tensor]:
@@ -166,7 +167,7 @@ def compiled(problem: Problem, batches: list[tuple[Tensor, Tensor]]) -> Runner:
 
 
 def unrolled_loss(row: Row, params: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """The mean loss of x (T, B, I), with every step written out."""
+    """Return the mean loss of x (T, B, I), with every step written out."""
     for layer in range(row.layers):
         own = weights(params, layer)
         h = c = x.new_zeros(x.shape[1], row.H)
@@ -192,7 +193,7 @@ def unrolled_loss(row: Row, params: dict[str, Tensor], x: Tensor, y: Tensor) -> 
 def loss_and_gradients(
     row: Row, params: Params, x: np.ndarray, y: np.ndarray
 ) -> tuple[float, Params]:
-    """The mean loss and its gradients."""
+    """Return the mean loss and its gradients."""
     model = Classifier(row, params)
     loss = nn.BCEWithLogitsLoss()(model(time_first(x)), targets(row, y))
     loss.backward()
