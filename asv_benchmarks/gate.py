@@ -1,15 +1,15 @@
-"""Is this branch slower than its base?  One command, one exit status.
+"""Compare the speed of a branch with its base, and return one exit status.
 
     python asv_benchmarks/gate.py BASE [HEAD]
 
-BASE and HEAD are commits, branches or tags; without HEAD it is the working tree, with all that is
-not committed.  Exit status:
+BASE and HEAD are commits, branches or tags.  Default of HEAD: the working tree, with all
+uncommitted changes.  Exit status:
 
-0   no regression;
-1   a regression, named with its figures, and confirmed by a second run;
-2   something was not measured: gone, failed, crashed, out of time, not a number.  Never a pass.
+0   No regression.
+1   A regression, named with its figures, and confirmed by a second run.
+2   A benchmark was not measured: gone, failed, crashed, out of time, not a number.  Never a pass.
 
-See ``asv_benchmarks/README.md`` for what is measured and how.
+``asv_benchmarks/README.md`` describes the measurements.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from gating import verdict as judge
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "env" / "gate-results"
-MORE = 3  #: rounds in the second run beyond those of the first
+MORE = 3  #: extra rounds in the second run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the gate; gives the exit status."""
+    """Run the gate, and return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("base", metavar="BASE")
     parser.add_argument("head", metavar="HEAD", nargs="?")
     parser.add_argument(
-        "--removed", default="", metavar="REGEX", help="benchmarks that are gone on purpose"
+        "--removed", default="", metavar="REGEX", help="benchmarks that were removed on purpose"
     )
     parser.add_argument(
-        "--only", default="", metavar="REGEX", help="measure these alone: no verdict on the rest"
+        "--only", default="", metavar="REGEX", help="measure only these; no verdict on the rest"
     )
     options = parser.parse_args(arguments)
     started = time.monotonic()
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CannotBuild as error:
         print(f"\nNOT MEASURED: {error}")
         code = judge.UNMEASURED
-    except (Exception, KeyboardInterrupt):  # whatever it is, it is neither a pass nor a regression
+    except (Exception, KeyboardInterrupt):  # neither a pass nor a regression
         traceback.print_exc()
         print("\nNOT MEASURED: the gate itself failed")
         code = judge.UNMEASURED
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Build, measure, and judge by the files."""
+    """Build both sides, measure, and judge by the result files."""
     from gating.rounds import Rounds
     from gating.sides import Side, environment_of_asv
 
@@ -73,7 +73,7 @@ def compare(options: argparse.Namespace) -> int:
         side.build(environment)
     own = base.discover(base.benchmarks) if base.benchmarks.is_dir() else []
     benchmarks = head.discover(head.benchmarks)
-    base.discover(head.benchmarks)  # what head's suite imports must be there in base, too
+    base.discover(head.benchmarks)  # fails unless base can import head's suite
     names = judge.listed(benchmarks)
     items = [i for i in names if judge.is_tracked(i) and re.search(options.only, names[i])]
     print(f"{head.label} against {base.label}: {len(items)} benchmarks", flush=True)

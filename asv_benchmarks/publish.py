@@ -1,10 +1,11 @@
-"""The history as a static site in ``asv_benchmarks/html``, to be looked at without a network, too.
+"""Publish the history as a static site in ``asv_benchmarks/html`` that works without a network.
 
     npm ci --prefix asv_benchmarks/pages          # once
     python asv_benchmarks/publish.py
     python -m http.server --directory asv_benchmarks/html --bind 127.0.0.1 8080
 
-asv's pages load their libraries from elsewhere; what npm has brought is put beside them instead.
+asv's pages load their libraries from other hosts. This script copies the libraries that npm has
+installed next to the pages, and links these copies instead.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ELSEWHERE = re.compile(r'<(script|link)\b[^>]*?\b(?:src|href)="(https?://[^"]+)"
 
 
 def found(name: str) -> Path:
-    """The file of that name that npm has brought, without a version, perhaps not minified."""
+    """Return the file that npm has installed: name without version, possibly not minified."""
     plain = re.sub(r"-\d[\d.]*(?=\.)", "", name)
     for wanted in (plain, plain.replace(".min.", ".")):
         files = [f for f in MODULES.rglob(wanted) if "examples" not in f.parts]
@@ -31,7 +32,7 @@ def found(name: str) -> Path:
 
 
 def bring(html: Path) -> None:
-    """Put all that the pages load from elsewhere beside them."""
+    """Copy all libraries of the pages next to the pages, and link the copies."""
     beside = html / "vendor"
     beside.mkdir(exist_ok=True)
 
@@ -48,12 +49,12 @@ def bring(html: Path) -> None:
 
 
 def main() -> None:
-    """Publish."""
+    """Publish the site."""
     subprocess.run([sys.executable, "-m", "asv", "publish"], cwd=HERE, check=True)
     if MODULES.is_dir():
         bring(HERE / "html")
     else:
-        print("the pages load their libraries from elsewhere; to bring them: see this file's head")
+        print("the pages load their libraries from the network; to copy them, see this file's head")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What rnn_fast costs, by subject; see ``asv_benchmarks/README.md``.
+"""Costs of rnn_fast, by subject; see ``asv_benchmarks/README.md``.
 
-One thread on one core, whoever runs this: libraries that could start more threads are told so
-before NumPy is imported, and the process binds itself to the core that is least busy now.
-Compiled programs are kept by commit, so that no benchmark of a commit pays for another's compiling.
+All benchmarks run on one thread on one core.  Thread limits are set before NumPy is imported, and
+the process binds itself to the core that is least busy now.  Compiled programs are kept by commit,
+so each commit compiles a program only once.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Which core to measure on: the one that is least busy.  It imports nothing of the package."""
+"""Choice of the core that is least busy.  This module imports nothing from the package."""
 
 import os
 from pathlib import Path
@@ -6,18 +6,18 @@ from time import sleep
 
 
 def busy() -> dict[int, int]:
-    """Ticks that each core has worked so far, for anybody."""
+    """Return the ticks that each core has worked so far, for all processes."""
     ticks = {}
     for line in Path("/proc/stat").read_text().splitlines():
         if line.startswith("cpu") and line[3].isdigit():
             core, *fields = line.split()
             counts = [int(field) for field in fields]
-            ticks[int(core[3:])] = sum(counts) - counts[3] - counts[4]  # but for idle, iowait
+            ticks[int(core[3:])] = sum(counts) - counts[3] - counts[4]  # except idle, iowait
     return ticks
 
 
 def idlest(seconds: float = 0.1) -> int:
-    """The core, of those this process may use, that works least; the last one if all rest."""
+    """Return the least busy core that this process may use; the last core if all are idle."""
     allowed = sorted(os.sched_getaffinity(0), reverse=True)
     before = busy()
     sleep(seconds)
@@ -26,6 +26,6 @@ def idlest(seconds: float = 0.1) -> int:
 
 
 def bind() -> None:
-    """Bind this process to that core, where the system knows how."""
+    """Bind this process to the least busy core, if the system supports it."""
     if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {idlest()})

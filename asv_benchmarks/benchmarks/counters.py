@@ -1,9 +1,11 @@
-"""Exact counters: what the machine code is made of, and how large the files are.
+"""Exact counters: instructions in the machine code, and sizes of files.
 
-They depend on the processor's instructions and the versions pinned, never on the machine's mood:
-the same commit gives the same numbers.  Fewer is better in all of them.  Allocations are 0, for
-a training step allocates nothing; scalar multiply-adds are what no vector register was found for;
-more packed ones mean narrower registers, or the same loop once more.
+Counters depend only on the processor's instruction set and the pinned versions, so the same commit
+always has the same counters.  Less is better for all of them.
+
+- Allocations are 0, because a training step allocates nothing.
+- Scalar multiply-adds are multiply-adds that the compiler did not vectorize.
+- More packed multiply-adds mean narrower registers, or another copy of a loop.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ Y = (X.sum((1, 2)) > 0).astype(np.int64)
 
 
 def fit(model: Any, batch_size: int) -> None:
-    """Compile what trains it."""
+    """Compile the programs that train a model."""
     model.fit(X, Y, epochs=1, batch_size=batch_size, verbose=False)
 
 
@@ -48,19 +50,19 @@ CASES: dict[str, Callable[[], None]] = {
 
 
 def programs() -> set[tuple[Any, tuple]]:
-    """The programs that this process has loaded, each with its specialisation."""
+    """Return the programs that this process has loaded, each with its specialization."""
     found = [value for value in vars(compute).values() if isinstance(value, Program)]
     return {(program, key) for program in found for key in program.loaded}
 
 
 def forget() -> None:
-    """Let the next case load what it takes."""
+    """Forget the loaded programs, so that only programs of the next case are counted."""
     for program, _ in programs():
         program._functions.clear()
 
 
 def counted(case: Callable[[], None]) -> dict[str, int]:
-    """The counters of the programs that a case takes."""
+    """Return the counters of the programs that a case loads."""
     forget()
     case()
     counts = dict.fromkeys((*PATTERNS, "code", "file"), 0)
@@ -80,7 +82,7 @@ def counted(case: Callable[[], None]) -> dict[str, int]:
 
 
 class Programs:
-    """The machine code of a training step, and of a prediction."""
+    """Machine code of a training step and of a prediction."""
 
     params = tuple(CASES)
     param_names = ("case",)

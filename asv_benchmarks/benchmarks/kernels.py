@@ -1,6 +1,7 @@
-"""Each kernel alone, so that a loss in one is not thinned out by all the others.
+"""Time of each kernel alone, so that other kernels do not hide a slower one.
 
-The figure is the time of one call in times of the frozen tile kernel (`measure`, `tile`).
+The figure is the time of one call, divided by the time of the frozen tile kernel (`measure`,
+`tile`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Kernel:
 
 
 class Products(Kernel):
-    """Register tiles, of a batch and of one sample; the gradients of weights, by panels or dots."""
+    """Tile products of a batch and of one sample; weight gradients by panels or by dots."""
 
     params = (("multiply", "panels", "dots", "combine"), ("float32", "float64"))
     param_names = ("kernel", "dtype")
@@ -53,7 +54,7 @@ class Products(Kernel):
 
 
 class Cells(Kernel):
-    """The elementwise maths of a step of 4 units, forward and backward."""
+    """Elementwise operations of a step with 4 units, forward and backward."""
 
     params = (
         ("tanh", "relu", "lstm", "lstm_peephole", "gru", "gru_before"),
@@ -78,14 +79,14 @@ class Cells(Kernel):
 
 
 class CellsDouble(Cells):
-    """The same in float64, of the cells that are most in use."""
+    """Elementwise operations in float64, for the most used cells."""
 
     params = (("tanh", "lstm", "gru"), ("forward", "backward"))
     dtype = "float64"
 
 
 class Functions(Kernel):
-    """The elementary functions of 512 numbers."""
+    """Elementary functions of 512 numbers."""
 
     params = (("exp", "tanh", "sigmoid", "log1p"), ("float32", "float64"))
     param_names = ("function", "dtype")
@@ -117,7 +118,7 @@ class Losses(Kernel):
 
 
 class Updates(Kernel):
-    """A step of each optimizer on 1003 parameters, with momentum where it has it; the limits."""
+    """Optimizer steps on 1003 parameters, with momentum if there is any; norm limit, penalties."""
 
     params = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "clip", "penalize")
     param_names = ("update",)
@@ -158,7 +159,7 @@ class Updates(Kernel):
 
 
 class Around(Kernel):
-    """What stands around the products: packing, inputs into lanes, ends of sequences, dropout."""
+    """Work around the products: packing, inputs into lanes, ends of sequences, dropout."""
 
     params = ("pack", "unpack", "load_inputs", "freeze", "hold", "draw_mask")
     param_names = ("kernel",)
@@ -190,7 +191,7 @@ class Around(Kernel):
 
 
 class Units(Kernel):
-    """The driver for one sample, 10 steps of 32 units: the tutorial's inside."""
+    """Parts of the single driver, for 10 steps of 32 units as in the tutorial."""
 
     params = ("unit_forward", "unit_backward", "unit_gradients")
     param_names = ("kernel",)

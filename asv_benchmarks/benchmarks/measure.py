@@ -1,7 +1,8 @@
-"""The noise-proof measure: a workload's time in times of a calibration beside it.
+"""Robust measure: the time of a workload divided by the time of a calibration.
 
-Both run in turn in one process, half a millisecond or so each, and the median of the quotients is
-the figure.  What slows the machine slows both; what interrupts one spoils one quotient of many.
+Workload and calibration run in turn in one process, for about half a millisecond each.  The figure
+is the median of the quotients.  A slow machine slows both, and an interrupt spoils only one
+quotient of many.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ import numpy as np
 from . import tile
 from .turns import Turns
 
-#: the gate compiles all programs before it measures: with this set, nothing is measured
+#: True while the gate compiles all programs; nothing is measured then
 PREPARING = "RNN_FAST_BENCH_PREPARE" in os.environ
 if PREPARING:
     with contextlib.suppress(ImportError):  # once, before asv forks for each benchmark
         import rnn_fast.kernels.batch.program
         import rnn_fast.kernels.single.program  # noqa: F401
-SLICE = 5e-4  #: seconds, about: shorter than what a scheduler gives to a process
+SLICE = 5e-4  #: approximate seconds of a turn, shorter than a scheduler's time slice
 
 
 def sgemm() -> Callable[[int], None]:
-    """NumPy's product of 128 x 128 matrices: 2**21 multiply-adds a time."""
+    """Return NumPy's product of 128 x 128 matrices, 2**21 multiply-adds."""
     a, b = np.full((2, 128, 128), 0.01, np.float32)
     out = np.empty_like(a)
 
@@ -43,27 +44,27 @@ CALIBRATIONS = {"tile": tile.make, "sgemm": sgemm}
 
 
 class Clock:
-    """Seconds of this thread, but for those that it stood in line for its core.
+    """Wall-clock seconds, except the time that this thread waited in the run queue of its core.
 
-    So a process that takes turns on the core costs nothing here, while one that waits or sleeps
-    itself does.  Linux tells how long a thread stood in line; elsewhere it is counted.
+    Other processes on the core therefore add no time.  A workload that sleeps or waits does.
+    Only Linux reports the time in the run queue.  Other systems report none, and it counts.
 
     Attributes
     ----------
     waited : int
-        Nanoseconds in line so far.
+        Nanoseconds in the run queue so far.
     """
 
     def __init__(self) -> None:
         self.waited = 0
-        try:  # opened anew by each: it belongs to the thread
+        try:  # each clock opens the file of its thread
             self.file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         except OSError:
             self.file = -1
 
     def __call__(self) -> float:
-        """Now; only differences mean something."""
-        while True:  # both readings on one turn at the core, or the wait between them counts twice
+        """Return the time in seconds; only differences have a meaning."""
+        while True:  # no wait may fall between the two readings, or it would count twice
             now, before, self.waited = perf_counter(), self.waited, self._in_line()
             if self.waited == before:
                 return now - 1e-9 * before
@@ -73,16 +74,16 @@ class Clock:
 
 
 def seconds(work: Callable[[int], None], times: int, clock: Callable[[], float]) -> float:
-    """How long it takes."""
+    """Return the seconds that `work` takes."""
     start = clock()
     work(times)
     return clock() - start
 
 
 def times_in(work: Callable[[int], None], clock: Clock) -> int:
-    """How many times make a slice, by the fastest of three: none that was held up decides.
+    """Return how many repetitions take about a `SLICE`, by the fastest of three trials.
 
-    This warms up as well.
+    The trials also warm up the workload.
     """
     times = 1
     while True:
@@ -97,10 +98,11 @@ def times_in(work: Callable[[int], None], clock: Clock) -> int:
 def quotients(
     work: Callable[[int], None], calibrate: Callable[[int], None], budget: float
 ) -> list[float]:
-    """Times of the workload in times of the calibration, each by what ran before and after.
+    """Return quotients: time of the workload / mean time of the calibrations before and after.
 
-    As many as fit into `budget` seconds of this thread, but 5 at the least.  One that another
-    process broke into is left out, for that leaves the caches cold, if there are enough others.
+    Measurement goes on for `budget` seconds of this thread, and for at least 5 quotients.  Another
+    process that interrupts a quotient leaves the caches cold.  Interrupted quotients are left out
+    if at least 5 others exist.
     """
     clock = Clock()
     per_work, per_calibration = times_in(work, clock), times_in(calibrate, clock)
@@ -123,16 +125,16 @@ def quotients(
 def calibrated(
     work: Callable[[int], None], calibration: str = "tile", budget: float = 0.15
 ) -> float:
-    """The median of the `quotients`.
+    """Return the median of the `quotients`.
 
     Parameters
     ----------
     work : callable
-        ``work(n)`` does it n times.
+        ``work(n)`` repeats the workload n times.
     calibration : str
         Key in `CALIBRATIONS`.
     budget : float
-        Seconds it may take, about.
+        Approximate seconds of the measurement.
     """
     work(1)
     if PREPARING:

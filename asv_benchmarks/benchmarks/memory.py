@@ -1,11 +1,11 @@
-"""Peak memory of a process of its own, in MiB: everything resident, the interpreter too."""
+"""Peak resident memory of a separate process, in MiB, with the interpreter."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-# Not `ru_maxrss` where there is better: that of a child starts from its parent's.
+# VmHWM is preferred, because `ru_maxrss` of a child starts from its parent's value.
 PEAK = """
 import os, resource, sys
 if os.path.exists("/proc/self/status"):
@@ -33,7 +33,7 @@ rnn_fast.LSTM(8, 64, seed=0).predict(X)
 
 
 class Peak:
-    """With programs that are on disk already."""
+    """Peak memory, with all programs compiled before."""
 
     params = tuple(CASES)
     param_names = ("case",)

@@ -1,9 +1,11 @@
-"""A training step of ours in parts of that of PyTorch, JAX, Keras or NumPy, on the field grid.
+"""Time of a training step relative to PyTorch, JAX, Keras and NumPy, on the field grid.
 
-Everyone is `rnn-fast bench`'s: checked to compute the same, the fastest of what compiles quickly,
-and timed in turn in one process.  Who is not installed is skipped, and so asv's own environment
-measures NumPy's alone; ``asv run --python=same --bench peers`` takes the environment it is in.  The
-gate leaves this out: what others do is no matter of a commit.
+The contenders come from `rnn-fast bench`.  Results are checked first, and contenders take turns in
+one process.  Only forms that compile quickly take part, and the fastest one counts.
+
+Peers that are not installed are skipped, so asv's environment measures only NumPy.  For all
+installed peers, run ``asv run --python=same --bench peers``.  The gate leaves this module out,
+because peers do not depend on the commit.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ ROUNDS = 5
 
 
 class Lead:
-    """Median of ours / theirs over interleaved rounds."""
+    """Time of rnn_fast / time of a peer, the median over interleaved rounds."""
 
     params = (
         ("PyTorch", "JAX", "Keras", "NumPy"),
@@ -54,4 +56,4 @@ class Lead:
 
 
 def silent(text: str) -> None:
-    """Say nothing."""
+    """Print no progress."""

@@ -1,4 +1,4 @@
-"""What speed must not cost: that a network learns."""
+"""Quality that speed must not cost: the error of a trained network."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from rnn_fast import LSTM, SGD, tasks
 
 
 class Adding:
-    """The adding problem over 30 steps: mean squared error on fresh sequences, after 6 epochs.
+    """Mean squared error on new sequences of the adding problem, 30 steps, after 6 epochs.
 
-    Who always says 1 has 0.167.
+    A constant output of 1 has an error of 0.167.
     """
 
     unit = "mean squared error"

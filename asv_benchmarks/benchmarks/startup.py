@@ -1,7 +1,7 @@
-"""From a fresh interpreter to the first result, compiling (cold) or not (warm).
+"""Time from a new interpreter to the first result, with (cold) or without (warm) compilation.
 
-Each sample is a process of its own.  The plain times leave out the interpreter's start; the
-tracked ones are in times of a process that imports NumPy and no more, in turn with it.
+Each sample is a separate process.  Plain times leave out the start of the interpreter.  Tracked
+times are divided by the time of a process that only imports NumPy; both run in turn.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ os.environ["RNN_FAST_CACHE_DIR"] = cache.name
 
 
 def seconds(code: str) -> float:
-    """How long a process with `code` takes."""
+    """Return the seconds that a process with `code` takes."""
     start = perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     return perf_counter() - start
 
 
 def beside_numpy(code: str, pairs: int) -> float:
-    """The median time of a process with `code`, in times of one that imports NumPy."""
+    """Return the median of: time of a process with `code` / time of one that imports NumPy."""
     if PREPARING:
         return math.inf
     found = []
@@ -52,7 +52,7 @@ def beside_numpy(code: str, pairs: int) -> float:
 
 
 class Import:
-    """`import rnn_fast`."""
+    """Time of `import rnn_fast`."""
 
     number, warmup_time, repeat = 1, 0.0, 7
     timeout = 60
@@ -66,7 +66,7 @@ class Import:
 
 
 class FirstFit:
-    """Import and first `fit`, in mini-batches, or of an RNN per sample: a time loop of its own."""
+    """Import and first `fit`, in mini-batches, or per sample with the single driver."""
 
     params = ("SimpleRNN, 1", "SimpleRNN, 32", "GRU, 32", "LSTM, 32")
     param_names = ("model, batch_size",)
@@ -75,7 +75,7 @@ class FirstFit:
 
 
 class Cold(FirstFit):
-    """With an empty cache: everything is compiled."""
+    """Import and first `fit` with an empty cache, so everything is compiled."""
 
     repeat = 3
 
@@ -84,7 +84,7 @@ class Cold(FirstFit):
 
 
 class Warm(FirstFit):
-    """With a filled cache: the second process of a user, and every later one."""
+    """Import and first `fit` with a filled cache, as in a user's second process."""
 
     repeat = 7
 
@@ -101,7 +101,7 @@ class Warm(FirstFit):
 
 
 class WarmRatio:
-    """The same, tracked; the programs are those that the commit's cache keeps."""
+    """Import and first `fit`, tracked, with the programs in the commit's cache."""
 
     params = ("SimpleRNN, 1", "LSTM, 32")
     param_names = ("model, batch_size",)
@@ -116,7 +116,7 @@ class WarmRatio:
 
 
 class Compile:
-    """Import, compile and first `fit` with an empty cache; one sample, for it takes seconds."""
+    """Import and first `fit` with an empty cache; one sample, because it takes seconds."""
 
     timeout = 120
     unit = "import numpy, once"

@@ -1,9 +1,9 @@
-"""The frozen tile kernel: what times are divided by.  It must never change.
+"""Frozen tile kernel, whose time is the unit of other times.  The kernel must never change.
 
-A register tile of a matrix product, as large as the package's own, from memory that stays in the
-first-level cache.  It stands here as LLVM's text and uses nothing of the package, so that the
-package can change and it does not; LLVM makes the host's code of it.  Should it have to change,
-it gets another version, and with it all that is measured by it another unit.
+The kernel sums a register tile of a matrix product, as large as the package's tile, from data in
+the first-level cache.  It is LLVM's text and uses nothing from the package, so that it stays the
+same when the package changes.  LLVM compiles it for the host.  A changed kernel needs a new
+version, and its times need a new unit.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Callable
 import llvmlite.binding as llvm
 import numpy as np
 
-UNIT = "tile-1"  #: its name, with its version: the time of 2**20 multiply-adds
+UNIT = "tile-1"  #: time of 2**20 multiply-adds of version 1
 K = 256
 
 
 def source(lanes: int, rows: int, vecs: int) -> str:
-    """LLVM's text of ``times`` products (rows, K) by (K, vecs * lanes), one upon another."""
+    """Return LLVM's text of ``times`` products (rows, K) by (K, vecs * lanes), summed up."""
     vector = f"<{lanes} x float>"
     cells = [(r, c) for r in range(rows) for c in range(vecs)]
     start = "\n".join(f"  %s{r}_{c} = phi {vector} [zeroinitializer, %entry], [%n{r}_{c}, %next]"
@@ -80,21 +80,21 @@ end:
 
 
 def tile_of(features: dict[str, bool]) -> tuple[int, int, int]:
-    """(lanes, rows, vecs): eight rows of registers of 64 bytes, or four of 32 or 16."""
+    """Return (lanes, rows, vecs): eight rows of 64-byte registers, or four of 32 or 16 bytes."""
     if features.get("avx512f"):
         return 16, 8, 2
     return (8, 4, 2) if features.get("avx") else (4, 4, 2)
 
 
 def aligned(n: int) -> np.ndarray:
-    """`n` float32 that start at a multiple of 64 bytes."""
+    """Return `n` float32 zeros that start at a multiple of 64 bytes."""
     room = np.zeros(n + 16, np.float32)
     start = -room.ctypes.data % 64 // 4
     return room[start : start + n]
 
 
 def make() -> Callable[[int], None]:
-    """A function that does the work of one unit so many times."""
+    """Return a function that repeats the work of one unit."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
@@ -116,5 +116,5 @@ def make() -> Callable[[int], None]:
     def work(times: int) -> None:
         run(*arguments, times * inner)
 
-    work.kept = a, b, out, engine  # type: ignore[attr-defined]  # what `run` needs
+    work.kept = a, b, out, engine  # type: ignore[attr-defined]  # `run` needs them
     return work

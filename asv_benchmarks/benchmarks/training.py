@@ -1,7 +1,7 @@
-"""Training once everything is compiled, through `fit`: forward, backward and update.
+"""Time of training through `fit`, with all programs compiled: forward, backward and update.
 
-The sizes are those that people train, the field grid.  ``time_`` is the plain time, ``track_`` the
-same in times of the frozen tile kernel (`measure`), which is what the gate compares.
+The sizes are the field grid, which users train.  ``time_`` is the plain time.  ``track_`` is the
+time divided by the time of the frozen tile kernel (`measure`); the gate compares it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .turns import Turns
 
 
 class Size(NamedTuple):
-    """A row of the grid, and how many updates make one sample of the measurement."""
+    """A row of the grid, and the number of updates in one sample of the measurement."""
 
     model: type
     I: int
@@ -41,7 +41,7 @@ FIELD = {
     "wide RNN": Size(SimpleRNN, 8, 128, 100, 256, 1, {}),
     "wide LSTM": Size(LSTM, 32, 256, 100, 128, 1, {}),
 }
-#: what the grid leaves out: other cells and ways of a network, odd sizes
+#: networks that the grid leaves out: other cells, other options, odd sizes
 OTHERS = {
     "GRU, reset before": Size(GRU, 3, 17, 31, 65, 2, {"reset_after": False}),
     "LSTM, peepholes": Size(LSTM, 3, 17, 31, 65, 2, {"peepholes": True}),
@@ -54,13 +54,13 @@ OTHERS = {
 
 
 def data(samples: int, steps: int, features: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences of standard-normal steps, labelled by the sign of their sum."""
+    """Return sequences of standard-normal steps, labelled by the sign of their sum."""
     X = np.random.default_rng(0).standard_normal((samples, steps, features))
     return X.astype(dtype), (X.sum((1, 2)) > 0).astype(np.int64)
 
 
 class _Training:
-    """An epoch of some updates; the model is compiled and warm."""
+    """An epoch of some updates, with the model compiled and warmed up."""
 
     sizes: ClassVar[dict[str, Size]]
     dtype = "float32"
@@ -92,7 +92,7 @@ class _Training:
 
 
 class Field(_Training):
-    """The field grid."""
+    """Rows of the field grid."""
 
     sizes = FIELD
     params = tuple(sizes)
@@ -100,7 +100,7 @@ class Field(_Training):
 
 
 class Double(_Training):
-    """Of the grid, one of each cell in float64."""
+    """One row of each cell from the field grid, in float64."""
 
     sizes: ClassVar = {name: FIELD[name] for name in ("cognitive", "hydrology", "neuro")}
     params = tuple(sizes)
@@ -117,7 +117,7 @@ class Others(_Training):
 
 
 class Ragged(_Training):
-    """Lengths uniform from 1 to T."""
+    """Sequences with lengths uniform from 1 to T."""
 
     sizes: ClassVar = {name: FIELD[name] for name in ("hydrology", "control")}
     params = tuple(sizes)
@@ -138,7 +138,7 @@ class Tutorial(_Training):
 
 
 class Online:
-    """`forward` and `backward` of one sequence of the tutorial, as a script of one's own calls."""
+    """`forward` and `backward` of one tutorial sequence, as in a user's training loop."""
 
     timeout = 60
     unit = tile.UNIT
@@ -159,7 +159,7 @@ class Online:
 
 
 class Predict:
-    """`predict` of 1000 sequences."""
+    """`predict` of 256 sequences."""
 
     timeout = 60
     unit = tile.UNIT
@@ -181,7 +181,7 @@ class Predict:
 
 
 class Vanishing:
-    """Gradients that fade into denormals on their way back, against ones that do not."""
+    """Time with gradients that fade into denormals / time with gradients that do not."""
 
     params = ("float32", "float64")
     param_names = ("dtype",)

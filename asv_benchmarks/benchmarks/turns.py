@@ -1,7 +1,8 @@
-"""Two processes that measure in turn, a few milliseconds each: the gate's base and head.
+"""Turns of two processes, the gate's base and head, of a few milliseconds each.
 
-So what happens on the machine happens to both alike: a neighbour on the other half of a core, which
-takes a part of its caches, stays for seconds and costs one kernel a tenth and another a half.
+Turns expose both processes to the same events on the machine.  A neighbour on the other hardware
+thread of a core takes part of its caches for seconds.  One kernel is then slower by a tenth,
+another by a half.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ import os
 import socket
 from time import monotonic, sleep
 
-VARIABLE = "RNN_FAST_BENCH_TURNS"  #: "base:FOLDER" or "head:FOLDER"; no such folder: alone
-MEETING = 20.0  #: seconds to wait for the other at first
-PATIENCE = 60.0  #: and for one's turn
+VARIABLE = "RNN_FAST_BENCH_TURNS"  #: "base:FOLDER" or "head:FOLDER"; alone if not a folder
+MEETING = 20.0  #: seconds to wait for the other process to connect
+PATIENCE = 60.0  #: seconds to wait for a turn
 
 
 class Turns:
-    """The place of this process; alone, or once the other has gone, it is always its turn."""
+    """Turns of this process.  Without another process, every turn belongs to this one."""
 
     def __init__(self, place: str | None = None) -> None:
         self.other: socket.socket | None = None
         place = os.environ.get(VARIABLE, "") if place is None else place
         side, _, folder = place.partition(":")
         if os.path.isdir(folder) and hasattr(socket, "AF_UNIX"):
-            with contextlib.suppress(OSError):  # the other does not come
+            with contextlib.suppress(OSError):  # the other never connects
                 self.other = (listen if side == "base" else connect)(os.path.join(folder, "turn"))
                 self.other.settimeout(PATIENCE)
         self.gives = side == "base"  # head begins
@@ -36,7 +37,7 @@ class Turns:
         self._part()
 
     def take(self) -> None:
-        """Give the turn to the other, and wait until it comes back."""
+        """Pass the turn to the other process, and wait until it comes back."""
         if self.other is None:
             return
         try:
@@ -55,7 +56,7 @@ class Turns:
 
 
 def listen(address: str) -> socket.socket:
-    """Wait for the other."""
+    """Wait for the other process to connect."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(address)
     with socket.socket(socket.AF_UNIX) as waiting:
@@ -66,14 +67,14 @@ def listen(address: str) -> socket.socket:
 
 
 def connect(address: str) -> socket.socket:
-    """Go to where the other waits."""
+    """Connect to the process that listens at `address`."""
     end = monotonic() + MEETING
     while True:
         found = socket.socket(socket.AF_UNIX)
         try:
             found.connect(address)
             return found
-        except OSError:  # it is not there yet
+        except OSError:  # it does not listen yet
             found.close()
             if monotonic() > end:
                 raise

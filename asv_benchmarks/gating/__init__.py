@@ -1,1 +1,1 @@
-"""The gate's parts: the two sides, the rounds of measuring, and what follows from the files."""
+"""Parts of the gate: the two sides, the rounds of measuring, and the verdict from the files."""

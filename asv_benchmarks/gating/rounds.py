@@ -1,8 +1,7 @@
-"""Measuring: rounds of base and head in turn, and the result files, which are asv's own.
+"""Measure base and head in turn, and write result files in asv's format.
 
-asv runs one benchmark in one process, and so does this, by asv's own fork server, one for each
-side.  What the two sides share is the moment: both processes measure in turn, milliseconds each, on
-the core that is least busy.
+Each benchmark runs in one process, as in asv.  Each side has its fork server, from asv.  The two
+processes of a benchmark take turns of milliseconds on the core that is least busy.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ from asv.results import Results
 from .sides import HERE, Side
 from .verdict import Item
 
-#: rounds of what is a time, by unit; all else is exact, so once is enough, and on a busy core too
+#: rounds of each unit of time; other units are exact, so one round on a busy core is enough
 ROUNDS = {"tile-1": 2, "times as long": 2, "import numpy": 1, "import numpy, once": 1}
 MACHINE = "gate"
 
 
 def load(path: Path) -> ModuleType:
-    """A module by its file: the package around it would bind this process to a core."""
+    """Load a module by its file, because its package would bind this process to a core."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -48,7 +47,7 @@ cores = load(HERE / "benchmarks" / "cores.py")
 
 
 class Log:
-    """All values measured so far, of one side."""
+    """Values of one side, measured so far."""
 
     def __init__(self, side: Side, benchmarks: list[dict[str, Any]]):
         self.side = side
@@ -57,21 +56,21 @@ class Log:
         self.errors: dict[str, str] = {}
 
     def add(self, item: Item, value: Any, error: str) -> None:
-        """One more round of an item; what is no finite number is a failure."""
+        """Add a round of an item; any value except a finite number is a failure."""
         sound = isinstance(value, (int, float)) and math.isfinite(value)
         self.samples.setdefault(item, []).append(float(value) if sound else None)
         if not sound:
             self.errors[item[0]] = error or f"gave {value!r}"
 
     def failed(self, item: Item) -> bool:
-        """Whether a round of it has; then more are in vain."""
+        """Return True if a round of the item has failed, so that more rounds are useless."""
         return None in self.samples.get(item, ())
 
     def write(self, folder: Path, own: list[dict[str, Any]]) -> None:
-        """Write asv's list and result file, and what failed benchmarks have printed.
+        """Write asv's list and result file, and the output of failed benchmarks.
 
         own : list
-            Benchmarks there are by the side's own tree.
+            Benchmarks in the tree of this side.
         """
         side = self.side
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,17 +106,17 @@ class Log:
 
 @contextlib.contextmanager
 def server(side: Side, benchmarks: Path) -> Iterator[runner.ForkServer]:
-    """asv's fork server of a side, with the suite imported."""
+    """Run asv's fork server for a side, with the suite imported."""
     spawner = runner.get_spawner(side, str(benchmarks), "forkserver")
     try:
-        spawner.preimport()  # `discover` has seen that it can be imported
+        spawner.preimport()  # `discover` has checked that the import works
         yield spawner
     finally:
         spawner.close()
 
 
 class Caches:
-    """Folders with what `setup_cache` has left, by side and asv's key."""
+    """Folders with the results of `setup_cache`, by side and asv's key."""
 
     def __init__(self) -> None:
         self.folders: dict[tuple[str, str], tuple[str | None, str]] = {}
@@ -126,7 +125,7 @@ class Caches:
     def get(
         self, side: Side, spawner: runner.ForkServer, benchmark: dict[str, Any]
     ) -> tuple[str | None, str]:
-        """(folder, error) for a benchmark."""
+        """Return (folder, error) for a benchmark."""
         if benchmark.get("setup_cache_key") is None:
             return None, ""
         key = side.name, benchmark["setup_cache_key"]
@@ -138,7 +137,7 @@ class Caches:
             return self.folders[key]
 
     def close(self) -> None:
-        """Remove them."""
+        """Remove the folders."""
         for folder, _ in self.folders.values():
             if folder:
                 util.long_path_rmtree(folder, True)
@@ -147,7 +146,7 @@ class Caches:
 def run_once(
     side: Side, spawner: runner.ForkServer, caches: Caches, benchmark: dict[str, Any], i: int
 ) -> tuple[Any, str]:
-    """(value, what it printed) of one combination of parameters."""
+    """Return (value, error output) of one combination of parameters."""
     cwd, error = caches.get(side, spawner, benchmark)
     if error:
         return None, error
@@ -168,8 +167,9 @@ class Rounds:
     Parameters
     ----------
     base, head : Side
+        Sides to compare.
     benchmarks : list of dict
-        asv's list, of head.
+        asv's list of the benchmarks in head.
     """
 
     def __init__(self, base: Side, head: Side, benchmarks: list[dict[str, Any]]):
@@ -179,20 +179,20 @@ class Rounds:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was measured."""
+        """Forget all values measured so far."""
         self.logs = tuple(Log(side, self.benchmarks) for side in self.sides)
 
     def rounds_of(self, item: Item) -> int:
-        """How many rounds it takes; 0 for what is exact."""
+        """Return the number of timed rounds of an item; 0 if the item is exact."""
         return ROUNDS.get(self.by_name[item[0]].get("unit", ""), 0)
 
     def prepare(self, items: list[Item]) -> None:
-        """Compile what times need and measure what is exact, on as many cores as there are."""
+        """Compile the programs of timed items, and measure exact items, on up to four cores."""
         if not items:
             return
         work: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
-        for s in (1, 0):  # base after head: of equal sources it finds the programs compiled
-            for item in sorted(items, key=self.rounds_of):  # with a cache to set up come first
+        for s in (1, 0):  # base after head: if the sources are equal, base reuses head's programs
+            for item in sorted(items, key=self.rounds_of):  # exact items, with caches, first
                 work.put((s, item))
         total, lock, caches = work.qsize(), threading.Lock(), Caches()
 
@@ -217,7 +217,7 @@ class Rounds:
             try:
                 for done in [pool.submit(work_off) for _ in range(workers)]:
                     done.result()
-            except BaseException:  # one has failed, or Ctrl-C: the others are not to go on
+            except BaseException:  # after a failure or Ctrl-C, stop the other workers
                 with contextlib.suppress(queue.Empty):
                     while True:
                         work.get_nowait()
@@ -225,7 +225,7 @@ class Rounds:
         caches.close()
 
     def measure(self, items: list[Item], more: int = 0) -> None:
-        """All rounds of what is a time, and `more`; the two sides in turn (`turns`)."""
+        """Measure all rounds of timed items, and `more` rounds; the sides take turns (`turns`)."""
         timed = [item for item in items if self.rounds_of(item)]
         caches, chosen = Caches(), 0.0
         with tempfile.TemporaryDirectory(prefix="rnn-") as room:  # a socket's name must be short
@@ -249,7 +249,7 @@ class Rounds:
         caches: Caches,
         meeting: Path,
     ) -> None:
-        """One round of an item, of the sides that have not failed in it."""
+        """Measure a round of an item on each side where the item has not failed."""
         running = [s for s in (0, 1) if not self.logs[s].failed(item)]
         benchmark = self.by_name[item[0]]
 
@@ -266,14 +266,14 @@ class Rounds:
 
     @staticmethod
     def _bind(spawners: tuple[runner.ForkServer, runner.ForkServer]) -> None:
-        """Both sides to the core that is least busy now."""
+        """Bind both sides to the core that is least busy now."""
         if hasattr(os, "sched_setaffinity"):
             core = cores.idlest()
             for spawner in spawners:
                 os.sched_setaffinity(spawner.server_proc.pid, {core})
 
     def write(self, folder: Path, own: list[dict[str, Any]]) -> tuple[Path, Path]:
-        """Write the files of both sides; base's list is of its own benchmarks."""
+        """Write the files of both sides; `own` lists the benchmarks in base's tree."""
         places = folder / "base", folder / "head"
         for log, place, listing in zip(self.logs, places, (own, self.benchmarks), strict=True):
             log.write(place, listing)
@@ -281,7 +281,7 @@ class Rounds:
 
 
 def say(text: str) -> None:
-    """Progress: in place on a terminal, else now and then."""
+    """Show progress: in place on a terminal, else a line every 20 seconds."""
     global _last
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{text[:100]}")

@@ -1,8 +1,8 @@
-"""The two sides of a comparison: a commit, or the working tree, built and ready to be run.
+"""Sides of a comparison: a commit or the working tree, built and ready to run.
 
-asv makes the environment, with the versions pinned in ``asv.conf.json``, once.  A side adds what
-differs: its sources, its package in a folder of its own, and its compiled programs.  All three
-are kept under ``env/gate/`` by what they are made of: a base that was built once is there, and a
+asv makes one environment, with the versions pinned in ``asv.conf.json``.  Each side adds its
+sources, a folder with its package, and its compiled programs.  All three are kept under
+``env/gate/``, by a hash of their contents or by commit.  A base is therefore built only once, and a
 commit that changes no source of the package compiles nothing.
 """
 
@@ -25,15 +25,15 @@ from asv.config import Config
 HERE = Path(__file__).parents[1]
 ROOT = HERE.parent
 GATE = HERE / "env" / "gate"
-KEPT = 12  #: sides on disk, and sets of programs, the last ones used
+KEPT = 12  #: sides, and sets of programs, that stay on disk; the last ones used
 
 
 class CannotBuild(Exception):
-    """A side that is not there or does not build."""
+    """A side that does not exist or does not build."""
 
 
 def git(*arguments: str) -> bytes:
-    """What git says."""
+    """Run git, and return its output."""
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True)
     if done.returncode:
         raise CannotBuild(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
@@ -41,7 +41,7 @@ def git(*arguments: str) -> bytes:
 
 
 def environment_of_asv() -> environment.Environment:
-    """The virtual environment that asv.conf.json describes, made if need be."""
+    """Return the virtual environment of asv.conf.json, created if necessary."""
     conf = Config.load(str(HERE / "asv.conf.json"))
     conf.env_dir = str(HERE / "env")
     (found,) = environment.get_environments(conf, [])
@@ -50,7 +50,7 @@ def environment_of_asv() -> environment.Environment:
 
 
 def hashed(root: Path, files: list[Path]) -> str:
-    """A key for files: their names below `root`, and what is in them."""
+    """Return a hash of the files' names below `root` and of their contents."""
     digest = hashlib.sha1(usedforsecurity=False)
     for file in files:
         digest.update(file.relative_to(root).as_posix().encode() + b"\0")
@@ -59,9 +59,9 @@ def hashed(root: Path, files: list[Path]) -> str:
 
 
 class Side:
-    """A commit, or with None the working tree with all that is not committed.
+    """A commit, or for None the working tree with all uncommitted changes.
 
-    It stands in for asv's environment where asv runs benchmarks.
+    A side stands in for an asv environment when asv runs benchmarks.
     """
 
     def __init__(self, name: str, revision: str | None):
@@ -81,7 +81,7 @@ class Side:
         self.benchmarks = self.source / "asv_benchmarks" / "benchmarks"
 
     def build(self, base_environment: environment.Environment) -> None:
-        """Bring its sources and its package to `folder`, unless they are there."""
+        """Put the sources and the package of this side into `folder`, unless they exist."""
         self.environment = base_environment
         self.python = base_environment.find_executable("python")
         if not (self.folder / "package").is_dir():
@@ -111,45 +111,45 @@ class Side:
                 archive.extractall(to, filter="data")
 
     def _install(self, made: Path) -> None:
-        """With pip as it is configured here, and nothing but the package."""
+        """Install the package without its dependencies, with the user's pip configuration."""
         command = [self.python, "-m", "pip", "install", "--quiet", "--no-deps"]
         command += ["--target", str(made / "package"), str(made / "source")]
         done = subprocess.run(command, cwd=made, capture_output=True, text=True)
         if done.returncode:
             raise CannotBuild(f"{self.label} does not build:\n{done.stdout}{done.stderr}")
 
-    # ---------------------------------------------------------------------- as asv wants it
+    # ------------------------------------------------------------- interface of asv environments
 
     @property
     def env_vars(self) -> dict[str, str]:
-        """What its processes find in their environment."""
+        """Environment variables of this side's processes."""
         package = str(self.folder / "package")
         return {
             **self.environment.env_vars,
             "PYTHONPATH": package,  # for processes that a benchmark starts
-            "ASV_PYTHONPATH": package,  # for asv's own, which drops the other
+            "ASV_PYTHONPATH": package,  # for asv's processes, which drop PYTHONPATH
             "RNN_FAST_CACHE_DIR": str(self.programs),
             **self.variables,
         }
 
     def preparing(self) -> Side:
-        """The same, where benchmarks compile what they need and measure no time."""
+        """Return a copy whose benchmarks compile their programs and measure no time."""
         side = copy.copy(self)
         side.variables = {"RNN_FAST_BENCH_PREPARE": "1"}
         return side
 
     def taking_turns(self, folder: Path) -> Side:
-        """The same, where benchmarks measure in turn with the other side's, if `folder` exists."""
+        """Return a copy whose benchmarks take turns with the other side's, if `folder` exists."""
         side = copy.copy(self)
         side.variables = {"RNN_FAST_BENCH_TURNS": f"{self.name}:{folder}"}
         return side
 
     def run(self, arguments: list[str], **options: Any) -> Any:
-        """Run its Python, as asv's environments do."""
+        """Run this side's Python, as asv environments do."""
         return util.check_output([self.python, *arguments], **options)
 
     def discover(self, folder: Path) -> list[dict[str, Any]]:
-        """asv's list of the benchmarks in `folder`, of this side or the other."""
+        """Return asv's list of the benchmarks in `folder`, from this or the other side."""
         with tempfile.TemporaryDirectory() as room:
             file = Path(room) / "list.json"
             command = [self.python, runner.BENCHMARK_RUN_SCRIPT, "discover", str(folder), str(file)]

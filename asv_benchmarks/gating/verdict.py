@@ -1,8 +1,8 @@
-"""From two asv result files to a verdict.  Nothing here measures, and nothing needs asv.
+"""Verdict from asv result files of two sides.  This module measures nothing and needs no asv.
 
-A side's folder holds asv's ``benchmarks.json``, the list of what there is to measure, and asv's
-result files.  A result is taken as the file has it: the samples are its rounds, in their order,
-and round i of the one side ran right beside round i of the other.
+The folder of a side contains ``benchmarks.json``, asv's list of benchmarks, and asv's result files.
+The samples of a result are its rounds, in order.  Round i of base ran side by side with round i of
+head.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-#: how much more is a regression, by unit; counters are exact, so any more is one, but for sizes
-#: and memory, which grow with what the code can do.  Times: see README.md for the spreads.
+#: largest head / base that is no regression, by unit.  Allocations are exact, so any increase is a
+#: regression.  Sizes and memory may grow with new features.  README.md has the spreads of times.
 LIMITS = {
     "allocations": 1.0,
     "multiply-adds": 1.05,
     "spills": 1.25,
     "bytes": 1.10,
     "MiB": 1.05,
-    "mean squared error": 5.0,  # of the order of rounding, which any change may touch
+    "mean squared error": 5.0,  # any change may alter rounding, which alters the error
     "import numpy": 1.15,
     "import numpy, once": 1.4,
     "times as long": 1.10,
@@ -34,43 +34,43 @@ LIMITS = {
 
 PASS, REGRESSION, UNMEASURED = 0, 1, 2
 
-Item = tuple[str, int]  #: a benchmark's name, and the number of its combination of parameters
+Item = tuple[str, int]  #: name of a benchmark, and index of a combination of parameters
 
 
 @dataclass
 class Side:
-    """What a folder of result files says."""
+    """Contents of a folder of result files."""
 
-    listed: dict[Item, str]  #: what there is to measure, and how to print it
-    units: dict[str, str]  #: of each benchmark
-    samples: dict[Item, list[float]]  #: rounds of what was measured; all are finite
-    errors: dict[str, str]  #: what a benchmark that failed has printed
+    listed: dict[Item, str]  #: items to measure, and their printed names
+    units: dict[str, str]  #: unit of each benchmark
+    samples: dict[Item, list[float]]  #: rounds of measured items; all are finite
+    errors: dict[str, str]  #: output of each failed benchmark
 
 
 @dataclass
 class Verdict:
-    """What follows for each item that has a result, or should have one."""
+    """Verdict on each item that has a result, or should have one."""
 
-    unmeasured: dict[str, str] = field(default_factory=dict)  #: printed name, and why
-    ratios: dict[Item, float] = field(default_factory=dict)  #: head / base, median of the rounds
+    unmeasured: dict[str, str] = field(default_factory=dict)  #: printed name, and the reason
+    ratios: dict[Item, float] = field(default_factory=dict)  #: head / base, median over the rounds
     suspects: list[Item] = field(default_factory=list)
     better: list[Item] = field(default_factory=list)
-    cleared: dict[Item, float] = field(default_factory=dict)  #: suspected once only; first ratio
+    cleared: dict[Item, float] = field(default_factory=dict)  #: by the second run; first ratio
     new: list[str] = field(default_factory=list)
 
     @property
     def code(self) -> int:
-        """The exit status."""
+        """Exit status of the gate."""
         return UNMEASURED if self.unmeasured else REGRESSION if self.suspects else PASS
 
 
 def combinations(params: list[list[str]]) -> list[tuple[str, ...]]:
-    """Combinations of parameters in asv's order; one, empty, without parameters."""
+    """Return combinations of parameters in asv's order; one empty one without parameters."""
     return list(itertools.product(*params))
 
 
 def listed(benchmarks: Iterable[dict[str, Any]]) -> dict[Item, str]:
-    """Items of asv's list of benchmarks, and how to print them."""
+    """Return the items of asv's list of benchmarks, and their printed names."""
     return {
         (each["name"], i): each["name"] + (f"({', '.join(values)})" if values else "")
         for each in benchmarks
@@ -79,18 +79,18 @@ def listed(benchmarks: Iterable[dict[str, Any]]) -> dict[Item, str]:
 
 
 def is_tracked(item: Item) -> bool:
-    """Whether the gate measures it; plain times are for the pages, and so are others' programs."""
+    """Return True if the gate measures an item; plain times and peers are only for the pages."""
     return item[0].rpartition(".")[2].startswith("track_") and not item[0].startswith("peers.")
 
 
 def read_list(folder: Path) -> list[dict[str, Any]]:
-    """Benchmarks in asv's ``benchmarks.json``."""
+    """Return the benchmarks in asv's ``benchmarks.json``."""
     listing = json.loads((folder / "benchmarks.json").read_text())
     return [each for name, each in listing.items() if name != "version"]
 
 
 def read(folder: Path) -> Side:
-    """All there is in a folder: asv's list and its result files."""
+    """Read asv's list and result files from a folder."""
     benchmarks = read_list(folder)
     samples: dict[Item, list[float]] = {}
     printed = folder / "errors.json"
@@ -100,14 +100,14 @@ def read(folder: Path) -> Side:
             continue
         data = json.loads(file.read_text())
         for name, row in data["results"].items():
-            result = dict(zip(data["result_columns"], row))  # noqa: B905  # asv drops empty ends
+            result = dict(zip(data["result_columns"], row))  # noqa: B905  # asv drops trailing nulls
             samples.update(finite_samples(name, result))
     units = {each["name"]: each.get("unit", "") for each in benchmarks}
     return Side(listed(benchmarks), units, samples, errors)
 
 
 def finite_samples(name: str, result: dict[str, Any]) -> dict[Item, list[float]]:
-    """Rounds of each combination of which every round gave a finite number."""
+    """Return the rounds of each combination whose rounds are all finite numbers."""
     found = {}
     values = result.get("result") or []
     rounds = result.get("samples") or [None] * len(values)
@@ -120,7 +120,7 @@ def finite_samples(name: str, result: dict[str, Any]) -> dict[Item, list[float]]
 
 
 def ratio(base: list[float], head: list[float]) -> float:
-    """The median over the rounds of head / base; nothing has become nothing: 1."""
+    """Return the median of head / base over the rounds; 0 / 0 counts as 1."""
     pairs = zip(base, head, strict=True)
     return median(h / b if b > 0 else 1.0 if h <= 0 else math.inf for b, h in pairs)
 
@@ -133,14 +133,14 @@ def compare(
     removed: str = "",
     chosen: Iterable[Item] | None = None,
 ) -> Verdict:
-    """The verdict on all items, or on those `chosen` for a second run.
+    """Return the verdict on all items, or on the items `chosen` for a second run.
 
     Parameters
     ----------
     only : str
-        Regular expression of the names, as printed, that are looked at.
+        Regular expression of the printed names to compare.
     removed : str
-        Regular expression of the names that are known to be gone.
+        Regular expression of the printed names that were removed on purpose.
     """
     verdict = Verdict()
     if chosen is None:
@@ -171,13 +171,13 @@ def compare(
 
 
 def last_line(text: str | None) -> str:
-    """What an error ends with, for a list."""
+    """Return the last line of an error after a colon, or "" without an error."""
     lines = (text or "").strip().splitlines()
     return f": {lines[-1]}" if lines else ""
 
 
 def confirm(verdict: Verdict, again: Verdict) -> None:
-    """Keep the suspects that a second run suspects, too; their ratio is that of the second."""
+    """Keep only suspects that the second run suspects too, with the ratios of the second run."""
     verdict.unmeasured.update(again.unmeasured)
     cleared = [item for item in verdict.suspects if item not in again.suspects]
     verdict.cleared = {item: verdict.ratios[item] for item in cleared}
@@ -186,7 +186,7 @@ def confirm(verdict: Verdict, again: Verdict) -> None:
 
 
 def report(verdict: Verdict, base: Side, head: Side) -> str:
-    """What is to be said, the worst last."""
+    """Return the report as text, the most important block last."""
 
     def line(item: Item) -> str:
         unit = head.units[item[0]]
@@ -200,7 +200,7 @@ def report(verdict: Verdict, base: Side, head: Side) -> str:
         return [title, *lines] if lines else []
 
     lines = [f"{len(verdict.ratios)} benchmarks compared"]
-    lines += block("new, or not to be had in base:", [f"  {name}" for name in verdict.new])
+    lines += block("new, or without a result in base:", [f"  {name}" for name in verdict.new])
     lines += block("better:", [line(item) for item in verdict.better])
     lines += block(
         "suspected once, not again:",

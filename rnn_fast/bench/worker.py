@@ -61,7 +61,7 @@ def import_peers(settings: Settings) -> tuple[dict[str, ModuleType], list[str]]:
         except Exception as error:  # an installation may be broken in any way
             broken.append(f"{family}, which cannot be imported: {error}")
     if missing:
-        install = "not installed; `pip install 'rnn_fast[peers]'` installs them"
+        install = "not installed; `pip install 'rnn_fast[peers]'` brings them"
         broken.insert(0, f"{', '.join(missing)} ({install})")
     return found, broken
 
