@@ -1,9 +1,10 @@
-"""Small compiled programs around one kernel of the package each.
+"""Small compiled programs, each around one kernel of the package.
 
-They reach below the public interface: a kernel that is renamed is one that could not be measured,
-until it is named anew here.  So each factory imports what it needs, and fails alone.
+The programs reach below the public interface.  A renamed kernel cannot be measured until this
+module uses its new name.  Each factory imports the kernels that it needs, so it fails alone.
 
-A factory gives the function that a `Program` compiles; its last argument is `times`.
+A factory returns the function that a `Program` compiles.  The last argument of the function is
+`times`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import numpy as np
 
 from rnn_fast.jit import Program, vector_bytes, vector_registers
 
-#: a program kept on disk is of this text, too, not only of the package's
+#: part of the key of a program on disk, because this text shapes the program too
 VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
-COPIES = 8  #: of the arrays a kernel works on
+COPIES = 8  #: copies of a kernel's arrays, each in its layout
 
 
 class LossBuffers(NamedTuple):
-    """What a loss reads and writes."""
+    """Buffers that a loss reads and writes."""
 
     targets: Any
     weights: Any
@@ -34,19 +35,19 @@ class LossBuffers(NamedTuple):
 
 
 def tile_shape(dtype: str) -> Any:
-    """The register tile that the package takes where no padding speaks against it."""
+    """Return the register tile that the package uses if no padding is needed."""
     from rnn_fast.simd import Shape
 
     return Shape(dtype, *((8, 2) if vector_registers() == 32 else (4, 2)))
 
 
 def lanes(dtype: str) -> int:
-    """Samples beside one another in that tile."""
+    """Return the number of lanes in the register tile."""
     return 2 * vector_bytes() // np.dtype(dtype).itemsize
 
 
 def reals(n: int, dtype: str, scale: float = 1.0) -> np.ndarray:
-    """`n` normal numbers at an aligned address."""
+    """Return `n` normal numbers at an aligned address."""
     room = np.zeros(n + 64 // np.dtype(dtype).itemsize, dtype)
     start = -room.ctypes.data % 64 // room.itemsize
     room[start : start + n] = scale * np.random.default_rng(0).standard_normal(n)
@@ -54,10 +55,10 @@ def reals(n: int, dtype: str, scale: float = 1.0) -> np.ndarray:
 
 
 def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callable[[int], None]:
-    """The program of a factory, called on arrays and numbers; it takes how many times.
+    """Return a function that runs the program of a factory on arrays and numbers, n times.
 
-    Each call takes the next of `COPIES` of the arrays, each laid out in its own way: what pages'
-    addresses do to a kernel (`side_by_side`) is then no matter of one process's luck.
+    Each call uses the next of `COPIES` copies of the arrays, which differ in layout.  The figure
+    then does not depend on the page addresses of one process (`side_by_side`).
     """
     kinds = {
         name: "int" if isinstance(value, int) else {"f": "reals", "i": "integers"}[value.dtype.kind]
@@ -80,15 +81,15 @@ def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callab
     def work(times: int) -> None:
         run(*next(turns), times)
 
-    work.kept = copies  # type: ignore[attr-defined]  # the arrays live as long
+    work.kept = copies  # type: ignore[attr-defined]  # keeps the arrays alive
     return work
 
 
 def side_by_side(arrays: dict[str, np.ndarray], gap: int) -> dict[str, np.ndarray]:
-    """Copies in one block, `gap` pages between them: they lie to one another alike in any process.
+    """Return copies in one allocation, `gap` pages apart, at the same offsets in any process.
 
-    They start at places within their pages that are spread evenly over half a page.  Where loads
-    lay in their pages just behind earlier stores, some processes took 2 to 6 times as long.
+    The copies start at offsets spread evenly over half a page.  Some processes took 2 to 6 times as
+    long if the page offset of a load was just after the page offset of an earlier store.
     """
     page, line = 4096, 64
     apart = page // 2 // max(1, len(arrays)) // line * line
@@ -103,7 +104,7 @@ def side_by_side(arrays: dict[str, np.ndarray], gap: int) -> dict[str, np.ndarra
 
 
 def named(module: str, name: str) -> Any:
-    """A kernel of the package."""
+    """Return a kernel of the package."""
     return getattr(importlib.import_module(f"rnn_fast.{module}"), name)
 
 
@@ -111,7 +112,7 @@ def named(module: str, name: str) -> Any:
 
 
 def multiply(dtype: str, version: str) -> Callable:
-    """A (32, 32), packed, times b (32, lanes)."""
+    """Product of a packed a (32, 32) and b (32, lanes)."""
     kernel, shape = named("kernels.batch.matrices", "multiply"), tile_shape(dtype)
 
     def program(a, b, out, times):
@@ -134,7 +135,7 @@ def weight_gradients(dtype: str, version: str) -> Callable:
 
 
 def combine(dtype: str, version: str) -> Callable:
-    """A product with one sample, (64,) by (64, units)."""
+    """Product of one sample (64,) and weights (64, units)."""
     from rnn_fast.simd import Shape, store_tile
 
     kernel, sums, row = (
@@ -169,7 +170,7 @@ def cell_forward(dtype: str, cell: str, version: str) -> Callable:
 
 
 def cell_backward(dtype: str, cell: str, version: str) -> Callable:
-    """The backward pass of 4 units."""
+    """Backward pass of 4 units."""
     from rnn_fast.cells.kernels import Gradients, Step, backward, marker_of
 
     cell, n = marker_of(cell), 4 * lanes(dtype)
@@ -186,7 +187,7 @@ def cell_backward(dtype: str, cell: str, version: str) -> Callable:
 
 
 def function(dtype: str, name: str, version: str) -> Callable:
-    """A function of `vmath` of 512 numbers."""
+    """Function of `vector_math` on 512 numbers."""
     from rnn_fast.simd import load, store, width
 
     kernel = named("simd.vector_math", name)
@@ -200,7 +201,7 @@ def function(dtype: str, name: str, version: str) -> Callable:
 
 
 def loss(dtype: str, name: str, version: str) -> Callable:
-    """Loss and gradient of 4 outputs of as many samples as there are lanes."""
+    """Loss and gradient of 4 outputs, with one sample in each lane."""
     from rnn_fast.losses import LOSSES
     from rnn_fast.losses.kernels import Choice, loss_and_gradient
 
@@ -219,7 +220,7 @@ def loss(dtype: str, name: str, version: str) -> Callable:
 
 
 def update(dtype: str, name: str, version: str) -> Callable:
-    """An optimizer's step on 1003 parameters: no whole number of registers."""
+    """Optimizer step on 1003 parameters, which fill no whole number of registers."""
     from rnn_fast.optimizers.kernels import marker_of
 
     kernel, optimizer = named("optimizers.updates", "descend"), marker_of(name)
@@ -232,7 +233,7 @@ def update(dtype: str, name: str, version: str) -> Callable:
 
 
 def clip(dtype: str, version: str) -> Callable:
-    """The limit of the norm of 1003 gradients."""
+    """Norm limit of 1003 gradients."""
     kernel = named("optimizers.updates", "clip")
 
     def program(gradients, record, times):
@@ -243,7 +244,7 @@ def clip(dtype: str, version: str) -> Callable:
 
 
 def penalize(dtype: str, version: str) -> Callable:
-    """L1 and L2 of 1003 parameters."""
+    """L1 and L2 penalties of 1003 parameters."""
     kernel = named("optimizers.updates", "penalize")
 
     def program(parameters, gradients, penalties, times):
@@ -257,7 +258,7 @@ def penalize(dtype: str, version: str) -> Callable:
 
 
 def pack(dtype: str, version: str) -> Callable:
-    """A matrix (64, 36) into blocks of as many rows as the tile has."""
+    """Matrix (64, 36), packed into groups of as many rows as the tile has."""
     from rnn_fast.layout.batch_records import Pack
 
     kernel, shape = named("kernels.batch.matrices", "pack"), tile_shape(dtype)
@@ -271,7 +272,7 @@ def pack(dtype: str, version: str) -> Callable:
 
 
 def unpack(dtype: str, version: str) -> Callable:
-    """The gradient of a matrix (32, lanes + 4): panels, and 4 columns of partial sums."""
+    """Gradient of a matrix (32, lanes + 4): panels, and 4 columns of partial sums."""
     from rnn_fast.layout.batch_records import Unpack
 
     kernel, shape = named("kernels.batch.matrices", "unpack"), tile_shape(dtype)
@@ -286,7 +287,7 @@ def unpack(dtype: str, version: str) -> Callable:
 
 
 def load_inputs(dtype: str, version: str) -> Callable:
-    """Sequences of 5 features into lanes; every second one is shorter."""
+    """Inputs of 5 features, loaded into lanes; every second sequence is shorter."""
     from rnn_fast.kernels.batch.samples import Block, lane_ids
 
     kernel, shape = named("kernels.batch.inputs", "load_inputs"), tile_shape(dtype)
@@ -301,13 +302,13 @@ def load_inputs(dtype: str, version: str) -> Callable:
 
 
 class Lengths(NamedTuple):
-    """What says which sequences have ended."""
+    """Lengths of the sequences, which tell `freeze` and `hold` which have ended."""
 
     lengths: Any
 
 
 def ends(dtype: str, name: str, version: str) -> Callable:
-    """`freeze` or `hold`, 16 units of a block of which some sequences have ended."""
+    """`freeze` or `hold` on 16 units of a block in which some sequences have ended."""
     kernel, shape = named("kernels.batch.states", name), tile_shape(dtype)
 
     def program(lengths, p, q, times):
@@ -327,14 +328,14 @@ def dropout(dtype: str, version: str) -> Callable:
 
     def program(ids, mask, times):
         block = Block(lane_ids(shape, ids), n, 0, 4, 4, 0)
-        for seed in range(times):  # another each time, or the processor learns them by heart
+        for seed in range(times):  # else the processor learns the masks of one seed
             kernel(shape, block, 4, 4, 0, 0.5, seed, mask)
 
     return program
 
 
 def units(dtype: str, name: str, partial: int, vecs: int, version: str) -> Callable:
-    """A part of the driver for one sample: `unit_forward`, `unit_backward`, `unit_gradients`."""
+    """Part of the single driver: `unit_forward`, `unit_backward` or `unit_gradients`."""
     from rnn_fast.cells.kernels import marker_of
     from rnn_fast.kernels.single.program import single_shapes
     from rnn_fast.layout.single import SingleBuffers, SingleSizes
