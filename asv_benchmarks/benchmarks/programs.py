@@ -88,8 +88,8 @@ def bound(factory: str, dtype: str, *key: str | int, **arguments: Any) -> Callab
 def side_by_side(arrays: dict[str, np.ndarray], gap: int) -> dict[str, np.ndarray]:
     """Return copies in one allocation, `gap` pages apart, at the same offsets in any process.
 
-    The copies start at offsets spread evenly over half a page.  Some processes took 2 to 6 times as
-    long if the page offset of a load was just after the page offset of an earlier store.
+    The copies start at offsets spread evenly over half a page.  Without this, some processes took 2
+    to 6 times as long: a load lay just after an earlier store by page offset.
     """
     page, line = 4096, 64
     apart = page // 2 // max(1, len(arrays)) // line * line

@@ -1,4 +1,4 @@
-"""Reference networks in NumPy, as a plain loop over time; float64 input gives the reference."""
+"""Reference networks in NumPy, as a plain loop over time; float64 is the reference."""
 
 from __future__ import annotations
 
