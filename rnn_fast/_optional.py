@@ -1,4 +1,4 @@
-"""Packages that only some need, imported where they are used."""
+"""Import of optional packages, where they are used."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def extra(module: str, name: str) -> Any:
-    """Import `module`, which the extra `name` of this package brings.
+    """Import `module`, which the extra `name` of this package installs.
 
     Raises
     ------
     ImportError
-        It is not installed; the message says what to install.
+        `module` is not installed; the message has the command that installs it.
     """
     try:
         return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""The sequences of the command line: an .npz file's, or those of the tutorial's experiment."""
+"""Sequences of the command line: from an .npz file, or generated for the tutorial's experiment."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ from ..losses import LOSSES
 from ..tasks import SignOfSum
 from .options import InputError
 
-SAMPLES, LENGTH = 1000, 10  #: of the generated experiment; it is tested on as many fresh ones
+SAMPLES, LENGTH = 1000, 10  #: of generated sequences; as many again are held out
 TEST_FRACTION = 0.2
 
 
 class Data(NamedTuple):
-    """Sequences, and what a network for them must be."""
+    """Sequences, and what they require of a network."""
 
     X: np.ndarray  # (N, T, I), or (N, T) indices
     y: np.ndarray  # (N,) or (N, O); for an output after every step (N, T) or (N, T, O)
     lengths: np.ndarray | None  # (N,)
-    test: np.ndarray  # (N,) bool: which are held out
+    test: np.ndarray  # (N,) bool: sequences that are held out
     loss: str
     outputs: int
 
     def part(self, which: np.ndarray) -> dict[str, Any]:
-        """The sequences `which`, as arguments of a model."""
+        """Return the sequences `which`, as arguments of a model."""
         lengths = None if self.lengths is None else self.lengths[which]
         return {"X": self.X[which], "y": self.y[which], "lengths": lengths}
 
 
 def read_arrays(path: Path, *names: str, optional: str) -> list[Any]:
-    """The arrays `names` of an .npz file, then `optional` or None; pickled objects are refused."""
+    """Return the arrays `names` of an .npz file, then the array `optional` or None.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is damaged, lacks an array, or holds Python objects.
+    """
     try:
         with open(path, "rb") as stream:
             if not zipfile.is_zipfile(stream):
@@ -47,8 +53,8 @@ def read_arrays(path: Path, *names: str, optional: str) -> list[Any]:
                     raise InputError(
                         f"{path}: no array {missing[0]}; it holds {', '.join(file) or 'nothing'}"
                     )
-                found = [np.asarray(file[name]) for name in names]
-                return [*found, np.asarray(file[optional]) if optional in file else None]
+                arrays = [np.asarray(file[name]) for name in names]
+                return [*arrays, np.asarray(file[optional]) if optional in file else None]
     except InputError:
         raise
     except OSError as error:
@@ -60,7 +66,15 @@ def read_arrays(path: Path, *names: str, optional: str) -> list[Any]:
 
 
 def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
-    """The loss that labels or values `y`, (n,) or (n, O), call for, and the outputs it needs."""
+    """Return the loss for targets `y`, (n,) or (n, O), and the outputs it needs.
+
+    Targets 0 and 1 call for bce, other integers for cross_entropy, real numbers for mse.
+
+    Raises
+    ------
+    InputError
+        `y` are no class indices, but the loss takes them.
+    """
     columns = int(np.prod(y.shape[1:]))
     whole = y.dtype.kind in "biu"
     if loss is None:
@@ -76,8 +90,14 @@ def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
     return loss, int(y.max()) + 1 if LOSSES[loss].takes_classes else columns
 
 
-def generated(args: Namespace) -> Data:
-    """The tutorial's experiment: standard-normal steps, labelled by the sign of their sum."""
+def generate_data(args: Namespace) -> Data:
+    """Generate the tutorial's experiment: standard-normal steps, labelled by the sign of their sum.
+
+    Raises
+    ------
+    InputError
+        An option is for data from a file.
+    """
     if args.test_fraction is not None:
         raise InputError("--test-fraction goes with --data; generated tests are fresh sequences")
     if args.embedding is not None:
@@ -89,11 +109,28 @@ def generated(args: Namespace) -> Data:
     return Data(X, y, None, np.arange(len(X)) >= N, *infer(y.ravel(), args.loss))
 
 
-def own(args: Namespace) -> Data:
-    """The user's arrays, split at random into those to learn from and those to test on."""
+def read_data(args: Namespace) -> Data:
+    """Read the user's arrays, and split them at random into training and test data.
+
+    Raises
+    ------
+    InputError
+        The arrays do not fit each other or the options.
+    """
     if args.samples or args.length:
         raise InputError("--samples and --length are for generated sequences, not for --data")
     X, y, lengths = read_arrays(args.data, "X", "y", optional="lengths")
+    check_shapes(args, X, y, lengths)
+    share = TEST_FRACTION if args.test_fraction is None else args.test_fraction
+    n_test = max(1, round(share * len(X))) if share else 0
+    if n_test >= len(X):
+        raise InputError(f"{args.data}: of {len(X)} sequences none is left to learn from")
+    test = np.random.default_rng(args.seed).permutation(len(X)) < n_test
+    return Data(X, y, lengths, test, *infer(counted_targets(args, X, y, lengths), args.loss))
+
+
+def check_shapes(args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any) -> None:
+    """Raise InputError for arrays that do not fit each other or the options."""
     if args.embedding is None and X.ndim != 3:
         hint = "; one feature per step is X[:, :, None]" if X.ndim == 2 else ""
         raise InputError(f"{args.data}: X has shape {X.shape}, not (N, T, I){hint}")
@@ -105,16 +142,10 @@ def own(args: Namespace) -> Data:
         raise InputError(f"{args.data}: X {X.shape} and y {y.shape} are not of the same length")
     if lengths is not None and lengths.shape != (len(X),):
         raise InputError(f"{args.data}: lengths {lengths.shape} and X {X.shape} do not fit")
-    share = TEST_FRACTION if args.test_fraction is None else args.test_fraction
-    held = max(1, round(share * len(X))) if share else 0
-    if held >= len(X):
-        raise InputError(f"{args.data}: of {len(X)} sequences none is left to learn from")
-    test = np.random.default_rng(args.seed).permutation(len(X)) < held
-    return Data(X, y, lengths, test, *infer(targets(args, X, y, lengths), args.loss))
 
 
-def targets(args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any) -> np.ndarray:
-    """All of `y` that counts, (n,) or (n, O)."""
+def counted_targets(args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any) -> np.ndarray:
+    """Return the targets outside of padding, (n,) or (n, O)."""
     if not args.every_step:
         return y
     if y.shape[:2] != X.shape[:2]:

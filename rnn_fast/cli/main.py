@@ -1,7 +1,7 @@
 """The command line: ``rnn-fast train``, ``rnn-fast predict`` and ``rnn-fast bench``.
 
 Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
-input; 130 interrupted by Ctrl-C, 143 by SIGTERM.  Results go to standard output, progress and
+input; 130 interrupted by Ctrl-C; 143 ended by SIGTERM.  Results go to standard output, progress and
 errors to standard error.
 """
 
@@ -22,7 +22,7 @@ from .train import add_train
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and options."""
+    """Return the parser of all commands and options."""
     top = argparse.ArgumentParser(
         prog="rnn-fast", description="Train recurrent networks on a CPU, compiled from end to end."
     )
@@ -40,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process if not given.
+        The arguments.  Default: the arguments of the process.
 
     Returns
     -------
     int
-        The exit code; wrong usage raises SystemExit(2) instead, as argparse does.
+        The exit code.  Wrong usage raises SystemExit(2) instead, as argparse does.
     """
     args = parser().parse_args(argv)
     try:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(str(error) or "interrupted", 130)
     except Terminated as error:
         return fail(str(error), 143)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MemoryError as error:
         return fail(f"out of memory: {error}", 1)
@@ -67,6 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def fail(message: str, code: int) -> int:
-    """Say on one line what went wrong; returns `code`."""
+    """Print an error on one line; return `code`."""
     print("rnn-fast: error:", " ".join(message.split()), file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""What options of the command line have in common."""
+"""Types of options, and checks that several commands share."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used."""
+    """An option, or a file that it names, cannot be used."""
 
 
 def number(kind: Callable[[str], float], low: float, high: float = np.inf) -> Callable:
-    """An argparse type: a number of `kind` with ``low <= value < high``."""
+    """Return an argparse type: a number of `kind` with ``low <= value < high``."""
 
     def parse(text: str) -> float:
         value = kind(text)
@@ -24,12 +24,12 @@ def number(kind: Callable[[str], float], low: float, high: float = np.inf) -> Ca
             raise argparse.ArgumentTypeError(f"must be at least {low:g} and {limit}; got {text}")
         return value
 
-    parse.__name__ = kind.__name__  # argparse says: "invalid int value: 'x'"
+    parse.__name__ = kind.__name__  # for argparse's message "invalid int value: 'x'"
     return parse
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written, before the work is done and not after it."""
+    """Raise an error for a file that cannot be written, before the work and not after it."""
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a directory")
     try:

@@ -16,7 +16,7 @@ from ..models.base import Model
 from ..models.loading import MODELS
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..training.schedules import SCHEDULES
-from .data import LENGTH, SAMPLES, TEST_FRACTION, Data, generated, own
+from .data import LENGTH, SAMPLES, TEST_FRACTION, Data, generate_data, read_data
 from .options import InputError, check_writable, number
 
 
@@ -88,7 +88,7 @@ def train(args: argparse.Namespace) -> None:
     for path in (args.save, args.checkpoint):
         if path:
             check_writable(path)
-    data = own(args) if args.data else generated(args)
+    data = read_data(args) if args.data else generate_data(args)
     model = new_model(args, data)
     _, T, features = data.X.shape if data.X.ndim == 3 else (*data.X.shape, "indices")
 

@@ -1,1 +1,1 @@
-"""From what the user holds to rows of memory: reading, checking, blocks."""
+"""Reading of data, checks of it, and its layout as rows of memory."""

@@ -14,34 +14,34 @@ from .sequences import Input
 
 
 class Block(NamedTuple):
-    """Sequences in memory, with what they are compared with and start from."""
+    """Sequences in memory, their targets and their initial states."""
 
-    given: Input
+    inputs: Input
     targets: Targets | None
-    state: np.ndarray | None
+    state: np.ndarray | None  # (N, states, runs, H)
 
     def spread(self, net: Network, samples: np.ndarray) -> Spread:
-        """That of the targets of some sequences, of a regression."""
+        """Return the spread of the targets of some sequences; an empty one for a classifier."""
         if LOSSES[net.loss].classifies or self.targets is None:
             return Spread()
         y, weights, rows = *self.targets, samples
         if net.sequences:
-            rows = rows_of(self.given.sequences, samples)
+            rows = rows_of(self.inputs.sequences, samples)
         return Spread.of(y[rows], None if weights is None else weights[rows])
 
 
 def rows_of(sequences: Sequences, samples: np.ndarray) -> np.ndarray:
-    """The rows of some sequences, one behind the other."""
+    """Return the rows of some sequences, one sequence after the other."""
     _, starts, lengths = sequences
     n = lengths[samples]
     return np.repeat(starts[samples] - np.cumsum(n) + n, n) + np.arange(n.sum())
 
 
 class Visit(NamedTuple):
-    """A block, and what is to be visited of it."""
+    """A block, and the sequences of it to visit."""
 
     block: Block
     order: np.ndarray  # (n,) int64: samples
-    skip: int  # batches of them that have been visited before
-    key: int  # which visit of the epoch, or of all, this is
+    skip: int  # batches of `order` that were visited before
+    key: int  # number of the block, or of the item of a stream
     spread: Spread  # of the targets

@@ -1,12 +1,12 @@
-"""The validation border of data: whatever the user holds becomes what the kernels take.
+"""Checks of arrays, and their conversion to arrays that the kernels take.
 
 Results are C-contiguous, aligned, native arrays of the model's dtype.  An input that is such an
-array already is passed on as it is, anything else is copied; no input is ever written to.
+array is returned as it is; any other input is copied.  No input is ever written to.
 
-Every check raises `TypeError` for what cannot hold real numbers and `ValueError` for wrong shapes
-and values, and says which argument, what was given and what is expected.  `check_finite` says
-whether NaN, infinities and values too large for the dtype are refused; class indices always are
-checked, for they become addresses.
+Every check raises `TypeError` for values that are not real numbers, and `ValueError` for wrong
+shapes and wrong values.  The message names the argument, its value and the expected one.  With
+`check_finite`, NaN, infinities and values too large for the dtype are refused.  Class indices are
+always checked, because they become addresses.
 """
 
 from __future__ import annotations
@@ -22,43 +22,52 @@ from ..losses import LOSSES
 
 
 def sequences(name: str, X: Any, net: Network, check_finite: bool = True) -> np.ndarray:
-    """`X`, array-like of bool, int or float, as an array (N, T, I) with N, T >= 1."""
+    """Return array-like `X` of bool, int or float as an array (N, T, I) with N, T >= 1."""
     array = real(name, X)
     shape_of_sequences(name, array.shape, net)
     return cast(name, array, net.dtype, check_finite)
 
 
 def shape_of_sequences(name: str, shape: tuple[int, ...], net: Network) -> None:
-    """Check that sequences may have this shape: (N, T, I), or for an embedding (N, T)."""
-    wanted, what = f"(N, T, {net.input_size})", "samples by steps by features, none of them 0"
+    """Check that sequences have the shape (N, T, I), or with an embedding (N, T)."""
+    expected, axes = f"(N, T, {net.input_size})", "samples by steps by features, none of them 0"
     if net.embedding:
-        wanted, what = "(N, T)", "samples by steps of indices, none of them 0"
+        expected, axes = "(N, T)", "samples by steps of indices, none of them 0"
     features = () if net.embedding else (net.input_size,)
     if len(shape) < 2 or shape[2:] != features or 0 in shape:
         flat = len(shape) == 2 and net.input_size == 1
         hint = "; one feature per step is X[:, :, None]" if flat and not net.embedding else ""
-        raise ValueError(f"{name} must have shape {wanted}, {what}; got {shape}{hint}")
+        raise ValueError(f"{name} must have shape {expected}, {axes}; got {shape}{hint}")
 
 
-def targets(name: str, y: Any, count: int, net: Network, check_finite: bool = True) -> np.ndarray:
-    """`y`, array-like of bool, int or float, as an array (N, O).
+def targets(name: str, y: Any, N: int, net: Network, check_finite: bool = True) -> np.ndarray:
+    """Return targets `y` of N sequences as an array (N, target_size).
 
-    For cross_entropy, whole numbers in 0 .. O - 1, as an array (N, 1); for bce in [0, 1].  Where
-    one number per sample is due, (N,) does as well.  N is `count`, the number of sequences.
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for messages.
+    y : array-like of bool, int or float
+        (N, target_size); (N,) will do where a target is one number.  Class indices are whole
+        numbers in 0 .. O - 1; other values lie within the bounds of the loss.
+    N : int
+        Number of sequences.
+    net : Network
+    check_finite : bool
     """
     array = real(name, y)
     columns = net.target_size
-    shapes = [(count,), (count, 1)] if columns == 1 else [(count, columns)]
+    shapes = [(N,), (N, 1)] if columns == 1 else [(N, columns)]
     if array.shape not in shapes:
         raise ValueError(
-            f"{name} must have shape {' or '.join(map(str, shapes))} for {count} sequences and "
+            f"{name} must have shape {' or '.join(map(str, shapes))} for {N} sequences and "
             f"{purpose(net)}; got {array.shape}"
         )
-    return target_values(name, array, net, check_finite).reshape(count, columns)
+    return target_values(name, array, net, check_finite).reshape(N, columns)
 
 
 def tokens(name: str, X: Any, net: Network) -> np.ndarray:
-    """`X`, array-like of integers in 0 .. vocabulary - 1, of any shape, as int64."""
+    """Return array-like `X` of integers in 0 .. vocabulary - 1, of any shape, as int64."""
     array = real(name, X)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, for the embedding; got dtype {array.dtype}")
@@ -72,10 +81,10 @@ def tokens(name: str, X: Any, net: Network) -> np.ndarray:
 
 
 def sequence_or_batch(name: str, x: Any, net: Network) -> np.ndarray:
-    """`x` as a fresh array (T, I), from (T, I) or columns (T, I, 1), or (B, T, I).
+    """Return `x` as a fresh array: one sequence (T, I), or a batch (B, T, I).
 
-    Columns are what has a last axis of 1 and a middle axis of I; with I = 1 this takes (T, 1, 1)
-    for one sequence of T steps, never for T sequences of one step.
+    One sequence may be columns (T, I, 1) as well.  So with I = 1, (T, 1, 1) is one sequence of T
+    steps, never T sequences of one step.  With an embedding the shapes are (T,) and (B, T).
     """
     array = real(name, x)
     if net.embedding:
@@ -96,7 +105,10 @@ def sequence_or_batch(name: str, x: Any, net: Network) -> np.ndarray:
 
 
 def target(name: str, y: Any, net: Network) -> np.ndarray:
-    """`y` of one sequence, (O,) or (O, 1) or, where one number is due, a number, as (O,)."""
+    """Return the target `y` of one sequence as (target_size,).
+
+    A column (target_size, 1) will do, and where a target is one number, a number.
+    """
     array = real(name, y)
     n = net.target_size
     if array.shape not in [(n,), (n, 1)] and not (n == 1 and array.ndim == 0):
@@ -109,7 +121,7 @@ def target(name: str, y: Any, net: Network) -> np.ndarray:
 
 
 def parameter(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """`value` as a finite array of `shape`; a bias may be a column."""
+    """Return `value` as a finite array of `shape`; a vector may be a column."""
     array = real(name, value)
     if array.shape != shape and not (len(shape) == 1 and array.shape == (*shape, 1)):
         raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
@@ -117,17 +129,17 @@ def parameter(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) ->
 
 
 def all_finite(array: np.ndarray) -> bool:
-    """Whether a contiguous array holds neither NaN nor an infinity.
+    """Return whether a contiguous array holds neither NaN nor an infinity.
 
-    The sum of the squares tells in one pass without temporaries, unless it overflows, of which
-    `vdot` does not warn.
+    The sum of the squares tells in one pass without temporaries, unless it overflows.  `vdot` does
+    not warn of an overflow.
     """
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 def real(name: str, value: Any) -> np.ndarray:
-    """`value` as an array of bool, int or float, of any shape and layout."""
-    masks = sys.modules.get("numpy.ma")  # only where it has been imported can there be any
+    """Return `value` as an array of bool, int or float, of any shape and layout."""
+    masks = sys.modules.get("numpy.ma")  # not imported: there are no masked arrays
     if masks is not None and isinstance(value, masks.MaskedArray):
         raise TypeError(f"{name} is a masked array; fill the masked values or leave them out")
     try:
@@ -140,7 +152,7 @@ def real(name: str, value: Any) -> np.ndarray:
 
 
 def cast(name: str, array: np.ndarray, dtype: np.dtype, check_finite: bool) -> np.ndarray:
-    """`array` as the kernels take it, same shape."""
+    """Return `array` as the kernels take it, in the same shape."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         result = np.require(array, dtype, ["C", "A"])
     if check_finite and not all_finite(result):
@@ -151,14 +163,14 @@ def cast(name: str, array: np.ndarray, dtype: np.dtype, check_finite: bool) -> n
 
 
 def purpose(net: Network) -> str:
-    """Words on what shapes the targets."""
+    """Describe the model that targets are for, for messages."""
     if LOSSES[net.loss].takes_classes:
         return f"{net.loss}, which takes class indices"
     return f"{net.output_size} output{'s' * (net.output_size > 1)}"
 
 
 def target_values(name: str, array: np.ndarray, net: Network, check_finite: bool) -> np.ndarray:
-    """`array` as the kernels take it, same shape, its values fit for the loss."""
+    """Return targets `array` as the kernels take it, after a check against the loss."""
     loss = LOSSES[net.loss]
     with np.errstate(invalid="ignore"):
         if loss.takes_classes:
@@ -178,11 +190,11 @@ def target_values(name: str, array: np.ndarray, net: Network, check_finite: bool
 
 
 def first(wrong: np.ndarray) -> tuple[int, ...]:
-    """Index of the first True, in C order."""
+    """Return the index of the first True, in C order."""
     return tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
 
 
 def element(name: str, array: np.ndarray, at: tuple[int, ...]) -> str:
-    """`name[i, j] = value`."""
+    """Return the text ``name[i, j] = value``."""
     index = f"[{', '.join(map(str, at))}]" if at else ""
     return f"{name}{index} = {array[at]!s}"

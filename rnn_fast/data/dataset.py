@@ -1,8 +1,8 @@
-"""Where a training's sequences come from: blocks of them that fit in memory, read ahead.
+"""Sequences to train on or to predict from, in blocks that fit in memory.
 
-What is in memory is one block.  What is not, a memmap or a dataset on disk, is read in slices; a
-thread reads the next one while the kernels run.  Sequences are shuffled exactly within a block, and
-so are the blocks: with one block that is exact, with more it is nearly so.
+In-memory data is a single block.  Data on disk, such as a memmap, is read in slices: a thread reads
+the next slice while the kernels run.  An epoch visits the blocks in random order, and the sequences
+of each block in random order.  So with a single block the shuffling is exact.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..tuning import TUNING
 from . import checks
 from .blocks import Block, Visit
 from .prefetch import read_ahead
-from .readers import cut, has, is_cut, length, opened, whole
+from .readers import has_array, is_sliced, n_entries, opened, read_slice, read_whole
 from .sequences import read_sequences
-from .states import read_state
+from .states import read_state, slice_state
 from .targets import read_targets
 from .weights import balanced, class_counts
 
-#: what weighs sequences and steps
+#: arguments that weigh sequences, steps and classes
 WEIGHTS = ("mask", "sample_weight", "class_weight")
 
 
@@ -34,25 +34,29 @@ class Dataset:
     Parameters
     ----------
     net : Network
-    X, y : array-like, source or path
-        As `Model.fit` has them; y is None where nothing is compared.
+    X, y : array-like, path, or anything with a shape, a dtype and slices
+        As in `Model.fit`.  `y` is None where there are no targets.
     lengths, state : array-like, optional
+    trains : bool
+        Whether the data is to train on.
     block : int or None
-        Sequences in a block; without, what is in memory is one block.
+        Sequences in a block.  None: `Tuning.block_bytes` decide for data on disk, and in-memory
+        data is a single block.
     batch_size : int
-        Blocks are made of whole batches, if `block` is not given.
+        Without `block`, blocks are made of whole batches.
     check_finite : bool
     prefix : str
-        Of the names of X and y, for messages.
+        Put before the names X and y in messages.
     whole : bool
-        Whether it is to be one block whatever its size.
+        Whether all data is a single block whatever its size.
     **weights
-        As for `data.targets`.
+        `WEIGHTS`, as for `targets.read_targets`.
 
     Raises
     ------
     TypeError, ValueError
-        As `data` does; of what is read later, then.
+        The data does not fit.  Of data on disk the shapes and the last block are checked now, and
+        each block when it is read.
     """
 
     def __init__(
@@ -72,178 +76,180 @@ class Dataset:
         **weights: Any,
     ):
         self.net, self.check_finite, self.prefix, self.trains = net, check_finite, prefix, trains
-        if lengths is None and has(X, "lengths"):
+        if lengths is None and has_array(X, "lengths"):
             lengths = X
-        self.state = state
         self.X, self.y = opened(f"{prefix}X", X), opened(f"{prefix}y", y)
-        self.lengths = opened("lengths", lengths)
+        self.lengths, self.state = opened("lengths", lengths), state
         self.weights = {
             name: value if name == "class_weight" else opened(name, value)
             for name, value in weights.items()
         }
-        cut = None if whole else self._cut(block, batch_size)
-        self._whole = None if cut else self._load(None)
-        self.blocks = cut or [(0, len(self._whole.given))]  # type: ignore[union-attr]
-        if cut:
-            self._check_lengths()
-            self._load(self.blocks[-1])  # what does not fit is to be known at once
-            if isinstance(self.weights.get("class_weight"), str):
-                self.weights["class_weight"] = self._balanced()
+        size = None if whole else self._block_size(block, batch_size)
+        self._single = self._load(None) if size is None else None
+        if self._single is not None:
+            self.blocks = [(0, len(self._single.inputs))]
+        elif size is not None:
+            self._cut(size)
 
     def __len__(self) -> int:
         return self.blocks[-1][1]
 
-    def _cut(self, block: int | None, batch_size: int) -> list[tuple[int, int]] | None:
-        """(start, stop) of each block, or None if all is to be one."""
-        if not is_cut(self.X) and (block is None or not isinstance(self.X, np.ndarray)):
+    def _block_size(self, block: int | None, batch_size: int) -> int | None:
+        """Return the number of sequences in a block; None for a single block."""
+        if not is_sliced(self.X) and (block is None or not isinstance(self.X, np.ndarray)):
             return None
         checks.shape_of_sequences(f"{self.prefix}X", tuple(self.X.shape), self.net)
-        n = self.X.shape[0]
         if block is None:
-            size = self.X.dtype.itemsize * int(np.prod(self.X.shape[1:]))
-            block = max(1, TUNING.block_bytes // (size * batch_size)) * batch_size
-        if n <= block:
-            return None
-        return [(start, min(n, start + block)) for start in range(0, n, block)]
+            sequence_bytes = self.X.dtype.itemsize * int(np.prod(self.X.shape[1:]))
+            block = max(1, TUNING.block_bytes // (sequence_bytes * batch_size)) * batch_size
+        return None if self.X.shape[0] <= block else block
+
+    def _cut(self, size: int) -> None:
+        """Cut the data into blocks; raise the errors of its shapes now."""
+        n = self.X.shape[0]
+        self.blocks = [(start, min(n, start + size)) for start in range(0, n, size)]
+        self._check_lengths()
+        self._load(self.blocks[-1])
+        if isinstance(self.weights.get("class_weight"), str):
+            self.weights["class_weight"] = self._balanced(self.weights["class_weight"])
 
     def _check_lengths(self) -> None:
-        """Whether everything is as long as X, before parts of it are taken."""
-        n, per_sequence = len(self), {"lengths": self.lengths, f"{self.prefix}y": self.y}
-        per_sequence |= {k: v for k, v in self.weights.items() if k != "class_weight"}
+        """Check that everything has as many entries as X, before parts of it are read."""
+        per_sequence = {"lengths": self.lengths, f"{self.prefix}y": self.y, **self.weights}
+        per_sequence.pop("class_weight", None)
         for name, value in per_sequence.items():
-            found = n if value is None else length(value)
-            if found != n:
-                raise ValueError(f"{name} must have {n} entries, as X has; got {found}")
+            n = len(self) if value is None else n_entries(value)
+            if n != len(self):
+                raise ValueError(f"{name} must have {len(self)} entries, as X has; got {n}")
 
-    def _load(self, place: tuple[int, int] | None) -> Block:
-        """One block, or for None all, as the kernels take it."""
-        here, take = "", whole
-        state = self.state
-        if place is not None:
-            here = f"[{place[0]}:{place[1]}]"
-            take = lambda value: cut(value, *place)  # noqa: E731
-            if state is not None:
-                own = slice(*place)
-                pair = isinstance(state, (list, tuple))
-                state = [s[:, own] for s in state] if pair else state[:, own]
-        name, check = self.prefix, self.check_finite
+    def _load(self, place: tuple[int, int] | None, **instead: Any) -> Block:
+        """Read the sequences start .. stop - 1, or all for None; `instead` replaces weights."""
+
+        def read(value: Any) -> Any:
+            return read_whole(value) if place is None else read_slice(value, *place)
+
+        name, where, net = self.prefix, f"[{place[0]}:{place[1]}]" if place else "", self.net
         try:
-            X, y, lengths = take(self.X), take(self.y), take(self.lengths)
+            X, y, lengths = read(self.X), read(self.y), read(self.lengths)
         except OSError as error:
-            raise OSError(error.errno, f"{name}X{here} cannot be read: {error}") from error
-        given = read_sequences(f"{name}X{here}", X, self.net, check, lengths)
-        state = read_state(state, len(given), self.net, trains=self.trains)
+            raise OSError(error.errno, f"{name}X{where} cannot be read: {error}") from error
+        inputs = read_sequences(f"{name}X{where}", X, net, self.check_finite, lengths)
+        state = slice_state(self.state, *place) if place else self.state
+        state = read_state(state, len(inputs), net, trains=self.trains)
         if y is None:
-            return Block(given, None, state)
+            return Block(inputs, None, state)
         weights = {
-            key: value if key == "class_weight" else take(value)
-            for key, value in self.weights.items()
+            key: value if key == "class_weight" else read(value)
+            for key, value in {**self.weights, **instead}.items()
         }
-        weights["part"] = place is not None
-        y = read_targets(f"{name}y{here}", y, given, self.net, check, **weights)
-        return Block(given, y, state)
+        targets = read_targets(
+            f"{name}y{where}", y, inputs, net, self.check_finite, is_part=bool(place), **weights
+        )
+        return Block(inputs, targets, state)
 
-    def _balanced(self) -> dict[int, float]:
-        """The weights that ``class_weight="balanced"`` stands for, of all blocks together."""
-        weights, self.weights = self.weights, {**self.weights, "class_weight": None}
-        self.weights["sample_weight"] = None
+    def _balanced(self, value: str) -> dict[int, float]:
+        """Return the class weights that "balanced" stands for, of all blocks together."""
         counts: Any = 0
         for place in self.blocks:
-            given, targets, _ = self._load(place)
+            inputs, targets, _ = self._load(place, class_weight=None, sample_weight=None)
             assert targets is not None
-            counts = counts + class_counts(given, targets, self.net)
-        self.weights = weights
-        return balanced(weights["class_weight"], counts)
+            counts = counts + class_counts(inputs, targets, self.net)
+        return balanced(value, counts)
 
     def load(self, k: int) -> Block:
-        """Block number k."""
-        return self._whole or self._load(self.blocks[k])
+        """Return block k."""
+        return self._single or self._load(self.blocks[k])
 
     def whole(self) -> Part:
-        """All sequences."""
+        """Return all sequences, as a part."""
         return Part(self, lambda k, n: np.arange(n, dtype=np.int64))
 
     def split_sizes(self, share: float) -> dict[int, int]:
-        """How many sequences a block of each size holds out.
+        """Return the number of sequences to hold out of a block, for each size of block.
 
         Raises
         ------
         ValueError
-            All of one.
+            All sequences of a block would be held out.
         """
         sizes = {stop - start for start, stop in self.blocks}
-        return {n: held_out(share, n) for n in sizes} if share else {}
+        return {n: count_held_out(share, n) for n in sizes} if share else {}
 
     def split(self, share: float, generator: np.random.Generator) -> tuple[Part, Part]:
-        """Those to train on, and a share of those of each block, at least one, that is held out."""
+        """Return the part to train on, and a random share of each block to hold out."""
         if len(self.blocks) == 1:
-            drawn = generator.permutation(len(self))
-            draw: Callable[[int, int], np.ndarray] = lambda k, n: drawn  # noqa: E731
+            order = generator.permutation(len(self))
+
+            def draw(k: int, n: int) -> np.ndarray:
+                return order
         else:
             seed = int(generator.integers(2**62))
-            draw = lambda k, n: np.random.default_rng([seed, k]).permutation(n)  # noqa: E731
 
-        def part(of: slice) -> Callable[[int, int], np.ndarray]:
-            return lambda k, n: np.sort(draw(k, n)[of])
+            def draw(k: int, n: int) -> np.ndarray:
+                return np.random.default_rng([seed, k]).permutation(n)
 
-        held = self.split_sizes(share)
-        train = Part(self, lambda k, n: part(slice(held[n], None))(k, n))
-        return train, Part(self, lambda k, n: part(slice(held[n]))(k, n))
+        n_held = self.split_sizes(share)
+        train = Part(self, lambda k, n: np.sort(draw(k, n)[n_held[n] :]))
+        return train, Part(self, lambda k, n: np.sort(draw(k, n)[: n_held[n]]))
 
 
-def held_out(share: float, n: int) -> int:
-    """How many of n sequences are held out.
+def count_held_out(share: float, n: int) -> int:
+    """Return the number of sequences that a share of n is, at least one.
 
     Raises
     ------
     ValueError
-        All of them would be.
+        None would be left.
     """
-    held = max(1, round(share * n))
-    if held == n:
+    n_held = max(1, round(share * n))
+    if n_held == n:
         raise ValueError(f"validation_split={share:g} of {n} sequences leaves none to train on")
-    return held
+    return n_held
 
 
 class Part:
-    """Some sequences of each block of a feed: ``choose(k, n)`` of block k, which has n."""
+    """Some sequences of each block of a dataset.
 
-    def __init__(self, feed: Dataset, choose: Callable[[int, int], np.ndarray]):
-        self.feed, self._choose = feed, choose
-        self.sizes = [len(self.samples(k)) for k in self._distinct()]
-        if len(self.sizes) < len(feed.blocks):  # all but the last are of a size
-            self.sizes = [self.sizes[0]] * (len(feed.blocks) - 1) + self.sizes[-1:]
+    Parameters
+    ----------
+    dataset : Dataset
+    choose : callable
+        ``choose(k, n)`` returns sequences of block k, which has n, in ascending order.
+    """
+
+    def __init__(self, dataset: Dataset, choose: Callable[[int, int], np.ndarray]):
+        self.dataset, self._choose = dataset, choose
+        last = len(dataset.blocks) - 1
+        sizes = {k: len(self.samples(k)) for k in {0, last}}
+        self.sizes = [sizes[0]] * last + [sizes[last]]  # all blocks but the last are equal
         self._spreads: dict[int, Spread] = {}
-
-    def _distinct(self) -> list[int]:
-        return sorted({0, len(self.feed.blocks) - 1})
 
     def __len__(self) -> int:
         return sum(self.sizes)
 
     def samples(self, k: int) -> np.ndarray:
-        """Those of block k, in ascending order."""
-        start, stop = self.feed.blocks[k]
+        """Return the sequences of block k, in ascending order."""
+        start, stop = self.dataset.blocks[k]
         return self._choose(k, stop - start)
 
     def batches(self, batch_size: int | None) -> int:
-        """In an epoch: no batch is of two blocks."""
+        """Return the number of batches of an epoch; no batch is of two blocks."""
         return sum(-(-n // (batch_size or n)) for n in self.sizes)
 
     def seen(self, visit: Visit) -> None:
-        """Take note that all batches of a visit have been worked on."""
+        """Take note that all batches of a visit have been trained on."""
         self._spreads[visit.key] = visit.spread
 
     def spread(self) -> Spread:
-        """That of the targets seen."""
+        """Return the spread of the targets seen."""
         return sum((self._spreads[k] for k in sorted(self._spreads)), Spread())
 
     def record(self) -> Any:
-        """What has been seen, in terms of JSON."""
+        """Return what `restore` needs, as JSON can hold it."""
         return [[k, *spread.record()] for k, spread in self._spreads.items()]
 
     def restore(self, record: Any, epochs: int) -> None:
-        """Go on after so many epochs, and with what `record` gave."""
+        """Continue after so many epochs from the state in `record`."""
         self._spreads = {k: Spread(*rest) for k, *rest in record}
 
     def epoch(
@@ -252,40 +258,39 @@ class Part:
         batch_size: int | None,
         skip: int = 0,
     ) -> Iterator[Visit]:
-        """All blocks, and of each all samples, but for `skip` batches.
+        """Return an iterator of the visits of an epoch, except the first `skip` batches.
 
-        The order is drawn from the generator, now; without one it is that of the data.
+        The generator draws the order, now.  None: the order of the data.
         """
-        shuffle = generator is not None
         if len(self.sizes) == 1:
             order = self.samples(0)
             if generator is not None:
                 order = order[generator.permutation(len(order))]
             return iter([self._visit(0, order, skip)])
-        places, seed = np.arange(len(self.sizes)), 0
+        places, seed = np.arange(len(self.sizes)), None
         if generator is not None:
             places, seed = generator.permutation(places), int(generator.integers(2**62))
         visits = []
         for k in places.tolist():
-            n = -(-self.sizes[k] // (batch_size or self.sizes[k]))
-            if skip < n:
-                visits.append((k, seed, shuffle, skip))
-            skip = max(0, skip - n)
+            n_batches = -(-self.sizes[k] // (batch_size or self.sizes[k]))
+            if skip < n_batches:
+                visits.append((k, seed, skip))
+            skip = max(0, skip - n_batches)
         return read_ahead(self._read, visits)
 
-    def _read(self, visit: tuple[int, int, bool, int]) -> Visit:
-        k, seed, shuffle, skip = visit
+    def _read(self, visit: tuple[int, int | None, int]) -> Visit:
+        k, seed, skip = visit
         order = self.samples(k)
-        if shuffle:
+        if seed is not None:
             order = order[np.random.default_rng([seed, k]).permutation(len(order))]
         return self._visit(k, order, skip)
 
     def _visit(self, k: int, order: np.ndarray, skip: int) -> Visit:
-        block, spread = self.feed.load(k), self._spreads.get(k)
-        if spread is None and self.feed.trains:
-            spread = block.spread(self.feed.net, self.samples(k))
+        block, spread = self.dataset.load(k), self._spreads.get(k)
+        if spread is None and self.dataset.trains:
+            spread = block.spread(self.dataset.net, self.samples(k))
         return Visit(block, order, skip, k, spread or Spread())
 
     def __iter__(self) -> Iterator[Visit]:
-        """All blocks in their order."""
+        """Visit all blocks in their order."""
         return self.epoch(None, None)

@@ -1,4 +1,4 @@
-"""Reading ahead: the next item in a thread while one is worked on."""
+"""Reading ahead: a thread reads the next item while the caller works on one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ U = TypeVar("U")
 
 
 def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """``read(item)`` of each, the next in a thread while one is worked on.
+    """Yield ``read(item)`` of each item; a thread reads the next one meanwhile.
 
-    What reading raises is raised here, when its turn comes.
+    An exception of `read` or of `items` is raised when the turn of its item comes.
     """
     ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(maxsize=1)
     over = threading.Event()
@@ -33,7 +33,7 @@ def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
                 if over.is_set():
                     return
             put(None, StopIteration())
-        except BaseException as error:  # also what a user's generator raises
+        except BaseException as error:  # of a user's generator as well
             put(None, error)
 
     threading.Thread(target=work, name="rnn_fast reader", daemon=True).start()
@@ -45,6 +45,6 @@ def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
             if error is not None:
                 raise error
             yield value
-            del value  # or two blocks would be kept
+            del value  # or two blocks would stay in memory
     finally:
         over.set()

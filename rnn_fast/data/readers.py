@@ -1,4 +1,4 @@
-"""What sequences are read from: arrays, files of NumPy, and all that can be cut into slices."""
+"""Data on disk: NumPy's files, memmaps, and everything else that is read in slices."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 
 
 class FileArray:
-    """An array in a file, of which slices are read.
+    """An array in a file, which is read in slices.
 
-    Not by a mapping: that would count as memory of ours, and end the process should the file be
-    cut short, or its disk fail, meanwhile.
+    It is no mapping: mapped pages would count as this process's memory, and reading them would end
+    the process if the file had been cut short or its disk failed.
     """
 
     def __init__(self, path: Any, dtype: np.dtype, shape: tuple[int, ...], offset: int):
@@ -26,30 +26,31 @@ class FileArray:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Consecutive rows.  OSError if there is less in the file than there was."""
+        """Return consecutive rows; OSError if the file has become shorter."""
         start, stop, _ = rows.indices(len(self))
-        each = int(np.prod(self.shape[1:]))
-        n, offset = (stop - start) * each, self.offset + start * each * self.dtype.itemsize
-        found = np.fromfile(self.path, self.dtype, n, offset=offset)
-        if len(found) < n:
+        row = int(np.prod(self.shape[1:]))
+        n, offset = (stop - start) * row, self.offset + start * row * self.dtype.itemsize
+        values = np.fromfile(self.path, self.dtype, n, offset=offset)
+        if len(values) < n:
             raise OSError(f"{os.fspath(self.path)}: the file is shorter than it was")
-        return found.reshape(stop - start, *self.shape[1:])
+        return values.reshape(stop - start, *self.shape[1:])
 
 
 def opened(name: str, value: Any) -> Any:
-    """A path as what it holds, which is not read yet; a memmap as its file; the rest as it is.
+    """Return the array in a file, unread, for a path or a memmap; other values as they are.
 
     Parameters
     ----------
     name : str
-        Of the argument: for messages, and of the array in an .npz file.
+        Name of the argument, for messages.  Its last word is the name of the array in an .npz file.
+    value : path, memmap or anything else
 
     Raises
     ------
     OSError
         The file cannot be read.
     ValueError
-        It is neither .npy nor .npz, holds no such array, or is damaged.
+        The file is neither .npy nor .npz, lacks the array, or is damaged.
     """
     if isinstance(value, np.memmap):
         return _unmapped(value)
@@ -58,8 +59,8 @@ def opened(name: str, value: Any) -> Any:
     path, name = Path(value), name.rpartition(" ")[2]
     if path.suffix not in (".npy", ".npz"):
         raise ValueError(
-            f"{name} = {str(path)!r} is neither an .npy nor an .npz file; open others, such as "
-            "HDF5, and give what can be cut into slices"
+            f"{name} = {str(path)!r} is neither an .npy nor an .npz file; open other files, such "
+            "as HDF5, and pass the datasets in them"
         )
     try:
         if path.suffix == ".npy":
@@ -70,16 +71,16 @@ def opened(name: str, value: Any) -> Any:
 
 
 def _unmapped(array: np.ndarray) -> Any:
-    """The file of a memmap, if that holds what the memmap shows, row by row."""
+    """Return the file of a memmap if it holds the same rows; else the array itself."""
     if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap):
-        return array  # also parts of a memmap, which do not say where they start
+        return array  # parts of a memmap as well, which do not tell where they start
     if not (array.mode in ("r", "r+") and array.flags.c_contiguous and array.ndim):
         return array
     return FileArray(array.filename, array.dtype, array.shape, array.offset)
 
 
-def has(value: Any, name: str) -> bool:
-    """Whether `value` is the path of an .npz file with an array of that name."""
+def has_array(value: Any, name: str) -> bool:
+    """Return whether `value` is the path of an .npz file with an array of this name."""
     if not isinstance(value, (str, os.PathLike)) or Path(value).suffix != ".npz":
         return False
     with zipfile.ZipFile(value) as file:
@@ -87,13 +88,13 @@ def has(value: Any, name: str) -> bool:
 
 
 def _member(path: Path, name: str) -> np.ndarray:
-    """An array of an .npz file: mapped, unless it is compressed."""
+    """Return an array of an .npz file: mapped, unless it is compressed."""
     with zipfile.ZipFile(path) as file:
         try:
             info = file.getinfo(name)
         except KeyError:
-            found = ", ".join(n.removesuffix(".npy") for n in file.namelist()) or "nothing"
-            raise ValueError(f"no array {name.removesuffix('.npy')}; it holds {found}") from None
+            names = ", ".join(n.removesuffix(".npy") for n in file.namelist()) or "nothing"
+            raise ValueError(f"no array {name.removesuffix('.npy')}; it holds {names}") from None
         if info.compress_type != zipfile.ZIP_STORED:
             with file.open(info) as stream:
                 return np.lib.format.read_array(stream, allow_pickle=False)
@@ -102,17 +103,17 @@ def _member(path: Path, name: str) -> np.ndarray:
         stream.seek(info.header_offset + 30 + sum(struct.unpack("<HH", stream.read(4))))
         major, _ = np.lib.format.read_magic(stream)
         read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        shape, fortran, dtype = read[major](stream)
+        shape, is_fortran, dtype = read[major](stream)
         if dtype.hasobject:
             raise ValueError("holds Python objects, which are not read (allow_pickle)")
-        order = "F" if fortran else "C"
+        order = "F" if is_fortran else "C"
         return np.memmap(path, dtype, "r", stream.tell(), shape, order)  # type: ignore[call-overload]
 
 
-def is_cut(value: Any) -> bool:
-    """Whether `value` is to be read in slices: what has a shape, a dtype and slices, on disk.
+def is_sliced(value: Any) -> bool:
+    """Return whether `value` is on disk and read in slices: it has a shape, a dtype and slices.
 
-    Datasets of HDF5 and Zarr are such, arrays in memory are not.
+    Datasets of HDF5 and Zarr are read in slices, arrays in memory are not.
     """
     if isinstance(value, np.ndarray):
         return isinstance(value, np.memmap)
@@ -120,24 +121,24 @@ def is_cut(value: Any) -> bool:
     return described and hasattr(value, "__getitem__")
 
 
-def length(value: Any) -> int:
-    """Entries along the first axis, 0 of what has none."""
+def n_entries(value: Any) -> int:
+    """Return the number of entries along the first axis; 0 without an axis."""
     shape = getattr(value, "shape", None)
     if shape is None:
         return len(value) if hasattr(value, "__len__") else 0
     return shape[0] if len(shape) else 0
 
 
-def whole(value: Any) -> Any:
-    """All of it in memory, if it is to be read in slices; else as it is."""
-    return cut(value, 0, value.shape[0]) if is_cut(value) and value.shape else value
+def read_whole(value: Any) -> Any:
+    """Return all entries of what is read in slices, in memory; other values as they are."""
+    return read_slice(value, 0, value.shape[0]) if is_sliced(value) and value.shape else value
 
 
-def cut(value: Any, start: int, stop: int) -> Any:
-    """``value[start:stop]``, of a source a copy in memory; None stays None."""
+def read_slice(value: Any, start: int, stop: int) -> Any:
+    """Return ``value[start:stop]``, in memory; None stays None."""
     if value is None:
         return None
-    if not is_cut(value):
+    if not is_sliced(value):
         return value[start:stop]
     part = np.array(value[start:stop])
     if isinstance(value, np.memmap):
@@ -146,7 +147,7 @@ def cut(value: Any, start: int, stop: int) -> Any:
 
 
 def _forget(mapped: np.memmap) -> None:
-    """Let the system take back the pages of a mapping: else all that was read counts as ours."""
+    """Let the system take the pages of a mapping back, which count as memory of this process."""
     owner: Any = mapped
     while isinstance(owner, np.ndarray):
         owner = owner.base

@@ -1,4 +1,4 @@
-"""Sequences and targets as rows of memory, one sequence after the other: what the kernels take."""
+"""Sequences and targets as the kernels take them: rows of memory, sequence after sequence."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 
 
 class Sequences(NamedTuple):
-    """N sequences: rows of all, one behind the other, or padded to equal length."""
+    """N sequences as rows, one sequence after the other or padded to equal length."""
 
     x: np.ndarray  #: (rows, I) of the network's dtype, or with an embedding (rows,) int64
-    starts: np.ndarray  #: (N,) int64: the row where each starts
-    lengths: np.ndarray  #: (N,) int64: rows of each, at least 1
+    starts: np.ndarray  #: (N,) int64: first row of each sequence
+    lengths: np.ndarray  #: (N,) int64: rows of each sequence, at least 1
 
 
 class Targets(NamedTuple):
-    """What the outputs of N sequences, or of all their rows, are compared with."""
+    """Targets of N sequences, or of all their rows."""
 
     y: np.ndarray  #: (N or rows, target_size) of the network's dtype, class indices as well
-    weights: np.ndarray | None  #: (N or rows,), not negative; None for equal ones
+    weights: np.ndarray | None  #: (N or rows,), not negative; None: all are equal
 
 
 def padded(x: np.ndarray) -> Sequences:
-    """Sequences of equal length, from (N, T, I), or (N, T) indices; no copy is made."""
+    """Return a view of (N, T, I) numbers, or (N, T) indices, as sequences of equal length."""
     N, T = x.shape[:2]
     return Sequences(
         x.reshape(N * T, *x.shape[2:]),

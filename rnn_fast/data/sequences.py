@@ -1,8 +1,7 @@
-"""The border between the user's data and the kernels': sequences, targets, weights, states.
+"""Sequences as the user has them, and the rows that the kernels take.
 
-The user holds padded arrays with lengths, or lists of sequences; the kernels take rows of all
-sequences one behind the other (`compute.Sequences`).  Values are checked by `checks`; what stands
-in padding, or at a step that does not count, is never looked at.
+The user has padded arrays with lengths, or lists of sequences.  The kernels take the rows of all
+sequences, one sequence after the other.  Padding, and steps that do not count, may hold anything.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from .rows import Sequences, padded
 
 
 class Input(NamedTuple):
-    """N sequences, and how they were given."""
+    """N sequences, and their form in the user's data."""
 
     sequences: Sequences
     steps: int | None  #: T of padded sequences; None: they were a list
@@ -27,14 +26,14 @@ class Input(NamedTuple):
 
     @property
     def inside(self) -> np.ndarray | None:
-        """Which rows belong to a sequence, (rows,) bool; None for all of them."""
+        """Rows that belong to a sequence and not to padding, (rows,) bool; None: all of them."""
         lengths = self.sequences.lengths
         if self.steps is None or (lengths == self.steps).all():
             return None
         return (np.arange(self.steps) < lengths[:, None]).ravel()
 
     def shaped(self, rows: np.ndarray) -> Any:
-        """What belongs to each row, as the sequences were given: (N, T, ...) or a list."""
+        """Return rows in the form of the sequences: an array (N, T, ...), or a list."""
         if self.steps is None:
             _, starts, lengths = self.sequences
             return [rows[a : a + n] for a, n in zip(starts, lengths, strict=True)]
@@ -42,7 +41,7 @@ class Input(NamedTuple):
 
 
 def is_list(X: Any) -> bool:
-    """Whether X is a list of sequences, and not of numbers: of arrays, or unequally long."""
+    """Return whether X is a list of sequences: of arrays, or of parts of unequal length."""
     if not isinstance(X, (list, tuple)) or not X:
         return False
     if any(isinstance(x, np.ndarray) and x.ndim for x in X):
@@ -57,55 +56,52 @@ def is_list(X: Any) -> bool:
 def read_sequences(
     name: str, X: Any, net: Network, check_finite: bool = True, lengths: Any = None
 ) -> Input:
-    """`X` as (N, T, I), or (N, T) indices for an embedding, or a list of (T_i, I) or (T_i,).
+    """Return sequences as rows.
 
     Parameters
     ----------
     name : str
-        Of the argument, for messages.
+        Name of the argument, for messages.
     X : array-like or list
+        (N, T, I), or with an embedding (N, T) indices; or a list of (T_i, I), or of (T_i,).
     net : Network
     check_finite : bool
         Whether NaN and infinities are refused.
     lengths : array-like of N integers, optional
-        Steps of each padded sequence, 1 .. T; for all T without.
+        Steps of each padded sequence, 1 .. T.  Default: all T.
 
     Raises
     ------
     TypeError, ValueError
-        As `checks` does; lengths that do not fit; an empty sequence.
+        `X` does not pass `checks`, `lengths` do not fit, or a sequence is empty.
     """
     if is_list(X):
         if lengths is not None:
             raise ValueError(f"lengths are for padded sequences; {name} is a list of sequences")
-        return _listed(name, X, net, check_finite)
+        return _read_list(name, X, net, check_finite)
     if lengths is None:
-        whole = (
-            _tokens(name, X, net) if net.embedding else checks.sequences(name, X, net, check_finite)
-        )
-        return Input(padded(whole), whole.shape[1])
+        array = _read_array(name, X, net, check_finite)
+        return Input(padded(array), array.shape[1])
     array = checks.real(name, X)
     checks.shape_of_sequences(name, array.shape, net)
     N, T = array.shape[:2]
-    counts = read_lengths(lengths, N, T)
+    n_steps = read_lengths(lengths, N, T)
     array = np.array(array)
-    array[np.arange(T) >= counts[:, None]] = 0
-    whole = (
-        _tokens(name, array, net)
-        if net.embedding
-        else checks.sequences(name, array, net, check_finite)
-    )
-    return Input(padded(whole)._replace(lengths=counts), T)
+    array[np.arange(T) >= n_steps[:, None]] = 0
+    array = _read_array(name, array, net, check_finite)
+    return Input(padded(array)._replace(lengths=n_steps), T)
 
 
-def _tokens(name: str, X: Any, net: Network) -> np.ndarray:
+def _read_array(name: str, X: Any, net: Network, check_finite: bool) -> np.ndarray:
+    if not net.embedding:
+        return checks.sequences(name, X, net, check_finite)
     array = checks.real(name, X)
     checks.shape_of_sequences(name, array.shape, net)
     return checks.tokens(name, array, net)
 
 
 def read_lengths(lengths: Any, N: int, T: int) -> np.ndarray:
-    """`lengths` as (N,) int64, each in 1 .. T."""
+    """Return `lengths` as (N,) int64, each in 1 .. T."""
     array = checks.real("lengths", lengths)
     if array.dtype.kind not in "iu":
         raise TypeError(f"lengths must be integers; got dtype {array.dtype}")
@@ -118,56 +114,62 @@ def read_lengths(lengths: Any, N: int, T: int) -> np.ndarray:
     return np.require(array, np.int64, ["C", "A"])
 
 
-def _listed(name: str, X: Any, net: Network, check_finite: bool) -> Input:
+def _read_list(name: str, X: Any, net: Network, check_finite: bool) -> Input:
+    features = () if net.embedding else (net.input_size,)
+    shape = "(T,)" if net.embedding else f"(T, {net.input_size})"
     parts = []
     for i, x in enumerate(X):
-        own = f"{name}[{i}]"
-        array = checks.real(own, x)
-        shape, wanted = ("(T,)", 1) if net.embedding else (f"(T, {net.input_size})", 2)
-        if (
-            array.ndim != wanted
-            or array.size == 0
-            or array.shape[1:] != (net.input_size,) * (wanted - 1)
-        ):
+        part_name = f"{name}[{i}]"
+        array = checks.real(part_name, x)
+        if array.ndim == 0 or array.size == 0 or array.shape[1:] != features:
             raise ValueError(
-                f"{own} must have shape {shape}, the steps of a sequence, at least one; got "
+                f"{part_name} must have shape {shape}, the steps of a sequence, at least one; got "
                 f"{array.shape}"
             )
         if net.embedding:
-            parts.append(checks.tokens(own, array, net))
+            parts.append(checks.tokens(part_name, array, net))
         else:
-            parts.append(checks.cast(own, array, net.dtype, check_finite))
+            parts.append(checks.cast(part_name, array, net.dtype, check_finite))
     lengths = np.array([len(part) for part in parts], np.int64)
     rows = np.require(np.concatenate(parts), None, ["C", "A"])
     return Input(Sequences(rows, np.cumsum(lengths) - lengths, lengths), None)
 
 
-def step_rows(name: str, value: Any, given: Input, columns: int) -> np.ndarray:
-    """What belongs to every step as rows: (N, T), (N, T, columns), or a list of the like.
+# -------------------------------------------------------------------------------------- steps
 
-    The result is (rows,) for 0 columns, else (rows, columns).
+
+def step_rows(name: str, value: Any, inputs: Input, n_columns: int) -> np.ndarray:
+    """Return data of every step as (rows,), or for some columns as (rows, n_columns).
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for messages.
+    value : array-like or list
+        (N, T), (N, T, n_columns), or a list of (T_i,) or (T_i, n_columns).
+    inputs : Input
+        The sequences of the steps.
+    n_columns : int
+        Numbers of a step; 0: one, without an axis.
     """
-    ends: tuple[tuple[int, ...], ...] = ((),) if columns == 0 else ((columns,),)
-    if columns == 1:
+    ends: tuple[tuple[int, ...], ...] = ((),) if n_columns == 0 else ((n_columns,),)
+    if n_columns == 1:
         ends = ((), (1,))
-    if given.steps is not None:
-        array = checks.real(name, value)
-        shapes = [(len(given), given.steps, *end) for end in ends]
-        if array.shape not in shapes:
-            raise ValueError(
-                f"{name} must have shape {' or '.join(map(str, shapes))}, samples by steps; got "
-                f"{array.shape}"
-            )
-        return array.reshape(-1, *ends[-1])
-    if not isinstance(value, (list, tuple)) or len(value) != len(given):
-        raise ValueError(f"{name} must be a list of {len(given)} arrays, as the sequences are")
+    if inputs.steps is not None:
+        shapes = [(len(inputs), inputs.steps, *end) for end in ends]
+        return _shaped(name, value, shapes, ", samples by steps").reshape(-1, *ends[-1])
+    if not isinstance(value, (list, tuple)) or len(value) != len(inputs):
+        raise ValueError(f"{name} must be a list of {len(inputs)} arrays, as the sequences are")
     parts = []
-    for i, (own, n) in enumerate(zip(value, given.sequences.lengths.tolist(), strict=True)):
-        array = checks.real(f"{name}[{i}]", own)
-        shapes = [(n, *end) for end in ends]
-        if array.shape not in shapes:
-            raise ValueError(
-                f"{name}[{i}] must have shape {' or '.join(map(str, shapes))}; got {array.shape}"
-            )
+    for i, (part, n) in enumerate(zip(value, inputs.sequences.lengths.tolist(), strict=True)):
+        array = _shaped(f"{name}[{i}]", part, [(n, *end) for end in ends])
         parts.append(array.reshape(-1, *ends[-1]))
     return np.concatenate(parts)
+
+
+def _shaped(name: str, value: Any, shapes: list[tuple[int, ...]], axes: str = "") -> np.ndarray:
+    array = checks.real(name, value)
+    if array.shape not in shapes:
+        expected = " or ".join(map(str, shapes))
+        raise ValueError(f"{name} must have shape {expected}{axes}; got {array.shape}")
+    return array

@@ -1,4 +1,4 @@
-"""The interface of a training to its data."""
+"""Interface of a training to its data."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from .blocks import Visit
 
 
 class Source(Protocol):
-    """What a training visits: a `feeds.Part` or a `streams.Stream`."""
+    """A source of sequences to train on: a `dataset.Part` or a `stream.Stream`."""
 
     def batches(self, batch_size: int | None) -> int | None:
-        """In an epoch, if that is known before it."""
+        """Return the number of batches of an epoch, or None if it is not known before."""
 
     def epoch(
         self, generator: np.random.Generator | None, batch_size: int | None, skip: int = 0
     ) -> Iterator[Visit]:
-        """What there is to visit in an epoch, but for the first batches; shuffled, if by whom."""
+        """Yield the visits of an epoch, except the first `skip` batches.
+
+        The generator draws the order.  None: the order of the data.
+        """
 
     def seen(self, visit: Visit) -> None:
-        """Take note that all batches of a visit have been worked on."""
+        """Take note that all batches of a visit have been trained on."""
 
     def spread(self) -> Spread:
-        """That of the targets seen."""
+        """Return the spread of the targets seen."""
 
     def record(self) -> Any:
-        """What has been seen, in terms of JSON."""
+        """Return what `restore` needs, as JSON can hold it."""
 
     def restore(self, record: Any, epochs: int) -> None:
-        """Go on after so many epochs, and with what `record` gave."""
+        """Continue after so many epochs from the state in `record`."""

@@ -1,4 +1,4 @@
-"""Initial and final states, between PyTorch's form and the kernels'."""
+"""Initial and final states, between PyTorch's form and the form of the kernels."""
 
 from __future__ import annotations
 
@@ -11,22 +11,37 @@ from . import checks
 
 
 def read_state(value: Any, N: int, net: Network, trains: bool = False) -> np.ndarray | None:
-    """PyTorch's form, (runs, N, H) or for the LSTM a pair of them, as (N, states, runs, H).
+    """Return an initial state as (N, states, runs, H); None stays None.
+
+    Parameters
+    ----------
+    value : array-like, or a pair of them, or None
+        PyTorch's form: (runs, N, H), and for a cell with two states a pair (h, c).
+    N : int
+        Number of sequences.
+    net : Network
+    trains : bool
+        Whether the state is for training.
 
     Raises
     ------
     TypeError, ValueError
-        What does not fit; also, where the model `trains`, if it learns a state of its own.
+        `value` does not fit, or a model that learns its initial state is to train from another.
     """
     if value is None:
         return None
     if trains and net.learned_state:
-        raise ValueError("initial_state: a model with learn_initial_state=True trains from its own")
+        raise ValueError(
+            "initial_state: a model with learn_initial_state=True trains from its learned state"
+        )
     shape = (net.runs, N, net.hidden_size)
     parts = [value]
     if net.states == 2:
         if not isinstance(value, (list, tuple)) or len(value) != 2:
-            raise TypeError(f"initial_state of an LSTM must be a pair (h, c) of shapes {shape}")
+            raise TypeError(
+                f"initial_state must be a pair (h, c) of shapes {shape} for cell {net.cell}; got "
+                f"{type(value).__name__}"
+            )
         parts = list(value)
     arrays = []
     for part in parts:
@@ -41,6 +56,15 @@ def read_state(value: Any, N: int, net: Network, trains: bool = False) -> np.nda
 
 
 def public_state(state: np.ndarray) -> Any:
-    """The reverse of `initial_state`."""
+    """Return a state (N, states, runs, H) in PyTorch's form."""
     h, *c = np.ascontiguousarray(state.transpose(1, 2, 0, 3))
     return (h, c[0]) if c else h
+
+
+def slice_state(value: Any, start: int, stop: int) -> Any:
+    """Return the states of sequences start .. stop - 1, in PyTorch's form; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)):
+        return [part[:, start:stop] for part in value]
+    return value[:, start:stop]

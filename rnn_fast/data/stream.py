@@ -1,4 +1,4 @@
-"""Training on what an iterable gives, item by item."""
+"""Training on the items of an iterable, one after the other."""
 
 from __future__ import annotations
 
@@ -13,52 +13,55 @@ from .blocks import Visit
 from .dataset import WEIGHTS, Dataset
 from .prefetch import read_ahead
 
+#: names of the arguments in an item
+NAMES = ("X", "y", "lengths", "initial_state", *WEIGHTS)
+
 
 class Stream:
-    """Batches, or more at a time, as an iterable gives them.
+    """Items of an iterable, each of one batch or more.
 
     Parameters
     ----------
     net : Network
     items : iterable
-        Of (X, y), (X, y, lengths) or dicts with these names and those of weights.
-    steps : int or None
-        Items of an epoch, the next of which goes on where it ended; None for all there are, once
-        more in each epoch.
+        Yields (X, y), (X, y, lengths), or dicts of these and the other `NAMES`.
+    n_items : int or None
+        Items of an epoch; the next epoch continues after them.  None: an epoch goes through all
+        items, from the first on.
     epochs : int
     check_finite : bool
 
     Raises
     ------
     TypeError, ValueError
-        It cannot be gone through so often.
+        `items` is no iterable, or an iterator that ends with the first of several epochs.
     """
 
     def __init__(
         self,
         net: Network,
         items: Iterable[Any],
-        steps: int | None,
+        n_items: int | None,
         epochs: int,
         check_finite: bool,
     ):
         if not isinstance(items, Iterable):
             raise TypeError(f"batches must be an iterable; got {type(items).__name__}")
-        if steps is None and epochs > 1 and isinstance(items, Iterator):
+        if n_items is None and epochs > 1 and isinstance(items, Iterator):
             raise ValueError(
-                f"batches is an iterator, which is used up after one of {epochs} epochs; give "
-                "steps_per_epoch, or what can be gone through again"
+                f"batches is an iterator, which is used up after one of {epochs} epochs; pass "
+                "steps_per_epoch, or an iterable that can be gone through again"
             )
-        self.net, self.items, self.steps, self.check_finite = net, items, steps, check_finite
-        self._going = iter(items) if steps else None
+        self.net, self.items, self.n_items, self.check_finite = net, items, n_items, check_finite
+        self._iterator = iter(items) if n_items else None
         self._seen = Spread()
 
     def batches(self, batch_size: int | None) -> int | None:
-        """In an epoch, if that is known before it."""
+        """Return the number of batches of an epoch, or None if it is not known before."""
         if batch_size is not None:
             return None
-        if self.steps:
-            return self.steps
+        if self.n_items:
+            return self.n_items
         return len(self.items) if isinstance(self.items, Sized) else None
 
     def epoch(
@@ -67,85 +70,97 @@ class Stream:
         batch_size: int | None,
         skip: int = 0,
     ) -> Iterator[Visit]:
-        """All items of an epoch, in their order, but for `skip` batches."""
+        """Yield the visits of an epoch, in the order of the items, except the first `skip` batches.
+
+        The generator is not used.
+        """
         if not skip:
             self._seen = Spread()
-        return self._but_for(skip, batch_size, read_ahead(self._read, self._taken()))
+        for visit in read_ahead(self._read, self._numbered()):
+            n_batches = -(-len(visit.order) // (batch_size or len(visit.order)))
+            if skip < n_batches:
+                yield visit._replace(skip=skip)
+            skip = max(0, skip - n_batches)
 
-    def _taken(self) -> Iterator[tuple[int, Any]]:
-        if self.steps is None:
+    def _numbered(self) -> Iterator[tuple[int, Any]]:
+        """Yield the number and the item of all items of an epoch."""
+        if self.n_items is None:
             yield from enumerate(self.items)
             return
-        for i in range(self.steps):
+        for i in range(self.n_items):
             yield i, self._next(i)
 
     def _next(self, i: int) -> Any:
-        assert self._going is not None
+        """Return the next item; an iterable that has ended is begun again."""
+        assert self._iterator is not None
         for _ in range(2):
-            for item in self._going:
+            for item in self._iterator:
                 return item
             again = iter(self.items)
-            if again is self._going:  # an iterator has but one go
+            if again is self._iterator:  # an iterator cannot be begun again
                 break
-            self._going = again
-        raise ValueError(f"batches ended before item {i + 1} of {self.steps} of an epoch")
+            self._iterator = again
+        raise ValueError(f"batches ended before item {i + 1} of {self.n_items} of an epoch")
 
-    def _but_for(
-        self, skip: int, batch_size: int | None, visits: Iterator[Visit]
-    ) -> Iterator[Visit]:
-        for visit in visits:
-            n = -(-len(visit.order) // (batch_size or len(visit.order)))
-            if skip < n:
-                yield visit._replace(skip=skip)
-            skip = max(0, skip - n)
-
-    def _read(self, item: tuple[int, Any]) -> Visit:
-        i, own = item
-        name = f"batches[{i}] "
-        if isinstance(own, Mapping):
-            named = dict(own)
-        elif isinstance(own, (tuple, list)) and len(own) in (2, 3):
-            named = dict(zip(("X", "y", "lengths"), own, strict=False))
-        else:
-            raise TypeError(
-                f"batches[{i}] must be (X, y), (X, y, lengths) or a dict of arguments; got "
-                f"{type(own).__name__}"
-            )
-        try:
-            feed = Dataset(
-                self.net,
-                named.pop("X"),
-                named.pop("y"),
-                lengths=named.pop("lengths", None),
-                state=named.pop("initial_state", None),
-                trains=True,
-                check_finite=self.check_finite,
-                prefix=name,
-                whole=True,
-                **{key: named.pop(key) for key in WEIGHTS if key in named},
-            )
-        except KeyError as error:
-            raise ValueError(f"{name}has no {error}") from None
-        if named:
-            raise ValueError(f"{name}has {', '.join(map(repr, named))}, which is none of its names")
-        order = np.arange(len(feed), dtype=np.int64)
-        block = feed.load(0)
+    def _read(self, numbered: tuple[int, Any]) -> Visit:
+        i, item = numbered
+        named = arguments(f"batches[{i}]", item)
+        dataset = Dataset(
+            self.net,
+            named.pop("X"),
+            named.pop("y"),
+            lengths=named.pop("lengths", None),
+            state=named.pop("initial_state", None),
+            trains=True,
+            check_finite=self.check_finite,
+            prefix=f"batches[{i}] ",
+            whole=True,
+            **named,
+        )
+        order = np.arange(len(dataset), dtype=np.int64)
+        block = dataset.load(0)
         return Visit(block, order, 0, i, block.spread(self.net, order))
 
     def seen(self, visit: Visit) -> None:
-        """Take note that all batches of a visit have been worked on."""
+        """Take note that all batches of a visit have been trained on."""
         self._seen += visit.spread
 
     def spread(self) -> Spread:
-        """That of the targets seen in this epoch."""
+        """Return the spread of the targets seen in this epoch."""
         return self._seen
 
     def record(self) -> Any:
-        """What has been seen, in terms of JSON."""
+        """Return what `restore` needs, as JSON can hold it."""
         return self._seen.record()
 
     def restore(self, record: Any, epochs: int) -> None:
-        """Go on after so many epochs, and with what `record` gave."""
+        """Continue after so many epochs from the state in `record`."""
         self._seen = Spread(*record)
-        for i in range(epochs * (self.steps or 0)):
+        for i in range(epochs * (self.n_items or 0)):
             self._next(i)
+
+
+def arguments(name: str, item: Any) -> dict[str, Any]:
+    """Return the arguments in an item by their names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `item` is neither a pair, a triple nor a dict, or lacks X or y, or has an unknown name.
+    """
+    if isinstance(item, Mapping):
+        named = dict(item)
+    elif isinstance(item, (tuple, list)) and len(item) in (2, 3):
+        named = dict(zip(("X", "y", "lengths"), item, strict=False))
+    else:
+        raise TypeError(
+            f"{name} must be (X, y), (X, y, lengths) or a dict of arguments; got "
+            f"{type(item).__name__}"
+        )
+    for required in ("X", "y"):
+        if required not in named:
+            raise ValueError(f"{name} has no {required!r}")
+    unknown = [key for key in named if key not in NAMES]
+    if unknown:
+        raise ValueError(f"{name} has {unknown[0]!r}, but its names must be of {', '.join(NAMES)}")
+    return named

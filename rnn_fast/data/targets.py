@@ -1,4 +1,4 @@
-"""Targets: what the outputs of sequences, or of their steps, are compared with."""
+"""Targets of sequences, or of their steps, and their weights."""
 
 from __future__ import annotations
 
@@ -16,76 +16,82 @@ from .weights import sequence_weights, weights_by_class
 def read_targets(
     name: str,
     y: Any,
-    given: Input,
+    inputs: Input,
     net: Network,
     check_finite: bool = True,
     *,
     mask: Any = None,
     sample_weight: Any = None,
     class_weight: Any = None,
-    part: bool = False,
+    is_part: bool = False,
 ) -> Targets:
-    """`y`, and what each of it weighs.
+    """Return `y` and its weights as the kernels take them.
 
     Parameters
     ----------
     name, net, check_finite
-        As for `sequences`.
+        As for `sequences.read_sequences`.
     y : array-like or list
         As in `Model.fit`.
-    given : Input
+    inputs : Input
         The sequences that `y` belongs to.
     mask : array-like of bool (N, T), or list, optional
         Steps that count, where there is an output after every step.
     sample_weight : array-like (N,), or (N, T), or list, optional
     class_weight : dict of class to weight, or "balanced", optional
-    part : bool
-        Whether there are more of them: then all of these may weigh nothing.
+    is_part : bool
+        Whether there are more sequences: then all these weights may be 0.
 
     Raises
     ------
     TypeError, ValueError
-        What does not fit; weights that are negative, not finite or all zero.
+        An argument does not fit, or a weight is negative or not finite, or all weights are 0.
     """
-    counts = given.inside if net.sequences else None
+    counts = inputs.inside if net.sequences else None
     if mask is not None:
-        if not net.sequences:
-            raise ValueError("mask is for a model with return_sequences=True")
-        shown = step_rows("mask", mask, given, 0)
-        if shown.dtype != bool:
-            raise TypeError(f"mask must hold bool; got dtype {shown.dtype}")
+        shown = read_mask(mask, inputs, net)
         counts = shown if counts is None else shown & counts
-        if not (part or counts.any()):
-            raise ValueError("mask lets no step count")
+        if not (is_part or counts.any()):
+            raise ValueError("mask must be True at a step of a sequence; it is False at all steps")
     if not net.sequences:
-        values = checks.targets(name, y, len(given), net, check_finite)
+        values = checks.targets(name, y, len(inputs), net, check_finite)
     else:
-        values = step_rows(name, y, given, net.target_size)
+        values = step_rows(name, y, inputs, net.target_size)
         if counts is not None:
             values = np.where(counts[:, None], values, np.zeros((), values.dtype))
-        values = checked_values(name, values, y, given, net, check_finite)
+        values = checked_values(name, values, y, inputs, net, check_finite)
     weights = None
     if sample_weight is not None:
-        weights = sequence_weights(sample_weight, given, net, counts, part)
+        weights = sequence_weights(sample_weight, inputs, net, counts, is_part)
     if class_weight is not None:
-        own = weights_by_class(class_weight, values, counts, net)
-        weights = own if weights is None else weights * own
+        factors = weights_by_class(class_weight, values, counts, net)
+        weights = factors if weights is None else weights * factors
     if mask is not None:
         weights = counts if weights is None else weights * counts
     if weights is not None:
         weights = np.require(weights, net.dtype, ["C", "A"])
-        if not (part or (weights if counts is None else weights[counts]).any()):
+        if not (is_part or (weights if counts is None else weights[counts]).any()):
             raise ValueError("all weights are 0")
     return Targets(values, weights)
 
 
+def read_mask(mask: Any, inputs: Input, net: Network) -> np.ndarray:
+    """Return a mask of steps as (rows,) bool."""
+    if not net.sequences:
+        raise ValueError("mask needs a model with return_sequences=True")
+    rows = step_rows("mask", mask, inputs, 0)
+    if rows.dtype != bool:
+        raise TypeError(f"mask must hold bool; got dtype {rows.dtype}")
+    return rows
+
+
 def checked_values(
-    name: str, rows: np.ndarray, y: Any, given: Input, net: Network, check_finite: bool
+    name: str, rows: np.ndarray, y: Any, inputs: Input, net: Network, check_finite: bool
 ) -> np.ndarray:
-    """Targets of every row, checked; errors name the place in `y` as it was given."""
-    if given.steps is not None:
+    """Return the targets of all rows after a check; errors name the place in the user's `y`."""
+    if inputs.steps is not None:
         checked = checks.target_values(name, rows.reshape(np.shape(y)), net, check_finite)
         return checked.reshape(rows.shape)
-    for i, own in enumerate(given.shaped(rows)):
-        checks.target_values(f"{name}[{i}]", own.reshape(np.shape(y[i])), net, check_finite)
+    for i, part in enumerate(inputs.shaped(rows)):
+        checks.target_values(f"{name}[{i}]", part.reshape(np.shape(y[i])), net, check_finite)
     return checks.target_values(name, rows, net, check_finite)

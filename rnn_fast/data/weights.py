@@ -15,43 +15,77 @@ from .sequences import Input, is_list, step_rows
 
 
 def sequence_weights(
-    value: Any, given: Input, net: Network, counts: np.ndarray | None, part: bool
+    value: Any, inputs: Input, net: Network, counts: np.ndarray | None, is_part: bool
 ) -> np.ndarray:
-    """(N,), or (rows,) of a model with an output after every step."""
-    lengths = given.sequences.lengths
+    """Return `sample_weight` as (N,), or with an output after every step as (rows,).
+
+    Parameters
+    ----------
+    value : array-like or list
+        (N,), or with an output after every step (N, T) or a list of (T_i,) as well.
+    inputs : Input
+        Sequences that the weights are for.
+    net : Network
+    counts : (rows,) bool array or None
+        Rows that count; None: all of them.
+    is_part : bool
+        Whether there are more sequences: then all these weights may be 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `value` does not fit, or a weight is negative or not finite, or all weights are 0.
+    """
+    lengths = inputs.sequences.lengths
     per_sequence = not isinstance(value, (list, tuple)) or not is_list(value)
     array = checks.real("sample_weight", value) if per_sequence else None
-    if array is not None and array.shape == (len(given),):
-        check_weights("sample_weight", array, part)
+    if array is not None and array.shape == (len(inputs),):
+        check_weights("sample_weight", array, is_part)
         if not net.sequences:
             return array
-        n = lengths if given.steps is None else np.full(len(given), given.steps)
+        n = lengths if inputs.steps is None else np.full(len(inputs), inputs.steps)
         return np.repeat(array, n)
     if not net.sequences:
         got = "a list" if array is None else array.shape
-        raise ValueError(f"sample_weight must have shape ({len(given)},); got {got}")
-    rows = step_rows("sample_weight", value, given, 0)
+        raise ValueError(f"sample_weight must have shape ({len(inputs)},); got {got}")
+    rows = step_rows("sample_weight", value, inputs, 0)
     if counts is not None:
         rows = np.where(counts, rows, 0)
-    check_weights("sample_weight", rows if given.steps is None else given.shaped(rows), part)
+    check_weights("sample_weight", rows if inputs.steps is None else inputs.shaped(rows), is_part)
     return rows
 
 
-def check_weights(name: str, array: np.ndarray, part: bool = False) -> None:
-    """Raise ValueError for weights that are negative, not finite or, unless `part`, all 0."""
+def check_weights(name: str, array: np.ndarray, is_part: bool = False) -> None:
+    """Raise ValueError for weights that are negative, not finite or, unless `is_part`, all 0."""
     with np.errstate(invalid="ignore"):
         wrong = ~((array >= 0) & (array < np.inf))
     if wrong.any():
         at = checks.first(wrong)
         raise ValueError(f"{checks.element(name, array, at)} is not a finite weight of at least 0")
-    if not (part or array.any()):
+    if not (is_part or array.any()):
         raise ValueError(f"{name} must not be 0 everywhere")
 
 
 def weights_by_class(
     value: Any, values: np.ndarray, counts: np.ndarray | None, net: Network
 ) -> np.ndarray:
-    """The weight of each target's class."""
+    """Return the weight of each target's class, (rows,).
+
+    Parameters
+    ----------
+    value : mapping of class to weight, or "balanced"
+        A class that the mapping lacks weighs 1.
+    values : (rows, target_size) array
+        Targets.
+    counts : (rows,) bool array or None
+        Rows that count; None: all of them.
+    net : Network
+
+    Raises
+    ------
+    TypeError, ValueError
+        `value` does not fit, or the targets are no classes.
+    """
     n_classes = count_classes(net)
     if n_classes is None:
         raise ValueError("class_weight is for loss cross_entropy, or bce with one output")
@@ -59,17 +93,14 @@ def weights_by_class(
     if isinstance(value, str):
         seen = labels if counts is None else labels[counts]
         value = balanced(value, np.bincount(seen, minlength=n_classes))
-    if isinstance(value, Mapping):
-        weights = np.ones(n_classes)
-        for label, weight in value.items():
-            if isinstance(label, bool) or label not in range(n_classes):
-                raise ValueError(
-                    f"class_weight[{label!r}] is none of the classes 0 .. {n_classes - 1}"
-                )
-            weights[int(label)] = weight
-        check_weights("class_weight", weights)
-    else:
+    if not isinstance(value, Mapping):
         raise TypeError(f"class_weight must be a dict or 'balanced'; got {type(value).__name__}")
+    weights = np.ones(n_classes)
+    for label, weight in value.items():
+        if isinstance(label, bool) or label not in range(n_classes):
+            raise ValueError(f"class_weight[{label!r}] is none of the classes 0 .. {n_classes - 1}")
+        weights[int(label)] = weight
+    check_weights("class_weight", weights)
     return weights[labels]
 
 
@@ -79,23 +110,23 @@ def count_classes(net: Network) -> int | None:
 
 
 def class_labels(values: np.ndarray, net: Network) -> np.ndarray:
-    """Classes of targets, (rows,) int64."""
+    """Return the classes of targets, (rows,) int64."""
     classes = values[:, 0] if LOSSES[net.loss].takes_classes else values[:, 0] > 0.5
     return classes.astype(np.int64)
 
 
-def class_counts(given: Input, targets: Targets, net: Network) -> np.ndarray:
-    """How often each class is among the targets that weigh something."""
+def class_counts(inputs: Input, targets: Targets, net: Network) -> np.ndarray:
+    """Return the number of targets of each class, of those that weigh something."""
     labels = class_labels(targets.y, net)
     if targets.weights is not None:
         labels = labels[targets.weights > 0]
-    elif net.sequences and (inside := given.inside) is not None:
+    elif net.sequences and (inside := inputs.inside) is not None:
         labels = labels[inside]
     return np.bincount(labels, minlength=count_classes(net) or 0)
 
 
 def balanced(value: str, counts: np.ndarray) -> dict[int, float]:
-    """The weights that "balanced" stands for: each class by the reciprocal of its frequency.
+    """Return the weights that "balanced" stands for: reciprocals of the classes' frequencies.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Logits and measures of sequences, with as many threads as there is work for."""
+"""Logits and measures of sequences, by as many threads as there is work for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def logits(
     state: np.ndarray | None = None,
     final: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return `operations.logits`, taken by up to `n_threads` threads."""
+    """Return `operations.logits`, computed by up to `n_threads` threads."""
     seconds = seconds_per_row(net) / 3 * float(sequences.lengths.sum())
     with threads.Team(n_threads if seconds > TUNING.worth_seconds else 1) as team:
         return operations.logits(net, sequences, parameters, state=state, final=final, team=team)
@@ -31,15 +31,16 @@ def logits(
 
 def measure(net: Network, parameters: np.ndarray, part: Part, n_threads: int) -> dict[str, float]:
     """Return the measures of some sequences of a dataset, see `losses.measures`."""
-    found = Measures(net.loss)
-    for (given, targets, state), order, *_ in part:
-        x, starts, lengths = given.sequences
-        some = Sequences(x, starts[order], lengths[order])
-        own = None if state is None else state[order]
-        values, rows = logits(net, parameters, some, n_threads, state=own), order
+    measures = Measures(net.loss)
+    for (inputs, targets, state), order, *_ in part:
+        x, starts, lengths = inputs.sequences
+        chosen, rows = Sequences(x, starts[order], lengths[order]), order
+        if state is not None:
+            state = state[order]
+        values = logits(net, parameters, chosen, n_threads, state=state)
         if net.sequences:
-            rows = rows_of(given.sequences, order)
+            rows = rows_of(inputs.sequences, order)
             values = values[rows]
-        y, weights = targets  # type: ignore[misc]  # there are any where something is measured
-        found.add(values, y[rows], None if weights is None else weights[rows])
-    return found.means()
+        y, weights = targets  # type: ignore[misc]  # a measured part has targets
+        measures.add(values, y[rows], None if weights is None else weights[rows])
+    return measures.means()

@@ -8,7 +8,7 @@ from ..jit import Program
 from ..layout.network import Network
 from ..layout.single import TASKS
 from ..losses import LOSSES
-from .workspace import SingleSpace, addresses, function_of
+from .workspace import MEMORY, Memory, SingleSpace, addresses, function_of
 
 ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
 
@@ -28,8 +28,10 @@ class OnlineStep:
         Written by `forward`: probabilities, or values for mse.
     """
 
-    def __init__(self, net: Network, parameters: np.ndarray, T: int):
-        space = SingleSpace(net, T)
+    def __init__(
+        self, net: Network, parameters: np.ndarray, T: int, memory: Memory = MEMORY
+    ) -> None:
+        space = SingleSpace(net, T, memory=memory)
         self.x = np.zeros((T, net.input_size))
         self.y = np.zeros(net.target_size, net.dtype)
         self.outputs = np.zeros(net.output_size)

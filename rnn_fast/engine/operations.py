@@ -21,7 +21,7 @@ from ..tuning import TUNING
 from .optimizer_state import Descent
 from .threads import Team
 from .tiling import runs_singly
-from .workspace import BatchSpace, SingleSpace, spaces
+from .workspace import BatchSpace, SingleSpace, Spaces, spaces
 
 BATCH_EPOCH = Program("rnn_fast.kernels.batch.program", "batch_epoch", job="integers")
 PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
@@ -67,6 +67,7 @@ def train_epoch(
     seed: int = 0,
     state: np.ndarray | None = None,
     team: Team | None = None,
+    spaces: Spaces = spaces,
     result: np.ndarray | None = None,
 ) -> Epoch:
     """Train on the samples ``order`` in batches, with a step of descent after each.
@@ -99,6 +100,8 @@ def train_epoch(
         Initial states.
     team : Team or None
         Threads to work with.  Default: this thread alone.
+    spaces : Spaces
+        Work memory.  Default: the memory that this thread last used.
     result : (`RESULTS`,) float64 array or None
         Sums of the epoch so far, added to.
 
@@ -195,12 +198,13 @@ def loss_and_gradients(
     dstate: np.ndarray | None = None,
     dx: np.ndarray | None = None,
     team: Team | None = None,
+    spaces: Spaces = spaces,
 ) -> float:
     """Return the mean loss over all samples; write its gradient to `gradients`.
 
     Parameters
     ----------
-    net, data, targets, parameters, state, team
+    net, data, targets, parameters, state, team, spaces
         As for `train_epoch`.
     gradients : (n_parameters,) array
         Written.
@@ -243,6 +247,7 @@ def logits(
     state: np.ndarray | None = None,
     final: np.ndarray | None = None,
     team: Team | None = None,
+    spaces: Spaces = spaces,
 ) -> np.ndarray:
     """Return logits (N, O) of the sequences or, with an output after every step, of all rows.
 
@@ -251,7 +256,7 @@ def logits(
 
     Parameters
     ----------
-    net, data, parameters, state, team
+    net, data, parameters, state, team, spaces
         As for `train_epoch`.
     final : (N, states, runs, H) array or None
         Written: states after the last step; of reverse runs, after step 0.

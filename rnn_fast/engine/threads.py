@@ -1,9 +1,8 @@
-"""Threads that help with a compiled program, and how many there may be.
+"""Threads that help with a compiled program, and how many of them there may be.
 
-A `Team` belongs to one training or prediction and ends with it: nothing stays behind that a fork
-could break or another library would meet.  All teams of a process share its cores: who finds them
-taken works alone.  Results have the same bits with any number of threads, so that nothing but the
-time depends on it.
+A `Team` belongs to one training or prediction and ends with it.  No thread stays behind that a
+fork could break or that another library would meet.  All teams of a process share its cores: a team
+that finds no free core runs on one thread.  Results have the same bits with any number of threads.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +22,20 @@ import numpy as np
 from .. import validation
 from ..layout.batch_records import TEAM
 
-#: what limits the threads of a process, the first that is set: ours, then what joblib, Dask and
-#: job schedulers set for all libraries
+#: variables that limit the threads of a process.  The first one counts that is set: ours, or the
+#: one that joblib, Dask and job schedulers set for all libraries.
 LIMITS = ("RNN_FAST_NUM_THREADS", "OMP_NUM_THREADS")
 
 
-def available() -> int:
-    """Cores that this process may use: those it is bound to, within the limits that are set."""
+def bound_cores() -> int:
+    """Return the number of cores that this process is bound to."""
     if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    for name in LIMITS:
-        limit = os.environ.get(name, "").partition(",")[0]  # of nested levels, the outer one
-        if limit.isdigit() and int(limit) > 0:
-            return min(cores, int(limit)) if name != LIMITS[0] else int(limit)
-    return max(1, min(cores, quota()))
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def quota() -> int:
-    """Whole cores of processor time that a Linux container may use."""
+def container_quota() -> int:
+    """Return the whole cores of processor time that a Linux container may use."""
     try:
         share, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return max(1, round(int(share) / int(period)))
@@ -50,13 +43,35 @@ def quota() -> int:
         return sys.maxsize
 
 
+def available(
+    environ: Mapping[str, str] = os.environ,
+    bound: Callable[[], int] = bound_cores,
+    quota: Callable[[], int] = container_quota,
+) -> int:
+    """Return the number of cores that this process may use.
+
+    Parameters
+    ----------
+    environ : mapping
+        Variables, of which `LIMITS` count.
+    bound, quota : callable
+        Return the cores that the process is bound to, and the cores that its container grants.
+    """
+    n_cores = bound()
+    for name in LIMITS:
+        limit = environ.get(name, "").partition(",")[0]  # of nested levels, the outer one
+        if limit.isdigit() and int(limit) > 0:
+            return int(limit) if name == LIMITS[0] else min(n_cores, int(limit))
+    return max(1, min(n_cores, quota()))
+
+
 def wanted(n_threads: Any) -> int:
-    """`n_threads` as a number of threads; None for all cores that this process may use.
+    """Return `n_threads` as a number of threads; None stands for all cores of this process.
 
     Raises
     ------
     TypeError, ValueError
-        Not an integer of at least 1.
+        `n_threads` is not an integer of at least 1.
     """
     return available() if n_threads is None else validation.whole("n_threads", n_threads)
 
@@ -65,60 +80,113 @@ def wanted(n_threads: Any) -> int:
 
 
 class Cores:
-    """How many threads of this process are at work in compiled programs."""
+    """Count of the threads that are at work in compiled programs.
 
-    def __init__(self) -> None:
-        self.lock, self.busy = threading.Lock(), 0
+    Parameters
+    ----------
+    available : callable
+        Returns the number of cores to share.
+    """
+
+    def __init__(self, available: Callable[[], int] = available):
+        self._available = available
+        self.free_all()
+
+    def free_all(self) -> None:
+        """Count no thread as being at work."""
+        self._lock, self.n_busy = threading.Lock(), 0
 
     @contextlib.contextmanager
-    def taken(self, wanted: int) -> Iterator[int]:
-        """Take up to `wanted` cores, at least one; gives how many."""
-        with self.lock:
-            n = wanted
-            if n > 1 and self.busy:  # others are at work: what they leave
-                n = max(1, min(n, available() - self.busy))
-            self.busy += n
+    def taken(self, n_wanted: int) -> Iterator[int]:
+        """Take up to `n_wanted` cores, and at least one; yield the number of them."""
+        with self._lock:
+            n = n_wanted
+            if n > 1 and self.n_busy:  # others are at work: take what they leave
+                n = max(1, min(n, self._available() - self.n_busy))
+            self.n_busy += n
         try:
             yield n
         finally:
-            with self.lock:
-                self.busy -= n
+            with self._lock:
+                self.n_busy -= n
 
 
-cores = Cores()
+CORES = Cores()  # shared by all teams of the process
 if hasattr(os, "register_at_fork"):  # the threads that were at work are not in the child
-    os.register_at_fork(after_in_child=cores.__init__)  # type: ignore[misc]
+    os.register_at_fork(after_in_child=CORES.free_all)
 
 
 # ------------------------------------------------------------------------------------------ teams
 
 
-@functools.cache
-def _sleep_address() -> int:
-    """Address of the C library's ``int usleep(unsigned microseconds)``; 0 where there is none.
+class Helper:
+    """A thread that does one piece of work after the other."""
 
-    Windows can only sleep for milliseconds, which is too long: there threads only pause.
-    """
-    try:
-        return ctypes.cast(ctypes.CDLL(None).usleep, ctypes.c_void_p).value or 0
-    except (OSError, AttributeError, TypeError):  # Windows takes no None
-        return 0
+    def __init__(self) -> None:
+        self._begun, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._work: Callable[[], None] | None = None
+        self._is_busy = False
+        self._thread = threading.Thread(target=self._serve, name="rnn_fast helper", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            self._begun.acquire()
+            if self._work is None:
+                return
+            try:
+                self._work()
+            finally:
+                self._work = None
+                self._done.release()
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Begin to do `work`."""
+        self._work, self._is_busy = work, True
+        self._begun.release()
+
+    def wait(self) -> None:
+        """Wait until the work is done.  A KeyboardInterrupt is raised after that."""
+        interrupt = None
+        while self._is_busy:
+            try:
+                self._done.acquire()
+                self._is_busy = False
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt:
+            raise interrupt
+
+    def end(self) -> None:
+        """End the thread."""
+        self._begun.release()
+        self._thread.join()
 
 
 class Team:
-    """Up to `size` threads, this one counted, for programs one after the other.
+    """Up to `size` threads, the calling one included, for one program after the other.
 
-    To be used by one thread, in a ``with`` block, at whose end the others end.  They start with
-    the first program that has work for them.
+    One thread uses a team, in a ``with`` block, at whose end the other threads end.  They start
+    with the first program that has work for them.
+
+    Parameters
+    ----------
+    size : int
+    cores : Cores
+        Cores to share with other teams.
+    hire : callable
+        Starts and returns a `Helper`; a RuntimeError says that there are no more threads.
 
     Attributes
     ----------
     sync : (TEAM.end,) int64 array
-        What the threads of a program meet in, see `layers.team`.
+        Memory in which the threads of a program meet, see `kernels.team`.
     """
 
-    def __init__(self, size: int = 1):
-        self.size = size
+    def __init__(
+        self, size: int = 1, cores: Cores = CORES, hire: Callable[[], Helper] = Helper
+    ) -> None:
+        self.size, self._cores, self._hire = size, cores, hire
         self._helpers: list[Helper] = []
         memory = np.zeros(TEAM.end + 8, np.int64)
         start = -(memory.ctypes.data // 8) % 8
@@ -134,19 +202,16 @@ class Team:
         self._helpers.clear()
 
     @contextlib.contextmanager
-    def taken(self, useful: int) -> Iterator[int]:
-        """Take cores for a program in which `useful` threads have work; gives how many."""
-        with cores.taken(min(self.size, useful)) as n:
-            self._hire(n - 1)
+    def taken(self, n_useful: int) -> Iterator[int]:
+        """Take cores for a program in which `n_useful` threads have work; yield their number."""
+        with self._cores.taken(min(self.size, n_useful)) as n:
+            with contextlib.suppress(RuntimeError):  # go on with fewer threads
+                while len(self._helpers) < n - 1:
+                    self._helpers.append(self._hire())
             yield min(n, 1 + len(self._helpers))
 
-    def _hire(self, n: int) -> None:
-        with contextlib.suppress(RuntimeError):  # no more threads to be had: go on with fewer
-            while len(self._helpers) < n:
-                self._helpers.append(Helper())
-
     def run(self, lead: Callable[[], None], helps: Sequence[Callable[[], None]]) -> None:
-        """Run `lead` here, and each of `helps` in a thread of its own; wait for all."""
+        """Run `lead` in this thread and each of `helps` in a thread of its own; wait for all."""
         self.sync[TEAM.ticket] = self.sync[TEAM.done] = 0
         working = self._helpers[: len(helps)]
         try:
@@ -159,45 +224,13 @@ class Team:
                 helper.wait()
 
 
-class Helper:
-    """A thread that does what it is given."""
+@functools.cache
+def _sleep_address() -> int:
+    """Return the address of the C library's ``int usleep(unsigned microseconds)``, or 0.
 
-    def __init__(self) -> None:
-        self._given, self.done = threading.Semaphore(0), threading.Semaphore(0)
-        self._work: Callable[[], None] | None = None
-        self._at_work = False
-        self._thread = threading.Thread(target=self._serve, name="rnn_fast helper", daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            self._given.acquire()
-            if self._work is None:
-                return
-            try:
-                self._work()
-            finally:
-                self._work = None
-                self.done.release()
-
-    def begin(self, work: Callable[[], None]) -> None:
-        """Do `work`."""
-        self._work, self._at_work = work, True
-        self._given.release()
-
-    def wait(self) -> None:
-        """Wait until it is done; a KeyboardInterrupt has to wait as well."""
-        interrupted = None
-        while self._at_work:
-            try:
-                self.done.acquire()
-                self._at_work = False
-            except KeyboardInterrupt as error:
-                interrupted = error
-        if interrupted:
-            raise interrupted
-
-    def end(self) -> None:
-        """Let the thread end."""
-        self._given.release()
-        self._thread.join()
+    Windows has no shorter sleep than a millisecond, which is too long: its threads only pause.
+    """
+    try:
+        return ctypes.cast(ctypes.CDLL(None).usleep, ctypes.c_void_p).value or 0
+    except (OSError, AttributeError, TypeError):  # Windows takes no None
+        return 0

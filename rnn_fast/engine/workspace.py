@@ -25,21 +25,21 @@ from .tiling import batch_tile, vector_lanes
 
 
 class Memory:
-    """Memory for buffers."""
+    """A source of zeroed memory."""
+
+    def vector(self, n: int, dtype: np.dtype, lines: int = 0) -> np.ndarray:
+        """Return an aligned vector of `n` zeros, shifted by `lines` cache lines."""
+        return aligned(n, dtype, lines)
 
     def buffers(
         self, sizes: list[int], dtype: np.dtype, lines: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the start of each buffer in one array of zeros, and the array.
-
-        lines : int
-            Cache lines by which the array is shifted.
-        """
+        """Return the start of each buffer in a vector, and this vector."""
         starts, length = offsets(sizes)
-        return starts, aligned(length, dtype, lines)
+        return starts, self.vector(length, dtype, lines)
 
 
-memory = Memory()  #: a seam: tests take memory that guards its ends
+MEMORY = Memory()
 
 
 def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], None]:
@@ -70,6 +70,7 @@ class BatchSpace:
         Steps there must be room for.
     batch : int
         Samples of a batch.
+    memory : Memory
     **options : bool
         As for `BatchLayout`.
 
@@ -79,8 +80,10 @@ class BatchSpace:
         Threads that can work on a batch.
     """
 
-    def __init__(self, net: Network, T: int, batch: int, **options: bool):
-        self.net, self.tile = net, batch_tile(net, T, batch)
+    def __init__(
+        self, net: Network, T: int, batch: int, memory: Memory = MEMORY, **options: bool
+    ) -> None:
+        self.net, self.tile, self._memory = net, batch_tile(net, T, batch), memory
         lanes = self.tile[1] * vector_lanes(net)
         row = CELLS[net.cell].n_grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
@@ -99,10 +102,10 @@ class BatchSpace:
             embedded = net.embedding * T * lanes
             if embedded:
                 self.round = min(blocks, self.groups * max(1, room // (embedded * self.groups)))
-            shared["flats"] = aligned(self.groups * stride, net.dtype)
+            shared["flats"] = memory.vector(self.groups * stride, net.dtype)
             shared["stride"] = stride
             shared["partial"] = np.zeros(8 * self.groups)
-            shared["dtokens"] = aligned(self.round * embedded, net.dtype)
+            shared["dtokens"] = memory.vector(self.round * embedded, net.dtype)
         self._shared = shared | {"groups": self.groups, "round": self.round}
         self._block = np.zeros(
             len(BatchJob._fields), np.int64
@@ -116,7 +119,7 @@ class BatchSpace:
         with team.taken(self.groups) as n:
             while len(self._members) < n:
                 lines = TUNING.thread_shift * len(self._members)
-                _, work = memory.buffers(self.layout.buffers(), self.net.dtype, lines)
+                _, work = self._memory.buffers(self.layout.buffers(), self.net.dtype, lines)
                 self._members.append((work, np.zeros_like(self._members[0][1])))
             shared = self._block.copy()
             _fill(BatchJob, shared, {"team": team.sync, **job})
@@ -152,7 +155,7 @@ class SingleSpace:
     `rows` are those of the optimizer's state.
     """
 
-    def __init__(self, net: Network, T: int, rows: int = 0):
+    def __init__(self, net: Network, T: int, rows: int = 0, memory: Memory = MEMORY):
         lanes = vector_lanes(net)
         vecs = 1
         while vecs < 4 and vecs * lanes < net.hidden_size:
@@ -185,7 +188,8 @@ def address(a: Any) -> Any:
 class Spaces(threading.local):
     """Work memory that a thread last used to train and to predict, kept for the next epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory = MEMORY) -> None:
+        self.memory = memory
         self.kept: dict[bool, tuple[Any, Any]] = {}
 
     def get(self, kind: type, *key: Any, forward_only: bool = False, **options: bool) -> Any:
@@ -195,7 +199,7 @@ class Spaces(threading.local):
             options["forward_only"] = True
         if self.kept.get(forward_only, (None,))[0] != whole:
             self.kept.pop(forward_only, None)  # free before the next is made
-            self.kept[forward_only] = whole, kind(*key, **options)
+            self.kept[forward_only] = whole, kind(*key, memory=self.memory, **options)
         return self.kept[forward_only][1]
 
 

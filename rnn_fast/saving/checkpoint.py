@@ -1,7 +1,7 @@
-"""What a training run needs to go on where it stood, with the same bits.
+"""Checkpoints, from which a training continues with the same bits.
 
 A checkpoint is a model file, which `rnn_fast.load` reads, with the state of the training beside the
-parameters: that of the optimizer, the schedule, early stopping, the random generator; the history.
+parameters: the history, and the states of optimizer, schedule, early stopping and random generator.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,56 +17,51 @@ from ..errors import ModelFileError
 from . import model_file
 
 
-class Saved(NamedTuple):
-    """What a checkpoint holds."""
-
-    architecture: dict[str, Any]
-    parameters: dict[str, np.ndarray]
-    training: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+class Saved(model_file.Content):
+    """Content of a checkpoint."""
 
     @property
     def epochs(self) -> int:
-        """Finished epochs."""
+        """Number of finished epochs."""
         return len(self.training["history"]["loss"])
 
-    def expect(self, path: Any, **wanted: Any) -> None:
+    def expect(self, path: Any, **expected: Any) -> None:
         """Check that a training is the same as before.
 
         Raises
         ------
         ValueError
-            It is not; the message says in what.
+            A value differs from the saved one; the message names it.
         """
-        for name, value in wanted.items():
-            had = self.training.get(name)
-            if had != json.loads(json.dumps(value)):
+        for name, value in expected.items():
+            saved = self.training.get(name)
+            if saved != json.loads(json.dumps(value)):
                 raise ValueError(
-                    f"resume: {os.fspath(path)} is of a training with {name} {had}, not {value}"
+                    f"resume: {os.fspath(path)} is of a training with {name} {saved}, not {value}"
                 )
 
 
 def previous(path: str | os.PathLike[str]) -> str:
-    """Where the checkpoint before the last is kept."""
+    """Return the path of the checkpoint before the last."""
     return f"{os.fspath(path)}.previous"
 
 
 def find(path: str | os.PathLike[str]) -> Saved | None:
-    """The last checkpoint, or if that is damaged the one before, or None if there is neither.
+    """Return the last checkpoint, or the one before if it is damaged; None if there is no file.
 
     Raises
     ------
     ModelFileError
-        There are files, but none that can be used.
+        There are files, but none of them is a whole checkpoint.
     OSError
-        They cannot be read.
+        A file cannot be read.
     """
     problem: ModelFileError | None = None
-    for place in (path, previous(path)):
+    for file in (path, previous(path)):
         try:
-            saved = Saved(*model_file.read_all(place))
+            saved = Saved(*model_file.read_all(file))
             if not saved.training:
-                raise ModelFileError(f"{os.fspath(place)}: a model, but not a checkpoint")
+                raise ModelFileError(f"{os.fspath(file)}: a model, but not a checkpoint")
             return saved
         except FileNotFoundError:
             continue
@@ -78,20 +73,20 @@ def find(path: str | os.PathLike[str]) -> Saved | None:
 
 
 class Keeper:
-    """Writes the checkpoints of a training, and goes on from the last.
+    """Writer of the checkpoints of a training.
 
     Parameters
     ----------
     path : path
-        The file.
+        File of the last checkpoint.
     architecture : dict
-        Of the model.
+        Arguments that make the model.
     parameters : dict of str to ndarray
-        Live views of its parameters.
+        Live views of the model's parameters.
     generator : Generator
-        The model's, as it is before the training.
+        Random generator of the model, before the training.
     about : dict
-        In terms of JSON: what must be the same for a training to be gone on with.
+        Settings that must not differ when the training is resumed, as JSON can hold them.
     """
 
     def __init__(
@@ -109,16 +104,17 @@ class Keeper:
         self.about = {"model": model, **about}
 
     def resume(self) -> Saved | None:
-        """The last checkpoint, if there is one; parameters and generator are then put back.
+        """Return the last checkpoint, or None; put parameters and generator back.
 
-        The generator as it was before the training; `Saved` has how it was at the checkpoint.
+        The generator is put back to its state before the training.  `Saved` has its state at the
+        checkpoint.
 
         Raises
         ------
         ValueError
-            It is of another training.
+            The checkpoint is of another training.
         ModelFileError, OSError
-            As `find`.
+            As `find` raises.
         """
         saved = find(self.path)
         if saved is not None:
@@ -131,12 +127,12 @@ class Keeper:
         return saved
 
     def save(self, training: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write a checkpoint, whole or not at all; the one before is kept.
+        """Write a checkpoint, whole or not at all, and keep the one before.
 
         Raises
         ------
         OSError
-            It cannot be written.
+            The file cannot be written.
         """
         record = {**self.about, "began": self.began, **training}
         keep = previous(self.path)
@@ -144,17 +140,17 @@ class Keeper:
 
 
 def generator_state(generator: np.random.Generator) -> dict[str, Any]:
-    """The state of a generator in terms of JSON."""
+    """Return the state of a generator, as JSON can hold it."""
     return _plain(generator.bit_generator.state)
 
 
 def set_generator_state(generator: np.random.Generator, state: Mapping[str, Any]) -> None:
-    """Put a generator into a state that `generator_state` gave.
+    """Put a generator into a state that `generator_state` returned.
 
     Raises
     ------
     ValueError
-        It is of another kind.
+        The state is of another kind of generator.
     """
     try:
         generator.bit_generator.state = state

@@ -1,6 +1,6 @@
-"""The model file: safetensors, with a header that says what it holds and whether it is whole.
+"""The model file: safetensors, with metadata that describe the model and prove the file whole.
 
-The header's metadata, all strings as safetensors demands::
+The metadata are strings, as safetensors requires::
 
     format        "rnn_fast"
     version       "1"
@@ -8,10 +8,8 @@ The header's metadata, all strings as safetensors demands::
     training      JSON object, in a checkpoint only: see `checkpoint`
     sha256        of the whole file, with these 64 digits written as zeros
 
-The arrays of a training are named ``training.*``.
-
-So every byte is covered, the header and the digest's own place included, and a reader needs
-nothing but this definition.  No pickle, nothing in the file is ever run.
+The digest covers every byte, the header included.  The arrays of a training are named
+``training.*``.  There is no pickle: nothing in the file is ever run.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +32,18 @@ from ..errors import ModelFileError
 FORMAT, VERSION = "rnn_fast", "1"
 BLANK = "0" * 64
 TRAINING = "training."
+
+
+class Content(NamedTuple):
+    """Content of a model file."""
+
+    architecture: Mapping[str, Any]  #: arguments that make the model
+    parameters: Mapping[str, np.ndarray]
+    training: Mapping[str, Any]  #: state of a training, in a checkpoint; else empty
+    arrays: Mapping[str, np.ndarray]  #: of the training
+
+
+# ---------------------------------------------------------------------------------------- files
 
 
 def write(
@@ -51,26 +61,25 @@ def write(
     path : path
         Replaced if it exists, keeping a symbolic link in place.
     architecture : mapping
-        What JSON can hold.
+        Values that JSON can hold.
     parameters : mapping
         Name to array, float32 or float64.
     training, arrays : mapping, optional
-        Of a checkpoint: what JSON can hold, and name to array.
+        State of a training, for a checkpoint: values that JSON can hold, and name to array.
     keep : path, optional
-        Where to keep the file that is replaced.
+        New name of the file that is replaced.
 
     Raises
     ------
     OSError
-        The file cannot be written; an old one is then untouched.
+        The file cannot be written; an old file is then untouched.
     """
-    beside = {TRAINING + name: array for name, array in (arrays or {}).items()}
-    content = _encode(architecture, {**parameters, **beside}, training)
+    data = encode(Content(architecture, parameters, training or {}, arrays or {}))
     target = Path(os.path.realpath(path))
     scratch = _scratch(target)
     try:
         with open(scratch, "xb") as file:
-            file.write(content)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if keep is not None and target.exists():
@@ -83,12 +92,12 @@ def write(
 
 
 def _scratch(target: Path) -> Path:
-    """A name beside `target` that nobody has."""
+    """Return an unused name beside `target`."""
     return target.with_name(f".{target.name}.{os.urandom(8).hex()}")
 
 
 def clear(path: str | os.PathLike[str]) -> None:
-    """Remove what processes that were killed while they wrote a file have left beside it."""
+    """Remove the scratch files of processes that were killed while they wrote a file."""
     target = Path(os.path.realpath(path))
     with contextlib.suppress(OSError):
         for file in target.parent.glob(f".{glob.escape(target.name)}.*"):
@@ -97,20 +106,20 @@ def clear(path: str | os.PathLike[str]) -> None:
 
 
 def _copy(file: Path, to: Path) -> None:
-    """Give `file` a second name, at once and in place of what had it; the file stays."""
+    """Give `file` a second name, in place of a file that has it, in one step."""
     scratch = _scratch(to)
     try:
         try:
             os.link(file, scratch)
-        except OSError:  # no links here
+        except OSError:  # a file system without links
             shutil.copyfile(file, scratch)
         os.replace(scratch, to)
-    finally:  # a new name is not taken away where both are the same file already
+    finally:  # `replace` leaves the scratch name where both names are of the same file already
         scratch.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make new names last, where the system can: a folder cannot be opened everywhere."""
+    """Write the names in a folder to disk, where the system can open a folder."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -124,75 +133,84 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the architecture and the parameters that `write` wrote; see `read_all`."""
-    return read_all(path)[:2]
+    """Return the architecture and the parameters in a model file; see `read_all`."""
+    content = read_all(path)
+    return dict(content.architecture), dict(content.parameters)
 
 
-def read_all(
-    path: str | os.PathLike[str],
-) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], dict[str, np.ndarray]]:
-    """Return the architecture, the parameters, and what there is of a training, that was written.
+def read_all(path: str | os.PathLike[str]) -> Content:
+    """Return the content of a model file.
 
     Raises
     ------
     ModelFileError
-        Not a model file, of another version, or damaged: any byte changed, missing or added.
+        The file is no model file, of another version, or damaged: a byte changed, missing or added.
     OSError
         The file cannot be read; `FileNotFoundError` if there is none.
     """
-    content = Path(path).read_bytes()
+    data = Path(path).read_bytes()
     try:
-        return _decode(content)
+        return decode(data)
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from error.__cause__
 
 
 def check_same(
     path: str | os.PathLike[str],
-    found: Mapping[str, np.ndarray],
-    wanted: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
 ) -> None:
-    """Check that the arrays of a file have the names, shapes and dtypes that are wanted.
+    """Check that the arrays of a file have the names, shapes and dtypes of the expected ones.
 
     Raises
     ------
     ModelFileError
-        They do not.
+        A name, a shape or a dtype differs.
     """
-    kinds = ({name: (a.shape, a.dtype) for name, a in own.items()} for own in (found, wanted))
-    if next(kinds) != next(kinds):
+    if _kinds(arrays) != _kinds(expected):
         raise ModelFileError(f"{os.fspath(path)}: its parameters do not fit its architecture")
 
 
-def _encode(
-    architecture: Mapping[str, Any],
-    named: Mapping[str, np.ndarray],
-    training: Mapping[str, Any] | None = None,
-) -> bytes:
+def _kinds(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Return the shape and the dtype of each array."""
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}
+
+
+# ---------------------------------------------------------------------------------------- bytes
+
+
+def encode(content: Content) -> bytes:
+    """Return the bytes of a model file."""
     from safetensors.numpy import save
 
     metadata = {
         "format": FORMAT,
         "version": VERSION,
-        "architecture": json.dumps(architecture),
+        "architecture": json.dumps(content.architecture),
         "sha256": BLANK,
     }
-    if training is not None:
-        metadata["training"] = json.dumps(training)
-    arrays = {name: np.ascontiguousarray(array) for name, array in named.items()}
-    blank = save(arrays, metadata)
+    if content.training:
+        metadata["training"] = json.dumps(content.training)
+    arrays = {TRAINING + name: array for name, array in content.arrays.items()}
+    named = {**content.parameters, **arrays}
+    blank = save({name: np.ascontiguousarray(array) for name, array in named.items()}, metadata)
     digest = hashlib.sha256(blank).hexdigest()
-    header = _header_size(blank)
-    return blank[:header].replace(BLANK.encode(), digest.encode()) + blank[header:]
+    size = header_size(blank)
+    return blank[:size].replace(BLANK.encode(), digest.encode()) + blank[size:]
 
 
-def _decode(
-    content: bytes,
-) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], dict[str, np.ndarray]]:
+def decode(data: bytes) -> Content:
+    """Return the content that `encode` made bytes of.
+
+    Raises
+    ------
+    ModelFileError
+        The bytes are no model file, of another version, or damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    metadata = _metadata(content)
+    metadata = _metadata(data)
     if metadata.get("format") != FORMAT:
         raise ModelFileError("not a model of rnn_fast")
     if metadata.get("version") != VERSION:
@@ -200,38 +218,41 @@ def _decode(
             f"written in version {metadata.get('version')!r} of the format; this rnn_fast reads "
             f"version {VERSION!r}"
         )
-    _check_digest(content, metadata.get("sha256"))
+    _check_digest(data, metadata.get("sha256"))
     try:
-        architecture, named = json.loads(metadata["architecture"]), load(content)
+        architecture, named = json.loads(metadata["architecture"]), load(data)
         training = json.loads(metadata.get("training", "{}"))
     except (KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         raise ModelFileError("damaged: its content makes no sense") from error
     if not (isinstance(architecture, dict) and isinstance(training, dict)):
         raise ModelFileError("damaged: its architecture is no JSON object")
     parameters = {name: array for name, array in named.items() if not name.startswith(TRAINING)}
-    cut = len(TRAINING)
-    arrays = {name[cut:]: array for name, array in named.items() if name.startswith(TRAINING)}
-    return architecture, parameters, training, arrays
+    arrays = {
+        name.removeprefix(TRAINING): array
+        for name, array in named.items()
+        if name.startswith(TRAINING)
+    }
+    return Content(architecture, parameters, training, arrays)
 
 
-def _header_size(content: bytes) -> int:
-    """Bytes before the tensors: the length of the JSON header and the header."""
-    return 8 + int.from_bytes(content[:8], "little")
+def header_size(data: bytes) -> int:
+    """Return the number of bytes before the tensors: of the header's length and the header."""
+    return 8 + int.from_bytes(data[:8], "little")
 
 
-def _metadata(content: bytes) -> dict[str, Any]:
+def _metadata(data: bytes) -> dict[str, Any]:
     try:
-        return dict(json.loads(content[8 : _header_size(content)])["__metadata__"])
+        return dict(json.loads(data[8 : header_size(data)])["__metadata__"])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError("not a safetensors file with metadata, or damaged") from error
 
 
-def _check_digest(content: bytes, digest: Any) -> None:
-    size = _header_size(content)
-    header = content[:size]
+def _check_digest(data: bytes, digest: Any) -> None:
+    size = header_size(data)
+    header = data[:size]
     if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
         raise ModelFileError("damaged: it has no checksum")
-    whole = hashlib.sha256(header.replace(digest.encode(), BLANK.encode()))
-    whole.update(memoryview(content)[size:])
-    if whole.hexdigest() != digest:
+    blank = hashlib.sha256(header.replace(digest.encode(), BLANK.encode()))
+    blank.update(memoryview(data)[size:])
+    if blank.hexdigest() != digest:
         raise ModelFileError("damaged: its content does not fit its checksum")

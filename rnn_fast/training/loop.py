@@ -215,7 +215,7 @@ class Training:
 
     def _pieces(self, visit: Visit, size: int) -> Iterator[tuple[slice, bool]]:
         """Yield the batches of a visit, some at a time, and whether the team works on them."""
-        lengths = visit.block.given.sequences.lengths
+        lengths = visit.block.inputs.sequences.lengths
         n = -(-len(visit.order) // size)
         rows = float(lengths[visit.order].sum()) / n  # of a batch
         at = visit.skip
@@ -242,7 +242,7 @@ class Training:
         start = perf_counter()
         epoch = self.run_epoch(
             self.net,
-            block.given.sequences,
+            block.inputs.sequences,
             block.targets,
             order,
             size,

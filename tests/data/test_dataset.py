@@ -1,4 +1,4 @@
-"""Training on what is not in memory: files, datasets, streams."""
+"""Training on data that is not in memory: files, and anything with slices."""
 
 from __future__ import annotations
 
@@ -8,36 +8,24 @@ from time import sleep
 
 import numpy as np
 import pytest
+from common import assert_same_bits, flat, learned
 
-from rnn_fast import GRU, LSTM, DivergedError, SimpleRNN
+from rnn_fast import GRU, LSTM, DivergedError
 from rnn_fast.data.dataset import Dataset
 from rnn_fast.data.prefetch import read_ahead
-from rnn_fast.tasks import SignOfSum
-from rnn_fast.tuning import TUNING
+from rnn_fast.layout.network import Network
+from rnn_fast.tuning import tuned
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((103, 5, 2)).astype("f4")
 Y = X.sum((1, 2))
 
 
+NET = Network("gru", np.dtype("f4"), 2, 4, 1, "mse")
+
+
 def model(**settings):
     return GRU(2, 4, **{"seed": 0, "loss": "mse", **settings})
-
-
-def flat(m):
-    return np.concatenate([array.ravel() for array in m.parameters.values()])
-
-
-def learned(m, *arguments, **settings):
-    h = m.fit(*arguments, **settings).arrays()
-    rest = {k: v for k, v in h.items() if k not in ("seconds", "sequences_per_second")}
-    return [flat(m), *rest.values()]
-
-
-def assert_same(one, two):
-    assert len(one) == len(two)
-    for a, b in zip(one, two, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 class Source:
@@ -85,13 +73,13 @@ def test_blocks_from_disk_have_the_bits_of_those_in_memory(kind, tmp_path):
     settings = {"epochs": 3, "batch_size": 8, "shuffle_block": 24, "validation_split": 0.2}
     x, y = stored(kind, tmp_path, X), stored(kind, tmp_path, Y, "y")
     one, two = model(), model()
-    assert_same(learned(one, X, Y, **settings), learned(two, x, y, **settings))
+    assert_same_bits(learned(one, X, Y, **settings), learned(two, x, y, **settings))
     settings["shuffle_block"] = 1000  # one block: as without
     one, two, three = model(), model(), model()
     wanted = learned(one, X, Y, **settings)
-    assert_same(wanted, learned(two, x, y, **settings))
+    assert_same_bits(wanted, learned(two, x, y, **settings))
     del settings["shuffle_block"]
-    assert_same(wanted, learned(three, X, Y, **settings))
+    assert_same_bits(wanted, learned(three, X, Y, **settings))
 
 
 def test_everything_is_cut_with_the_sequences():
@@ -115,17 +103,13 @@ def test_everything_is_cut_with_the_sequences():
         np.testing.assert_allclose(one, two, rtol=1e-12)
 
 
-def test_predictions_and_measures_of_what_is_on_disk(monkeypatch):
-    monkeypatch.setattr(TUNING, "block_bytes", 1000)
-    m = model()
-    out, state = m.predict(X, return_state=True)
-    source = Source(X)
-    blocks, last = m.predict(source, return_state=True)
-    assert len(source.read) > 3
-    np.testing.assert_array_equal(blocks, out)
-    np.testing.assert_array_equal(last, state)
-    assert m.evaluate(source, Y) == pytest.approx(m.evaluate(X, Y), rel=1e-12)
-    h = m.fit(X, Y, epochs=1, validation_data=(source, Y))
+def test_predictions_and_measures_of_what_is_on_disk():
+    m, source = model(), Source(X)
+    with tuned(block_bytes=1000):
+        assert_same_bits(m.predict(source, return_state=True), m.predict(X, return_state=True))
+        assert len(source.read) > 3
+        assert m.evaluate(source, Y) == pytest.approx(m.evaluate(X, Y), rel=1e-12)
+        h = m.fit(X, Y, epochs=1, validation_data=(source, Y))
     assert h.val_r2[0] == pytest.approx(m.evaluate(X, Y)["r2"], rel=1e-12)
 
 
@@ -136,17 +120,17 @@ def test_an_npz_file_with_all(save, tmp_path):
     save(path, X=X, y=Y, lengths=lengths)
     one, two = model(), model()
     wanted = learned(one, X, Y, lengths=lengths, epochs=2)
-    assert_same(wanted, learned(two, path, path, epochs=2))
+    assert_same_bits(wanted, learned(two, path, path, epochs=2))
 
 
 def test_every_sequence_is_seen_once_an_epoch_in_an_order_of_its_own():
     orders = []
-    feed = Dataset(model()._net, Source(X), Y, block=24)
-    part, generator = feed.whole(), np.random.default_rng(0)
+    dataset = Dataset(NET, Source(X), Y, block=24)
+    part, generator = dataset.whole(), np.random.default_rng(0)
     for _ in range(3):
         seen = []
         for visit in part.epoch(generator, 8):
-            x, starts, _ = visit.block.given.sequences
+            x, starts, _ = visit.block.inputs.sequences
             seen += x[starts[visit.order], 0].tolist()
         orders.append(seen)
         assert sorted(seen) == sorted(X[:, 0, 0].tolist())
@@ -155,8 +139,8 @@ def test_every_sequence_is_seen_once_an_epoch_in_an_order_of_its_own():
 
 
 def test_a_share_of_each_block_is_held_out():
-    feed = Dataset(model()._net, Source(X), Y, block=24)
-    train, held = feed.split(0.25, np.random.default_rng(0))
+    dataset = Dataset(NET, Source(X), Y, block=24)
+    train, held = dataset.split(0.25, np.random.default_rng(0))
     assert train.sizes == [18, 18, 18, 18, 5] and held.sizes == [6, 6, 6, 6, 2]
     for k in range(5):
         both = np.concatenate([train.samples(k), held.samples(k)])
@@ -165,13 +149,13 @@ def test_a_share_of_each_block_is_held_out():
         model().fit(Source(X[:25]), Y[:25], shuffle_block=24, validation_split=0.9)
 
 
-def test_blocks_are_as_large_as_they_may_be(monkeypatch):
-    monkeypatch.setattr(TUNING, "block_bytes", 40 * 50)  # a sequence has 40 bytes
-    feed = Dataset(model()._net, Source(X), Y, batch_size=16)
-    assert feed.blocks[0] == (0, 48) and len(feed) == 103
-    feed = Dataset(model()._net, Source(X), Y, batch_size=100)
-    assert feed.blocks == [(0, 100), (100, 103)]
-    assert Dataset(model()._net, Source(X[:40]), Y[:40]).blocks == [(0, 40)]
+def test_blocks_are_as_large_as_they_may_be():
+    with tuned(block_bytes=40 * 50):  # a sequence has 40 bytes
+        dataset = Dataset(NET, Source(X), Y, batch_size=16)
+        assert dataset.blocks[0] == (0, 48) and len(dataset) == 103
+        dataset = Dataset(NET, Source(X), Y, batch_size=100)
+        assert dataset.blocks == [(0, 100), (100, 103)]
+        assert Dataset(NET, Source(X[:40]), Y[:40]).blocks == [(0, 40)]
 
 
 # ------------------------------------------------------------------------------- what goes wrong
@@ -236,102 +220,3 @@ def test_reading_is_one_ahead_and_no_more():
         sleep(0.01)
         assert len(read) <= i + 3
     assert read == list(range(20))
-
-
-# ------------------------------------------------------------------------------------ streams
-
-
-def items(n=8):
-    return [(X[i : i + n], Y[i : i + n]) for i in range(0, 96, n)]
-
-
-def test_a_stream_of_batches_is_fit_without_shuffling():
-    wanted = learned(one := model(), X[:96], Y[:96], batch_size=8, shuffle=False, epochs=2)
-    for batches, settings in [
-        (items(), {"epochs": 2}),
-        (itertools.cycle(items()), {"epochs": 2, "steps_per_epoch": 12}),
-        (items(), {"epochs": 2, "steps_per_epoch": 12}),
-        (items(24), {"epochs": 2, "batch_size": 8}),
-        ([{"X": x, "y": y} for x, y in items()], {"epochs": 2}),
-    ]:
-        m = model()
-        h = m.fit_stream(batches, **settings)
-        np.testing.assert_array_equal(flat(m), flat(one))
-        np.testing.assert_array_equal(h.loss, wanted[1])
-        assert h.r2 == pytest.approx(wanted[3], rel=1e-12)
-    m = model()
-    m.fit_stream(iter(items()))
-    assert (flat(m) != flat(one)).any()
-
-
-def test_a_schedule_goes_by_updates_where_their_number_is_known():
-    settings = {"schedule": "cosine", "epochs": 2}
-    one, two, three = model(), model(), model()
-    one.fit(X[:96], Y[:96], batch_size=8, shuffle=False, **settings)
-    two.fit_stream(items(), **settings)
-    np.testing.assert_array_equal(flat(one), flat(two))
-    three.fit_stream(items(48), batch_size=8, **settings)  # who knows how many there will be?
-    assert (flat(one) != flat(three)).any()
-
-
-def test_lengths_and_weights_in_a_stream():
-    lengths, weight = RNG.integers(1, 6, 103), RNG.random(103)
-    one, two, three = model(), model(), model()
-    own = {"batch_size": 103, "epochs": 1, "shuffle": False}
-    one.fit(X, Y, lengths=lengths, sample_weight=weight, **own)
-    two.fit_stream([{"X": X, "y": Y, "lengths": lengths, "sample_weight": weight}])
-    np.testing.assert_array_equal(flat(one), flat(two))
-    three.fit_stream([(X, Y, lengths)])
-    assert (flat(one) != flat(three)).any()
-
-
-def test_tensors_of_pytorch():
-    torch = pytest.importorskip("torch")
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y)), batch_size=8
-    )
-    one, two = model(), model()
-    one.fit(X, Y, batch_size=8, shuffle=False, epochs=2)
-    two.fit_stream(loader, epochs=2)
-    np.testing.assert_array_equal(flat(one), flat(two))
-
-
-def test_fresh_sequences_of_a_task():
-    task = SignOfSum(steps=5)
-    m = SimpleRNN(hidden_size=16, seed=0, learning_rate=0.3, **task.network)
-    h = m.fit_stream(task.batches(32, seed=0), steps_per_epoch=200, epochs=4)
-    assert h.accuracy[-1] > 0.9 and len(h) == 4
-
-
-@pytest.mark.parametrize(
-    ("batches", "settings", "error", "message"),
-    [
-        (3, {}, TypeError, "batches must be an iterable; got int"),
-        (iter(items()), {"epochs": 2}, ValueError, "batches is an iterator, .* steps_per_epoch"),
-        ([], {}, ValueError, "there is nothing to train on: no batches came"),
-        (iter(items()), {"steps_per_epoch": 20}, ValueError, "batches ended before item 13 of 20"),
-        ([X], {}, TypeError, r"batches\[0\] must be \(X, y\), .*; got ndarray"),
-        ([{"X": X}], {}, ValueError, r"batches\[0\] has no 'y'"),
-        ([{"X": X, "y": Y, "z": 1}], {}, ValueError, r"batches\[0\] has 'z', which is none of"),
-        ([(X, Y[1:])], {}, ValueError, r"batches\[0\] y must have shape \(103,\)"),
-        ([(X, Y), (X[0], Y)], {}, ValueError, r"batches\[1\] X must have shape"),
-        ([(X, Y)], {"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1"),
-    ],
-)
-def test_streams_that_are_refused(batches, settings, error, message):
-    m = model()
-    with pytest.raises(error, match=f"^{message}"):
-        m.fit_stream(batches, **settings)
-    assert np.isfinite(flat(m)).all()
-
-
-def test_what_the_iterable_raises_is_raised():
-    def broken():
-        yield X[:8], Y[:8]
-        raise ZeroDivisionError("in the generator")
-
-    m, two = model(), model()
-    with pytest.raises(ZeroDivisionError, match="in the generator"):
-        m.fit_stream(broken())
-    two.fit(X[:8], Y[:8], epochs=1, batch_size=8, shuffle=False)
-    np.testing.assert_array_equal(flat(m), flat(two))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_fast.data.readers import FileArray, cut, has, is_cut, opened
+from rnn_fast.data.readers import FileArray, has_array, is_sliced, opened, read_slice
 
 A = np.arange(60.0).reshape(10, 3, 2)
 
@@ -33,31 +33,31 @@ def test_columns_first_are_mapped(tmp_path):
     path = saved(tmp_path, "npy", np.asfortranarray(A))
     found = opened("X", path)
     assert isinstance(found, np.memmap)
-    np.testing.assert_array_equal(cut(found, 2, 5), A[2:5])
+    np.testing.assert_array_equal(read_slice(found, 2, 5), A[2:5])
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 def test_memmaps(mode, tmp_path):
     mapped = np.load(saved(tmp_path, "npy"), mmap_mode=mode)
     found = opened("X", mapped)
-    assert isinstance(found, FileArray) == (mode != "c") and is_cut(found)
+    assert isinstance(found, FileArray) == (mode != "c") and is_sliced(found)
     if mode == "c":
         mapped[3] = -1  # what is not in the file
-    np.testing.assert_array_equal(cut(found, 2, 5), mapped[2:5])
+    np.testing.assert_array_equal(read_slice(found, 2, 5), mapped[2:5])
     part = opened("X", mapped[4:])  # does not know where it starts
     assert isinstance(part, np.memmap)
-    np.testing.assert_array_equal(cut(part, 0, 2), mapped[4:6])
+    np.testing.assert_array_equal(read_slice(part, 0, 2), mapped[4:6])
     np.testing.assert_array_equal(mapped[2:5], np.array(mapped)[2:5])  # nothing was lost
 
 
-def test_what_is_cut(tmp_path):
+def test_what_is_sliced(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         dataset = file.create_dataset("X", data=A)
-        assert is_cut(dataset)
-        np.testing.assert_array_equal(cut(dataset, 1, 3), A[1:3])
-    assert not any(map(is_cut, (A, A.tolist(), [A], 3, None)))
-    assert cut(None, 1, 2) is None and cut([1, 2, 3], 1, 2) == [2]
+        assert is_sliced(dataset)
+        np.testing.assert_array_equal(read_slice(dataset, 1, 3), A[1:3])
+    assert not any(map(is_sliced, (A, A.tolist(), [A], 3, None)))
+    assert read_slice(None, 1, 2) is None and read_slice([1, 2, 3], 1, 2) == [2]
 
 
 def test_a_file_that_has_become_shorter(tmp_path):
@@ -71,9 +71,9 @@ def test_a_file_that_has_become_shorter(tmp_path):
 
 def test_names_in_a_file(tmp_path):
     path = saved(tmp_path, "npz")
-    assert has(path, "y") and has(str(path), "X")
-    assert not any(has(value, "y") for value in (A, saved(tmp_path, "npy"), "none.npy"))
-    assert not has(path, "lengths")
+    assert has_array(path, "y") and has_array(str(path), "X")
+    assert not any(has_array(value, "y") for value in (A, saved(tmp_path, "npy"), "none.npy"))
+    assert not has_array(path, "lengths")
     np.testing.assert_array_equal(opened("validation y", path)[:], A[:, 0])
 
 

@@ -29,21 +29,21 @@ def refused(error, message, call, *arguments, **options):
 
 
 def test_padded_without_lengths():
-    given = read_sequences("X", X, NET)
-    assert given.steps == 3 and len(given) == 4 and given.inside is None
-    assert given.sequences.starts.tolist() == [0, 3, 6, 9]
-    assert given.sequences.lengths.tolist() == [3] * 4
-    np.testing.assert_array_equal(given.shaped(given.sequences.x), X.astype("f4"))
+    inputs = read_sequences("X", X, NET)
+    assert inputs.steps == 3 and len(inputs) == 4 and inputs.inside is None
+    assert inputs.sequences.starts.tolist() == [0, 3, 6, 9]
+    assert inputs.sequences.lengths.tolist() == [3] * 4
+    np.testing.assert_array_equal(inputs.shaped(inputs.sequences.x), X.astype("f4"))
 
 
 def test_padding_is_cleared_in_a_copy():
     bad = X.copy()
     bad[1, 1:], bad[2, 2] = np.nan, np.inf
     before = bad.copy()
-    given = read_sequences("X", bad, NET, lengths=LENGTHS)
+    inputs = read_sequences("X", bad, NET, lengths=LENGTHS)
     np.testing.assert_array_equal(bad, before)
-    assert np.isfinite(given.sequences.x).all()
-    assert given.inside.tolist() == [True] * 4 + [False] * 2 + [True] * 2 + [False] + [True] * 3
+    assert np.isfinite(inputs.sequences.x).all()
+    assert inputs.inside.tolist() == [True] * 4 + [False] * 2 + [True] * 2 + [False] + [True] * 3
 
 
 def test_nan_inside_a_sequence_is_refused():
@@ -54,17 +54,17 @@ def test_nan_inside_a_sequence_is_refused():
 
 def test_a_list_of_sequences():
     parts = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
-    given = read_sequences("X", parts, NET)
-    assert given.steps is None and given.inside is None
-    assert given.sequences.starts.tolist() == [0, 3, 4, 6]
-    assert given.sequences.lengths.tolist() == LENGTHS
-    for part, own in zip(parts, given.shaped(given.sequences.x), strict=True):
+    inputs = read_sequences("X", parts, NET)
+    assert inputs.steps is None and inputs.inside is None
+    assert inputs.sequences.starts.tolist() == [0, 3, 4, 6]
+    assert inputs.sequences.lengths.tolist() == LENGTHS
+    for part, own in zip(parts, inputs.shaped(inputs.sequences.x), strict=True):
         np.testing.assert_array_equal(own, part.astype("f4"))
 
 
 def test_lists_of_numbers_may_be_ragged():
-    given = read_sequences("X", [[1, 2, 4], [0]], TOKENS)
-    assert given.sequences.x.tolist() == [1, 2, 4, 0] and given.sequences.x.dtype == np.int64
+    inputs = read_sequences("X", [[1, 2, 4], [0]], TOKENS)
+    assert inputs.sequences.x.tolist() == [1, 2, 4, 0] and inputs.sequences.x.dtype == np.int64
     assert read_sequences("X", [[1, 2], [0, 3]], TOKENS).steps == 2
     assert read_sequences("X", X.tolist(), NET).steps == 3
 
@@ -106,8 +106,8 @@ def test_tokens():
     message = "X[1, 0] = 5 is not in the vocabulary 0 .. 4"
     refused(ValueError, message, read_sequences, "X", bad, TOKENS)
     bad[1] = 0, 9
-    given = read_sequences("X", bad, TOKENS, lengths=[2, 1])
-    assert given.sequences.x.tolist() == [1, 2, 0, 0]
+    inputs = read_sequences("X", bad, TOKENS, lengths=[2, 1])
+    assert inputs.sequences.x.tolist() == [1, 2, 0, 0]
     refused(ValueError, "X must have shape (N, T)", read_sequences, "X", np.zeros(3, int), TOKENS)
 
 
@@ -115,47 +115,47 @@ def test_tokens():
 
 
 def test_targets_of_every_step():
-    given = read_sequences("X", X, EVERY)
+    inputs = read_sequences("X", X, EVERY)
     y = RNG.standard_normal((4, 3))
     for shape in ((4, 3), (4, 3, 1)):
-        targets = read_targets("y", y.reshape(shape), given, EVERY)
+        targets = read_targets("y", y.reshape(shape), inputs, EVERY)
         np.testing.assert_array_equal(targets.y, y.reshape(12, 1).astype("f4"))
         assert targets.weights is None
     message = "y must have shape (4, 3) or (4, 3, 1), samples by steps; got (4,)"
-    refused(ValueError, message, read_targets, "y", np.zeros(4), given, EVERY)
+    refused(ValueError, message, read_targets, "y", np.zeros(4), inputs, EVERY)
 
 
 def test_targets_that_do_not_count_are_not_looked_at():
     y = RNG.standard_normal((4, 3))
     y[1, 1:] = np.nan
-    given = read_sequences("X", X, EVERY, lengths=LENGTHS)
-    targets = read_targets("y", y, given, EVERY)
+    inputs = read_sequences("X", X, EVERY, lengths=LENGTHS)
+    targets = read_targets("y", y, inputs, EVERY)
     assert targets.y.reshape(4, 3)[1].tolist() == [np.float32(y[1, 0]), 0, 0]
     whole, mask = read_sequences("X", X, EVERY), ~np.isnan(y)
     targets = read_targets("y", y, whole, EVERY, mask=mask)
     assert targets.weights.tolist() == mask.ravel().tolist()
     y[2, 1] = np.inf
-    refused(ValueError, "y[2, 1] = inf is not", read_targets, "y", y, given, EVERY)
+    refused(ValueError, "y[2, 1] = inf is not", read_targets, "y", y, inputs, EVERY)
 
 
 def test_targets_of_a_list():
     parts = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
-    given = read_sequences("X", parts, EVERY)
+    inputs = read_sequences("X", parts, EVERY)
     y = [RNG.standard_normal(n) for n in LENGTHS]
-    targets = read_targets("y", y, given, EVERY)
+    targets = read_targets("y", y, inputs, EVERY)
     np.testing.assert_array_equal(targets.y[:, 0], np.concatenate(y).astype("f4"))
     call = read_targets
-    refused(ValueError, "y must be a list of 4 arrays", call, "y", y[:3], given, EVERY)
-    refused(ValueError, "y[1] must have shape (1,) or (1, 1)", call, "y", [y[0]] * 4, given, EVERY)
+    refused(ValueError, "y must be a list of 4 arrays", call, "y", y[:3], inputs, EVERY)
+    refused(ValueError, "y[1] must have shape (1,) or (1, 1)", call, "y", [y[0]] * 4, inputs, EVERY)
 
 
 # ----------------------------------------------------------------------------------- weights
 
 
 def weights(net=EVERY, y=None, lengths=None, **options):
-    given = read_sequences("X", X, net, lengths=lengths)
+    inputs = read_sequences("X", X, net, lengths=lengths)
     y = np.zeros((4, 3) if net.sequences else 4) if y is None else y
-    return read_targets("y", y, given, net, **options).weights
+    return read_targets("y", y, inputs, net, **options).weights
 
 
 def test_sample_weight():
@@ -184,10 +184,10 @@ def test_wrong_sample_weight(value, message):
 
 def test_masks():
     assert weights(mask=np.ones((4, 3), bool)).all()
-    refused(ValueError, "mask is for a model with return_sequences", weights, NET, mask=[True] * 4)
+    refused(ValueError, "mask needs a model with return_sequences", weights, NET, mask=[True] * 4)
     refused(TypeError, "mask must hold bool", weights, mask=np.ones((4, 3)))
     refused(ValueError, "mask must have shape (4, 3)", weights, mask=np.ones((3, 4), bool))
-    refused(ValueError, "mask lets no step count", weights, mask=np.zeros((4, 3), bool))
+    refused(ValueError, "mask must be True at a step", weights, mask=np.zeros((4, 3), bool))
 
 
 def test_class_weight():
@@ -232,9 +232,7 @@ def test_wrong_states():
     refused(ValueError, message, call, np.zeros((5, 2, 4)), 5, net)
     refused(ValueError, "initial_state[0, 0, 0] = nan", call, np.full((2, 5, 4), np.nan), 5, net)
     lstm = net._replace(cell="lstm")
-    refused(
-        TypeError, "initial_state of an LSTM must be a pair", call, np.zeros((2, 5, 4)), 5, lstm
-    )
+    refused(TypeError, "initial_state must be a pair (h, c)", call, np.zeros((2, 5, 4)), 5, lstm)
     learned = net._replace(learned_state=True)
     refused(ValueError, "initial_state: a model with", call, np.zeros((2, 5, 4)), 5, learned, True)
     assert call(None, 5, learned) is None

@@ -1,14 +1,14 @@
 """Both drivers, whole: loss, gradients and updates against the oracle and PyTorch.
 
-Work memory lies between forbidden pages, one behind each buffer, so that an access out of bounds
-ends the test run.
+`cases` has the networks and their guarded memory.
 """
 
 import guarded
 import numpy as np
 import pytest
 import reference
-from cases import LANES, Case, assert_as_oracle, guard  # noqa: F401  # a fixture
+from cases import Case, assert_as_oracle
+from common import assert_same_bits
 
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets, padded
@@ -17,6 +17,7 @@ from rnn_fast.engine.online_step import OnlineStep
 from rnn_fast.layout.parameters import parameter_views
 from rnn_fast.tuning import Tuning, tuned
 
+pytestmark = pytest.mark.usefixtures("one_tile")
 EVERY_CELL = pytest.mark.parametrize("cell", CELLS)
 THREE_CELLS = pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 
@@ -65,7 +66,7 @@ def test_logits_and_final_states_equal_the_oracle(cell, dtype):
         case = Case(seed, cell, dtype)
         net, wanted = case.net, case.expected()
         final = guarded.copy(np.zeros((len(case), net.states, net.runs, net.hidden_size), dtype))
-        logits = operations.logits(net, case.data, case.flat, state=case.state, final=final)
+        logits = case.logits(final=final)
         wanted_logits = np.concatenate([np.atleast_2d(out) for out in wanted.outputs])
         tolerance = 1e-13 if dtype == "float64" else 1e-5
         np.testing.assert_allclose(logits, wanted_logits, rtol=0, atol=tolerance * 10)
@@ -220,12 +221,12 @@ def test_dropped_shares_are_the_probability():
 @THREE_CELLS
 def test_a_sample_has_the_same_logits_alone_and_in_any_company(cell, dtype):
     case = Case(1, cell, dtype, batch=43, sequences=False, embedding=0)
-    together = operations.logits(case.net, case.data, case.flat, state=case.state)
+    together = case.logits()
     for i in (0, 1, 15, 16, 42):
         only = slice(i, i + 1)
         data = case.data._replace(starts=case.data.starts[only], lengths=case.data.lengths[only])
         state = None if case.state is None else case.state[only].copy()
-        alone = operations.logits(case.net, data, case.flat, state=state)
+        alone = case.logits(data, state=state)
         np.testing.assert_array_equal(alone[0], together[i])
 
 
@@ -235,14 +236,14 @@ def test_chunks_with_the_state_carried_have_the_bits_of_the_whole(cell, dtype):
     fixed = dict(sequences=True, directions=1, embedding=0, learned_state=False)
     case = Case(4, cell, dtype, batch=9, **fixed)
     net = case.net
-    x = case.rng.standard_normal((9, 12, net.input_size)).astype(dtype)
+    x = np.random.default_rng(0).standard_normal((9, 12, net.input_size)).astype(dtype)
     shape = (9, net.states, net.runs, net.hidden_size)
     whole_state, state = np.zeros(shape, dtype), np.zeros(shape, dtype)
-    whole = operations.logits(net, padded(x), case.flat, final=whole_state)
+    whole = case.logits(padded(x), state=None, final=whole_state)
     parts = []
     for first, last in ((0, 1), (1, 6), (6, 12)):
         chunk, final = np.ascontiguousarray(x[:, first:last]), np.zeros(shape, dtype)
-        out = operations.logits(net, padded(chunk), case.flat, state=state, final=final)
+        out = case.logits(padded(chunk), state=state, final=final)
         parts.append(out.reshape(9, last - first, -1))
         state = final
     np.testing.assert_array_equal(np.concatenate(parts, axis=1).reshape(whole.shape), whole)
@@ -260,14 +261,10 @@ def test_what_stands_in_padding_is_not_looked_at():
         for i, (a, b) in enumerate(zip(case.split(case.data.x), case.split(case.targets.y))):  # noqa: B905
             x[starts[i] : starts[i] + len(a)], y[starts[i] : starts[i] + len(b)] = a, b
         data = Sequences(x, starts, case.data.lengths)
-        flat = np.zeros_like(case.flat)
-        targets = Targets(y, None)
-        loss = operations.loss_and_gradients(net, data, targets, case.flat, flat, state=case.state)
-        found.append((loss, flat, operations.logits(net, data, case.flat, state=case.state)))
-    for loss, flat, logits in found[1:]:
-        assert loss == found[0][0]
-        np.testing.assert_array_equal(flat, found[0][1])
-        np.testing.assert_array_equal(logits, found[0][2])
+        loss, gradients, *_ = case.gradients(data, Targets(y, None))
+        found.append((loss, gradients, case.logits(data)))
+    for results in found[1:]:
+        assert_same_bits(found[0], results)
 
 
 def test_nothing_to_weigh_gives_no_loss_and_no_step():
@@ -304,7 +301,7 @@ def test_online_steps_equal_an_epoch_of_batches_of_one():
     case = Case(6, dtype="float32", batch=9, plain=True)
     stepped = case.flat.copy()
     case.train(np.arange(9), 1, 0.1, 0.0)
-    online = OnlineStep(case.net, stepped, int(case.data.lengths[0]))
+    online = OnlineStep(case.net, stepped, int(case.data.lengths[0]), case.spaces.memory)
     for sequence, target in zip(case.split(case.data.x), case.targets.y, strict=True):
         online.x[...], online.y[...] = sequence, target
         assert online.forward()

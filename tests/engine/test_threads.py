@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
+from common import assert_same_bits, flat, run_python
 
 from rnn_fast import GRU, LSTM, SGD, SimpleRNN
 from rnn_fast.engine import threads
 from rnn_fast.engine.workspace import spaces
 from rnn_fast.layout.batch_records import TEAM
-from rnn_fast.training.pace import Pace
 from rnn_fast.tuning import TUNING, tuned
 
 CASES = {
@@ -36,17 +36,12 @@ def drawn(case, steps=9):
     return kind, options, X, y, rng.integers(1, steps + 1, n)
 
 
-def flat(m):
-    return np.concatenate([array.ravel() for array in m.parameters.values()])
-
-
 @pytest.fixture
-def eager(monkeypatch):
+def eager():
     """A team that works on every piece, however small."""
-    monkeypatch.setattr(TUNING, "worth_seconds", 0.0)
-    monkeypatch.setattr(TUNING, "trusted_seconds", np.inf)
-    monkeypatch.setattr(TUNING, "piece_seconds", 1e-6)
-    monkeypatch.setattr(TUNING, "trial_seconds", 1e-6)
+    pieces = {"piece_seconds": 1e-6, "trial_seconds": 1e-6}
+    with tuned(worth_seconds=0.0, trusted_seconds=np.inf, **pieces):
+        yield
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -64,8 +59,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(case, dtype, eager):
         learned = [h.loss, h.val_loss, h.r2, loss, *measures.values()]
         found.append([flat(m), out, *gradients.values(), *map(np.array, learned)])
     for other in found[1:]:
-        for one, two in zip(found[0], other, strict=True):
-            np.testing.assert_array_equal(one, two)
+        assert_same_bits(found[0], other)
 
 
 def test_truncated_back_propagation_with_threads(eager):
@@ -78,7 +72,7 @@ def test_truncated_back_propagation_with_threads(eager):
     np.testing.assert_array_equal(*found)
 
 
-def test_rounds_of_blocks_do_not_change_the_gradient(monkeypatch):
+def test_rounds_of_blocks_do_not_change_the_gradient():
     """Where memory for the gradient of an embedding is short, blocks are run in rounds."""
     kind, options, X, y, _ = drawn("embedded")
     found = []
@@ -96,12 +90,11 @@ def test_rounds_of_blocks_do_not_change_the_gradient(monkeypatch):
 # -------------------------------------------------------------------------------------- teams
 
 
-def test_a_team_goes_on_without_helpers_that_do_not_come(monkeypatch):
-    def none(self):
+def test_a_team_goes_on_without_helpers_that_do_not_come():
+    def fail():
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads.Helper, "__init__", none)
-    with threads.Team(4) as team, team.taken(4) as n:
+    with threads.Team(4, hire=fail) as team, team.taken(4) as n:
         assert n == 1
 
 
@@ -128,42 +121,33 @@ def test_a_leader_that_fails_sends_the_helpers_home():
         team.run(fail, [wait])
 
 
-def test_an_interrupt_waits_for_the_helpers(monkeypatch):
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="POSIX signals")
+def test_an_interrupt_waits_for_the_helpers():
     ended = []
 
-    def interrupted(self, *arguments, real=threads.Helper.wait):
-        monkeypatch.setattr(threads.Helper, "wait", real)
-        acquire, calls = self.done.acquire, iter([KeyboardInterrupt])
-
-        class Once:
-            release = self.done.release
-
-            def acquire(self):
-                for error in calls:
-                    raise error
-                return acquire()
-
-        self.done = Once()
-        real(self)
+    def work():
+        time.sleep(0.05)  # until the leader waits
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.05)
+        ended.append(1)
 
     with threads.Team(2) as team, team.taken(2):
-        monkeypatch.setattr(threads.Helper, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            team.run(lambda: None, [lambda: ended.append(1)])
+            team.run(lambda: None, [work])
         assert ended == [1]
 
 
-def test_teams_share_the_cores(monkeypatch):
-    monkeypatch.setattr(threads, "available", lambda: 4)
-    one, two, three = (threads.Team(4) for _ in range(3))
+def test_teams_share_the_cores():
+    cores = threads.Cores(available=lambda: 4)
+    one, two, three = (threads.Team(4, cores) for _ in range(3))
     with one, two, three, one.taken(3) as n:
         assert n == 3
         with two.taken(4) as m:
             assert m == 1  # the fourth core
             with three.taken(4) as k:
-                assert k == 1  # who asks is never refused
-    with threads.Team(9) as team, team.taken(9) as n:
-        assert n == 9  # nobody else is there, and it was asked for
+                assert k == 1  # a team is never refused its first thread
+    with threads.Team(9, cores) as team, team.taken(9) as n:
+        assert n == 9  # no other team is at work, and it was asked for
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -179,13 +163,13 @@ def run(n_threads=2):
     m.fit(X, y, epochs=3, batch_size=256, n_threads=n_threads, verbose=False)
     return m.Whh.sum()
 wanted = run()
-with threads.Team(2) as team, team.taken(2):  # what another thread might hold
+with threads.Team(2) as team, team.taken(2):  # what another thread might be at
     child = os.fork()
     if child == 0:
-        os._exit(0 if run() == wanted and threads.cores.busy == 0 else 1)
+        os._exit(0 if run() == wanted and threads.CORES.n_busy == 0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
+    run_python(code, "-W", "ignore")
 
 
 def test_python_threads_may_each_train_a_model(eager):
@@ -212,7 +196,7 @@ def test_python_threads_may_each_train_a_model(eager):
 
 
 @pytest.mark.parametrize(
-    ("settings", "wanted"),
+    ("environ", "wanted"),
     [
         ({}, 6),
         ({"OMP_NUM_THREADS": "2"}, 2),
@@ -222,16 +206,13 @@ def test_python_threads_may_each_train_a_model(eager):
         ({"OMP_NUM_THREADS": "2", "RNN_FAST_NUM_THREADS": "8"}, 8),
     ],
 )
-def test_available(settings, wanted, monkeypatch):
-    for name in threads.LIMITS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
-    monkeypatch.setattr(threads, "quota", lambda: 1000)
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    assert threads.available() == threads.wanted(None) == wanted
-    monkeypatch.setattr(threads, "quota", lambda: 3)
-    assert threads.available() == min(wanted, 3) or settings
+def test_available(environ, wanted):
+    assert threads.available(environ, lambda: 6, quota=lambda: 1000) == wanted
+
+
+def test_available_in_a_container():
+    assert threads.available({}, lambda: 6, quota=lambda: 3) == 3
+    assert threads.wanted(None) == threads.available() >= 1
 
 
 def test_n_threads_is_checked():
@@ -241,42 +222,3 @@ def test_n_threads_is_checked():
             call(0)
         with pytest.raises(TypeError, match="^n_threads must be an integer"):
             call(2.0)
-
-
-# ---------------------------------------------------------------------------------------- pace
-
-
-def paced(speed_up, pieces):
-    """Which of some pieces the team works on, and the share of the time alone that they take."""
-    pace, together, seconds = Pace(1.0, True), [], 0.0
-    for _ in range(pieces):
-        work, joined = pace.next(1e6)
-        own = work / (speed_up if joined else 1.0)
-        pace.saw(work, own, joined)
-        together.append(joined)
-        seconds += own / work
-    return together, seconds / pieces
-
-
-def test_a_team_that_helps_stays():
-    together, share = paced(1.9, 500)
-    assert all(together[:3]) and np.mean(together) > 0.97 and share < 0.55
-
-
-@pytest.mark.parametrize("speed_up", [0.5, 1.0])
-def test_a_team_that_does_not_help_is_left_alone_and_asked_again(speed_up):
-    together, share = paced(speed_up, 1000)
-    assert 3 < sum(together) < 30 and share < 1.03
-
-
-def test_nobody_is_called_for_little_work():
-    pace = Pace(1e-9, True)
-    for _ in range(10):
-        _, together = pace.next(100.0)
-        assert not together
-        pace.saw(100.0, 1e-7, together)
-
-
-def test_without_a_team_there_is_none():
-    pace = Pace(1e-6, False)
-    assert not any(pace.next(1e9)[1] for _ in range(5))

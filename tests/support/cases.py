@@ -9,35 +9,29 @@ import reference
 
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets
-from rnn_fast.engine import operations, workspace
+from rnn_fast.engine import operations
 from rnn_fast.engine.optimizer_state import Descent
+from rnn_fast.engine.workspace import Spaces
 from rnn_fast.jit import vector_bytes
 from rnn_fast.layout.network import Network
 from rnn_fast.layout.parameters import parameter_views
 from rnn_fast.losses import LOSSES
 from rnn_fast.optimizers import SGD
-from rnn_fast.tuning import TUNING, tuned
 
 LANES = vector_bytes() // 8
 ODD = (1, 2, 3, 5, 7, LANES - 1, LANES, LANES + 1, 2 * LANES, 13, 16, 17, 19, 31, 33)
 FEW = (1, 2, 3, 4, 5, 7)
 
 
-class GuardedMemory(workspace.Memory):
-    """Memory with a forbidden page behind each buffer."""
-
-    def buffers(self, sizes, dtype, lines=0):
-        return guarded.offsets(sizes, dtype)
-
-
 class Case:
     """A random network, its parameters, data: odd sizes, every loss.
 
     `plain` ones have one layer, one direction, equal lengths and an output after the last step.
+    Work memory lies between forbidden pages: an access out of bounds ends the test run.
     """
 
     def __init__(self, seed, cell="tanh", dtype="float64", batch=None, plain=False, **fixed):
-        rng = self.rng = np.random.default_rng(seed)
+        rng, self.spaces = np.random.default_rng(seed), Spaces(guarded.GuardedMemory())
         loss = (*LOSSES,)[seed % len(LOSSES)]
         I, H, T = (int(rng.choice(ODD if plain else FEW)) for _ in range(3))
         N = batch or int(rng.choice([*ODD, 40, 70] if plain else [1, 2, 3, LANES + 1, 9]))
@@ -100,24 +94,28 @@ class Case:
         flat = self.named(self.flat if flat is None else flat)
         return oracle(net, flat, pick(x), pick(y), pick(w), state, **options)
 
-    def gradients(self):
-        """(loss, flat gradients, by the state, by the input) of the compiled program."""
-        net = self.net
+    def gradients(self, data=None, targets=None):
+        """(loss, gradients with respect to parameters, state and input) of the compiled program."""
+        net, data, targets = self.net, data or self.data, targets or self.targets
         flat, dstate, dx = guarded.array(self.flat.size, net.dtype), None, None
         if self.state is not None:
             dstate = guarded.copy(np.zeros_like(self.state))
         if not net.embedding:
-            dx = guarded.copy(np.zeros_like(self.data.x))
-        loss = operations.loss_and_gradients(
-            net, self.data, self.targets, self.flat, flat, state=self.state, dstate=dstate, dx=dx
-        )
+            dx = guarded.copy(np.zeros_like(data.x))
+        options = {"state": self.state, "dstate": dstate, "dx": dx, "spaces": self.spaces}
+        loss = operations.loss_and_gradients(net, data, targets, self.flat, flat, **options)
         return loss, flat, dstate, dx
+
+    def logits(self, data=None, **options):
+        """Logits of the compiled program."""
+        options = {"state": self.state, "spaces": self.spaces, **options}
+        return operations.logits(self.net, data or self.data, self.flat, **options)
 
     def train(self, order, batch_size, rate, momentum, **options):
         """An epoch from zero velocity; (what it reports, velocity)."""
         descent = Descent(SGD(momentum=momentum), self.flat.size, self.net.dtype)
         velocity = descent.moments = guarded.array(self.flat.size, self.net.dtype)
-        options = {"state": self.state, **options}
+        options = {"state": self.state, "spaces": self.spaces, **options}
         schedule = np.full(-(-len(order) // batch_size), rate)
         step = (order, batch_size, self.flat, descent, schedule)
         return operations.train_epoch(self.net, self.data, self.targets, *step, **options), velocity
@@ -156,11 +154,3 @@ def assert_as_oracle(case, tolerance, **options):
     if dx is not None:
         wanted_dx = np.concatenate(wanted.dx)
         assert_close("x", dx, wanted_dx, np.abs(wanted_dx).max(), tolerance, case.net)
-
-
-@pytest.fixture(autouse=True)
-def guard(monkeypatch):
-    monkeypatch.setattr(workspace, "memory", GuardedMemory())
-    first = {n: tiles[:1] for n, tiles in TUNING.tiles.items()}
-    with tuned(tiles=first):  # each further tile costs a compilation; all are tried below
-        yield

@@ -7,6 +7,8 @@ import mmap
 
 import numpy as np
 
+from rnn_fast.engine.workspace import Memory
+
 PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
@@ -18,29 +20,30 @@ def _forbid(start: int, size: int) -> None:
 
 
 def array(n: int, dtype: object) -> np.ndarray:
-    """`n` zeros whose end is the start of a forbidden page."""
-    size = n * np.dtype(dtype).itemsize
-    pages = -(-size // PAGE) * PAGE
-    memory = mmap.mmap(-1, pages + PAGE)
-    whole = np.frombuffer(memory, np.uint8)
-    _forbid(whole.ctypes.data + pages, PAGE)
-    return whole[pages - size : pages].view(dtype)
+    """Return `n` zeros whose end is the start of a forbidden page."""
+    (start,), memory = GuardedMemory().buffers([n], dtype)
+    return memory[start : start + n]
 
 
 def copy(values: np.ndarray) -> np.ndarray:
-    """`values` before a forbidden page."""
+    """Return a copy of `values` before a forbidden page."""
     out = array(values.size, values.dtype).reshape(values.shape)
     out[...] = values
     return out
 
 
-def offsets(sizes: tuple[int, ...], dtype: object) -> tuple[np.ndarray, np.ndarray]:
-    """(offset of each buffer, work memory): a forbidden page behind every buffer."""
-    item = np.dtype(dtype).itemsize
-    room = [-(-size * item // PAGE) * PAGE for size in sizes]
-    ends = np.cumsum([pages + PAGE for pages in room])
-    whole = np.frombuffer(mmap.mmap(-1, int(ends[-1])), np.uint8)
-    for end in ends:
-        _forbid(whole.ctypes.data + int(end) - PAGE, PAGE)
-    starts = (ends - PAGE) // item - np.array(sizes)
-    return starts.astype(np.int64), whole.view(dtype)
+class GuardedMemory(Memory):
+    """Memory with a forbidden page behind each buffer."""
+
+    def vector(self, n, dtype, lines=0):
+        return array(n, dtype)
+
+    def buffers(self, sizes, dtype, lines=0):
+        item = np.dtype(dtype).itemsize
+        room = [-(-size * item // PAGE) * PAGE for size in sizes]
+        ends = np.cumsum([pages + PAGE for pages in room])
+        whole = np.frombuffer(mmap.mmap(-1, int(ends[-1])), np.uint8)
+        for end in ends:
+            _forbid(whole.ctypes.data + int(end) - PAGE, PAGE)
+        starts = (ends - PAGE) // item - np.array(sizes)
+        return starts.astype(np.int64), whole.view(dtype)
