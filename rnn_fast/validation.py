@@ -1,7 +1,7 @@
-"""The validation border of settings: sizes, rates, choices, the seed.
+"""Checks of settings: sizes, rates, choices, the seed.
 
-Each function takes the argument's name, for the message, and returns a plain Python value.
-A bool is never taken for a number; NumPy's numbers are as good as Python's.
+Each function takes the argument's name, for the message, and returns a plain Python value.  A bool
+is not accepted as a number; NumPy's numbers are.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:
-    """`value` as an int of at least `least`.
+    """Return `value` as an int of at least `least`.
 
     Raises
     ------
     TypeError
-        Not an integer: 3.0 is not one either.
+        `value` is not an integer; 3.0 is none.
     ValueError
-        Too small.
+        `value` is too small.
     """
     try:
         if isinstance(value, (bool, np.bool_)):
@@ -39,22 +39,33 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     return number
 
 
-def rate(name: str, value: Any, below: float = math.inf) -> float:
-    """`value` as a float with ``0 <= value < below``.
+def real(name: str, value: Any) -> float:
+    """Return `value` as a float: infinite for an int or a fraction beyond float64.
 
     Raises
     ------
     TypeError
-        Not a real number.
-    ValueError
-        Out of range, NaN included.
+        `value` is not a real number.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number; got {value!r}")
     try:
-        number = float(value)
-    except OverflowError:  # an int or a fraction beyond float64
-        number = math.inf
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def rate(name: str, value: Any, below: float = math.inf) -> float:
+    """Return `value` as a float with ``0 <= value < below``.
+
+    Raises
+    ------
+    TypeError
+        `value` is not a real number.
+    ValueError
+        `value` is out of range or NaN.
+    """
+    number = real(name, value)
     if not 0 <= number < below:
         allowed = f"in [0, {below:g})" if below < math.inf else "finite and not negative"
         raise ValueError(f"{name} must be {allowed}; got {value!r}")
@@ -62,14 +73,14 @@ def rate(name: str, value: Any, below: float = math.inf) -> float:
 
 
 def above_zero(name: str, value: Any) -> float:
-    """`value` as a finite float above 0.
+    """Return `value` as a finite float above 0.
 
     Raises
     ------
     TypeError
-        Not a real number.
+        `value` is not a real number.
     ValueError
-        Out of range, NaN included.
+        `value` is out of range or NaN.
     """
     if rate(name, value) == 0:
         raise ValueError(f"{name} must be above 0; got {value!r}")
@@ -77,29 +88,28 @@ def above_zero(name: str, value: Any) -> float:
 
 
 def finite(name: str, value: Any) -> float:
-    """`value` as a finite float.
+    """Return `value` as a finite float.
 
     Raises
     ------
     TypeError
-        Not a real number.
+        `value` is not a real number.
     ValueError
-        NaN or infinite.
+        `value` is NaN or infinite.
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number; got {value!r}")
-    if not math.isfinite(value):
+    number = real(name, value)
+    if not math.isfinite(number):
         raise ValueError(f"{name} must be finite; got {value!r}")
-    return float(value)
+    return number
 
 
 def flag(name: str, value: Any) -> bool:
-    """`value` as a bool.
+    """Return `value` as a bool.
 
     Raises
     ------
     TypeError
-        Not a bool: "no" and 0 would be a guess.
+        `value` is not a bool; 0 is none.
     """
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False; got {value!r}")
@@ -107,14 +117,14 @@ def flag(name: str, value: Any) -> bool:
 
 
 def choice(name: str, value: Any, options: Collection[str]) -> str:
-    """`value`, which must be one of `options`.
+    """Return `value`, one of `options`.
 
     Raises
     ------
     TypeError
-        Not a string.
+        `value` is not a string.
     ValueError
-        Another string.
+        `value` is another string.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string; got {value!r}")
@@ -124,14 +134,14 @@ def choice(name: str, value: Any, options: Collection[str]) -> str:
 
 
 def real_dtype(value: Any) -> np.dtype:
-    """`value` as the dtype of a model, float32 or float64.
+    """Return `value` as the dtype of a model, float32 or float64.
 
     Raises
     ------
     TypeError
-        No dtype at all; None is not taken for one.
+        `value` is not a dtype; None is none.
     ValueError
-        Another dtype.
+        `value` is another dtype.
     """
     try:
         if value is None:
@@ -145,12 +155,14 @@ def real_dtype(value: Any) -> np.dtype:
 
 
 def generator(seed: Any) -> np.random.Generator:
-    """`seed` as `numpy.random.default_rng` takes it; a Generator is used itself, not copied.
+    """Return the generator that `numpy.random.default_rng` makes of a seed.
+
+    A Generator is returned itself, not a copy.
 
     Raises
     ------
     TypeError, ValueError
-        As raised there.
+        `seed` is none that NumPy accepts.
     """
     try:
         return np.random.default_rng(seed)
