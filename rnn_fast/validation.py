@@ -176,7 +176,7 @@ def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
 
 
 def option(check: Callable[[str, Any], Any], default: Any = MISSING, doc: str = "") -> Any:
-    """Declare an option of an `Options` record: its check, its default, and what it is."""
+    """Declare an option of an `Options` record: its check, its default, its description."""
     return field(default=default, metadata={"check": check, "doc": doc})
 
 
@@ -241,7 +241,7 @@ class Registry(dict[str, T]):
         return item
 
     def place(self, name: str) -> int:
-        """Number of a thing in the order of registration."""
+        """Return the number of a thing in the order of registration."""
         return list(self).index(self[name].name)
 
     def __missing__(self, name: str) -> T:

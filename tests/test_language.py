@@ -25,7 +25,8 @@ def docstrings(source):
 @pytest.mark.parametrize("file", FILES)
 def test_docstrings_open_with_a_verb_or_a_noun(file):
     texts = docstrings(FILES[file].read_text(encoding="utf-8"))
-    wrong = [f"line {line}: {text[:60]}" for line, text in texts if text.split()[0] in OPENINGS]
+    summaries = [(line, text.splitlines()[0]) for line, text in texts]
+    wrong = [f"line {line}: {text}" for line, text in summaries if text.split()[0] in OPENINGS]
     assert not wrong, "\n".join(wrong)
 
 

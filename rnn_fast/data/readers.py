@@ -130,7 +130,7 @@ def n_entries(value: Any) -> int:
 
 
 def read_whole(value: Any) -> Any:
-    """Return all entries of what is read in slices, in memory; other values as they are."""
+    """Return all entries of data on disk, in memory; other values as they are."""
     return read_slice(value, 0, value.shape[0]) if is_sliced(value) and value.shape else value
 
 

@@ -116,7 +116,7 @@ def class_labels(values: np.ndarray, net: Network) -> np.ndarray:
 
 
 def class_counts(inputs: Input, targets: Targets, net: Network) -> np.ndarray:
-    """Return the number of targets of each class, of those that weigh something."""
+    """Return the number of targets of each class, except targets of weight 0."""
     labels = class_labels(targets.y, net)
     if targets.weights is not None:
         labels = labels[targets.weights > 0]

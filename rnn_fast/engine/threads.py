@@ -1,7 +1,7 @@
 """Threads that help with a compiled program, and how many of them there may be.
 
-A `Team` belongs to one training or prediction and ends with it.  No thread stays behind that a
-fork could break or that another library would meet.  All teams of a process share its cores: a team
+A `Team` belongs to one training or prediction and ends with it.  No thread remains that a fork
+could break or that another library would meet.  All teams of a process share its cores: a team
 that finds no free core runs on one thread.  Results have the same bits with any number of threads.
 """
 
@@ -22,8 +22,8 @@ import numpy as np
 from .. import validation
 from ..layout.batch_records import TEAM
 
-#: variables that limit the threads of a process.  The first one counts that is set: ours, or the
-#: one that joblib, Dask and job schedulers set for all libraries.
+#: variables that limit the threads of a process; the first that is set counts.  joblib, Dask and
+#: job schedulers set the second for all libraries.
 LIMITS = ("RNN_FAST_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -101,7 +101,7 @@ class Cores:
         """Take up to `n_wanted` cores, and at least one; yield the number of them."""
         with self._lock:
             n = n_wanted
-            if n > 1 and self.n_busy:  # others are at work: take what they leave
+            if n > 1 and self.n_busy:  # others are at work: take the free cores
                 n = max(1, min(n, self._available() - self.n_busy))
             self.n_busy += n
         try:
