@@ -21,7 +21,7 @@ from .options import InputError, check_writable, number
 
 
 def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
-    """The options of ``train``."""
+    """Add the command ``train`` and its options."""
     command = add_parser(
         "train",
         help="train a network, on your data or on a generated experiment",
@@ -178,7 +178,7 @@ def measures(values: dict[str, float]) -> str:
 
 
 def prediction(model: Model, X: np.ndarray, y: np.ndarray, lengths: Any) -> str:
-    """What `model` says of the one sequence in `X`, or of its last step, in words."""
+    """Return the prediction for the one sequence in `X`, or for its last step, as text."""
     last = 0 if not model.return_sequences else (0, -1 if lengths is None else lengths[0] - 1)
     said, truth = str(np.round(model.predict(X, lengths=lengths)[last], 4)), y[last]
     loss = LOSSES[model.loss]

@@ -1,4 +1,4 @@
-"""How compiled code is made, kept and called: the one room that speaks to Numba's compiler."""
+"""Compilation, caching and calls of compiled code; no other room uses Numba's compiler."""
 
 from .cache import cache_directories, read_cache, write_cache
 from .kernel import kernel, overloads

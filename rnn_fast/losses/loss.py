@@ -28,9 +28,9 @@ class Loss:
     losses : callable
         Loss of each sample, (N,) float64, of logits (N, O) and targets (N, Y).
     hits : callable
-        Whether all labels of each sample are right, (N,), or for values the mean squared error.
+        1 if all labels of a sample are correct, or for values the mean squared error, (N,).
     labels : callable or None
-        Labels of logits (..., O), int64; None if the loss does not tell classes apart.
+        Labels of logits (..., O), int64; None if the model predicts values.
     takes_classes : bool
         Whether a target is one class index.
     bounds : (float, float) or None
@@ -49,7 +49,7 @@ class Loss:
 
     @property
     def classifies(self) -> bool:
-        """Whether models tell classes apart."""
+        """True if the model predicts classes."""
         return self.labels is not None
 
     @property

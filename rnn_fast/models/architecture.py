@@ -1,4 +1,4 @@
-"""The options of a network that all models share, said once."""
+"""The options of a network, which all models share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ..validation import Options, choice, flag, option, optional, rate, real_dty
 class Architecture(Options):
     """Checked options of a network, with their defaults.
 
-    Each is an attribute of every model, an argument of its constructor, and an entry of its file.
+    Each option is an attribute of every model, an argument of its constructor and an entry of its
+    file.
     """
 
     input_size: int = option(
@@ -25,24 +26,24 @@ class Architecture(Options):
     )
     hidden_size: int = option(whole, doc="H, hidden units.")
     output_size: int = option(whole, 1, "O, outputs.")
-    num_layers: int = option(whole, 1, "Layers, one on top of the other.")
-    bidirectional: bool = option(flag, False, "Whether each layer reads both ways.")
+    num_layers: int = option(whole, 1, "Number of layers.")
+    bidirectional: bool = option(flag, False, "True if each layer also reads in reverse.")
     dropout: float = option(
         partial(rate, below=1),
         0.0,
-        "Probability with which `fit` drops an output of a layer below the top.",
+        "Probability with which `fit` sets an input of a layer above the first to zero.",
     )
-    return_sequences: bool = option(flag, False, "Whether there is an output after every step.")
+    return_sequences: bool = option(flag, False, "True with an output after every step.")
     learn_initial_state: bool = option(
-        flag, False, "Whether the initial state is a parameter: h0, and c0 of a cell with memory."
+        flag, False, "True if the initial state is a parameter: h0, and c0 of the LSTM."
     )
     embedding_size: int | None = option(
-        optional(whole), None, "E, the size of the learned embedding, or None."
+        optional(whole), None, "E, size of the learned vectors, or None."
     )
     loss: str = option(
         partial(choice, options=LOSSES),
         "bce",
-        'Minimised loss: "bce", "cross_entropy", "mse", "huber" or "mae".',
+        'Loss that `fit` minimises: "bce", "cross_entropy", "mse", "huber" or "mae".',
     )
     dtype: np.dtype = option(
         lambda name, value: real_dtype(value),
@@ -52,12 +53,12 @@ class Architecture(Options):
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Architecture:
-        """Make the record of a model's arguments.
+        """Check a model's arguments.
 
         Raises
         ------
         TypeError, ValueError
-            An argument of another name, or of a wrong kind or value.
+            An unknown argument, or one of a wrong type or value.
         """
         names = [each.name for each in fields(cls)]
         for name in arguments:
@@ -69,7 +70,7 @@ class Architecture(Options):
         return chosen
 
     def network(self, cell: str, options: tuple[float, ...] = ()) -> Network:
-        """Return the network of a cell, whose real-valued options these are."""
+        """Return the network of a cell; `options` are the cell's real-valued options."""
         return Network(
             cell=cell,
             dtype=self.dtype,
@@ -86,7 +87,7 @@ class Architecture(Options):
         )
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments that make it, in terms of JSON."""
+        """Return the constructor's arguments, as JSON values."""
         return {**vars(self), "dtype": self.dtype.name}
 
 

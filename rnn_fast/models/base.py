@@ -1,4 +1,4 @@
-"""What all models do: hold one flat vector of parameters, learn, predict, save."""
+"""The base class of all models: one flat vector of parameters, training, prediction, files."""
 
 from __future__ import annotations
 
@@ -33,26 +33,25 @@ KINDS = (*RESERVED, *(vector.name for cell in CELLS.values() for vector in cell.
 
 
 class Model(Learner, Predictor):
-    """What the recurrent models have in common; use one of them.
+    """The base class of `SimpleRNN`, `GRU` and `LSTM`; use one of these.
 
-    Data are array-likes of any real dtype and layout, and never modified: X (N, T, I), with an
-    embedding integers (N, T), and y (N, O), or (N,) where one number per sample is due; see `fit`.
-    Results for N sequences and one output are (N,).
+    Data are array-likes of any real dtype and memory layout.  They are never modified.  X is
+    (N, T, I), or integers (N, T) with an embedding.  y is (N, O), or (N,) if there is one target
+    per sample; see `fit`.  Results for N sequences and one output are (N,).
 
-    Sequences of different lengths are given as a list of (T_i, I), or padded, with `lengths`; each
-    is then treated as if it were alone, and what stands in the padding does not matter.  With
-    ``return_sequences=True`` there is an output after every step: y and the results are (N, T, O),
-    or (N, T), or lists where X is one.
+    Sequences of different lengths are a list of (T_i, I) arrays, or one padded array with
+    `lengths`.  Each sequence is computed as if it were alone, and the padding may hold any values.
+    With ``return_sequences=True`` there is an output after every step: y and the results are
+    (N, T, O) or (N, T), or lists if X is a list.
 
-    States are in PyTorch's form: (num_layers * directions, N, H), for the LSTM a pair (h, c).
+    States have PyTorch's form: (num_layers * directions, N, H), for the LSTM a pair (h, c).
 
-    Methods raise TypeError for arguments of the wrong kind, masked arrays included, and
-    ValueError for wrong shapes and values; the message names the argument and, for a value, its
-    index.  NaN and infinities in the data are such values; ``check_finite=False`` saves the search
-    for them.
+    Methods raise TypeError for arguments of the wrong type, including masked arrays, and
+    ValueError for wrong shapes and values.  The message names the argument and, for a value, its
+    index.  Data with NaN or infinity raise ValueError; ``check_finite=False`` skips this check.
 
-    One thread at a time may use a model; several threads may each use their own.  A model can be
-    pickled and copied; only the input of the last `forward` stays behind.
+    One thread at a time may use a model; different threads may use different models.  A model can
+    be pickled and copied, except the input of the last `forward`.
     """
 
     cell: ClassVar[str]  #: name in files and on the command line
@@ -67,7 +66,7 @@ class Model(Learner, Predictor):
         learning_rate: float = 0.01,
         **options: Any,
     ) -> None:
-        """Make a model of a cell; `arguments` are the options of its own class."""
+        """Make a model of a cell; `arguments` are the options that only its class has."""
         self._architecture = Architecture.of(options)
         self._arguments = arguments
         self._net = net = self._architecture.network(cell)
@@ -77,7 +76,7 @@ class Model(Learner, Predictor):
         initialise(self._views, net, self._generator)
 
     def _bind(self, flat: np.ndarray) -> None:
-        """Take `flat` as the parameters from now on."""
+        """Use `flat` as the vector of parameters."""
         self._flat = flat
         self._views = parameter_views(flat, self._net)
         self._online = Online(self._net, flat)
@@ -86,21 +85,26 @@ class Model(Learner, Predictor):
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """Name to live, writeable view of each parameter."""
-        self._online.stale = True  # the views may be about to be written to
+        """Parameters by name, as live, writeable views."""
+        self._online.stale = True  # the caller may write to the views
         return dict(self._views)
 
     def __getattr__(self, name: str) -> Any:
-        """A parameter: a live, writeable view."""
+        """Return a parameter, as a live, writeable view."""
         if name in self.__dict__.get("_views", ()):
             return self.parameters[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Assigning to a parameter copies into it.
+        """Copy a value into a parameter, or set another attribute.
 
-        TypeError or ValueError for what is not a finite real array of its shape; a bias may be
-        given as a column.  AttributeError for a parameter that this model does not have.
+        Raises
+        ------
+        TypeError, ValueError
+            The value is not a finite real array of the parameter's shape; a bias may also be a
+            column.
+        AttributeError
+            This model does not have the parameter.
         """
         if name in self.__dict__.get("_views", ()):
             view = self.parameters[name]
@@ -120,7 +124,7 @@ class Model(Learner, Predictor):
 
     @property
     def learning_rate(self) -> float:
-        """Step size of `backward`, and of `fit` unless it is given another."""
+        """Step size of `backward`, and the default of `fit`."""
         return self._learning_rate
 
     @learning_rate.setter
@@ -130,31 +134,30 @@ class Model(Learner, Predictor):
     # ---------------------------------------------------------------- the tutorial's interface
 
     def forward(self, x: Any) -> np.ndarray:
-        """Return the outputs, without dropout, and remember the input for `backward`.
+        """Return the outputs, without dropout, and keep the input for `backward`.
 
         Parameters
         ----------
         x : array-like
-            One sequence (T, I), or as columns (T, I, 1), or a batch (B, T, I); with an embedding
-            (T,) or (B, T).  An array that could be both columns and a batch, that is (n, 1, 1)
-            with I = 1, is one sequence.
+            One sequence (T, I) or, as columns, (T, I, 1); or a batch (B, T, I).  With an embedding
+            (T,) or (B, T).  An array (n, 1, 1) with I = 1 is one sequence, not a batch.
 
         Returns
         -------
         ndarray of float64, whatever the model's dtype
-            A script goes on with it in NumPy, which takes twice as long where dtypes are mixed.
-            (O,), or (O, 1) for columns, or (B, O) for a batch, with an axis T before O if there is
-            an output after every step: probabilities for bce (sigmoid) and cross_entropy
-            (softmax), else values.
+            Scripts continue with NumPy, which takes twice as long if dtypes are mixed.
+            (O,), or (O, 1) for columns, or (B, O) for a batch; with an axis T before O if there is
+            an output after every step.  Probabilities for bce (sigmoid) and cross_entropy
+            (softmax), otherwise values.
         """
         return self._online.forward(x)
 
     def backward(self, y: Any) -> None:
-        """One step of gradient descent from the last `forward`: exact BPTT, at `learning_rate`.
+        """Make one step of gradient descent after `forward`: exact BPTT, at `learning_rate`.
 
-        A batch descends the gradient of its mean loss.  The gradient is that of the parameters as
-        they are now: had they been read, assigned or trained since `forward`, the forward pass is
-        done anew.  Only what is written to a view taken before `forward` goes unnoticed.
+        The step follows the gradient of the mean loss of the batch, with respect to the current
+        parameters: if they were read, assigned or trained after `forward`, the forward pass is
+        repeated.  Only a write to a view that was taken before `forward` is not noticed.
 
         Parameters
         ----------
@@ -165,7 +168,7 @@ class Model(Learner, Predictor):
         Raises
         ------
         RuntimeError
-            There was no `forward`.
+            `forward` was not called.
         """
         self._online.backward(y, self._learning_rate)
 
@@ -174,34 +177,35 @@ class Model(Learner, Predictor):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the architecture, learning rate and parameters to a file, for `rnn_fast.load`.
 
-        The state of the generator is not kept.  An existing file is replaced at once or, should
-        that fail with an OSError, left as it is.
+        The file does not contain the state of the random generator.  An existing file is replaced
+        at once or, after an OSError, unchanged.
         """
         model_file.write(path, self.description(), self._views)
 
     def to_torch(self) -> torch.nn.Module:
-        """Return a module of PyTorch that computes the logits, with weights of its own.
+        """Return a PyTorch module that computes the logits, with copies of the weights.
 
         Returns
         -------
         torch.nn.Module
-            ``forward(x)`` takes a tensor (N, T, I), or indices (N, T), and gives what
-            `decision_function` does, always with the axis of outputs.  Its parts are `rnn`
-            (batch_first), `head` and `embedding`, or None; learned initial states are its
-            parameters `h0` and `c0`.  Our bias is the first of PyTorch's two, of which the second
-            starts at zero: trained as well, it makes the sum learn twice as fast.
+            ``forward(x)`` takes a tensor (N, T, I), or indices (N, T), and returns the values of
+            `decision_function`, always with the axis of outputs.  Its submodules are `rnn`
+            (batch_first), `head`, and `embedding` or None; learned initial states are its
+            parameters `h0` and `c0`.  Our bias becomes the first of PyTorch's two biases, and the
+            second starts at zero; if PyTorch trains both, their sum learns twice as fast.
 
         Raises
         ------
         ValueError
-            An LSTM with peepholes, a GRU that resets before the product: PyTorch has neither.
+            The model is an LSTM with peepholes or a GRU that resets before the product, which
+            PyTorch does not have.
         ImportError
-            There is no PyTorch.
+            PyTorch is not installed.
         """
         return to_module(self)
 
     def description(self) -> dict[str, Any]:
-        """Return the cell and the arguments that make such a model, in terms of JSON."""
+        """Return the cell and the arguments of such a model, as JSON values."""
         options = {**self._architecture.arguments(), "learning_rate": self.learning_rate}
         return {"cell": self.cell, **options, **self._arguments}
 
@@ -218,7 +222,7 @@ class Model(Learner, Predictor):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_views"], state["_online"]  # made anew from the vector
+        del state["_views"], state["_online"]  # `_bind` makes both from the vector
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Models from files, and from PyTorch's modules."""
+"""Models read from files and from PyTorch modules."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
     path : path
         The file.
     seed : None, int, SeedSequence, Generator, ...
-        Of the order of the sequences in further training; the file keeps none.
+        Draws the order of the sequences, and dropout, in further training; the file contains no
+        state of a random generator.
 
     Raises
     ------
     ModelFileError
-        The file is not a model, of another version, or damaged.
+        The file is not a model, has another version, or is damaged.
     OSError
-        It cannot be read; `FileNotFoundError` if there is none.
+        The file cannot be read; `FileNotFoundError` if it does not exist.
     """
     generator = validation.generator(seed)
     architecture, arrays = model_file.read(path)
     try:
         model = MODELS[architecture.pop("cell")](**architecture, seed=generator)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{os.fspath(path)}: no architecture known here") from error
+        raise ModelFileError(f"{os.fspath(path)}: unknown architecture") from error
     views = model.parameters
     model_file.check_same(path, arrays, views)
     for name, view in views.items():
@@ -59,36 +60,38 @@ def from_torch(
     learning_rate: float = 0.01,
     seed: Any = None,
 ) -> Model:
-    """Return a model that computes what PyTorch's layers do, with weights of its own.
+    """Return a model that computes the same as PyTorch's layers, with copies of the weights.
 
     Parameters
     ----------
     module : torch.nn.Module
-        A torch.nn.RNN, GRU or LSTM, or a module that holds one, with a Linear and perhaps an
-        Embedding, as `Model.to_torch` makes them.  Any number of layers, one or both directions,
+        A torch.nn.RNN, GRU or LSTM, or a module that contains one, with a Linear and optionally an
+        Embedding, such as `Model.to_torch` makes.  Any number of layers, one or both directions,
         with or without biases, float32 or float64.  ``batch_first`` does not matter: our X is
         (N, T, I).
     head : torch.nn.Linear, optional
-        From the states of all directions, forward first, to the outputs: logits, or values.  That
-        of `module` without.
+        Layer from the states of all directions, forward first, to the logits or values.  Default:
+        the Linear of `module`.
     embedding : torch.nn.Embedding, optional
-        In front of the recurrent layer; the model then takes indices.
+        Layer before the recurrent layer; the model then takes indices.  Default: the Embedding of
+        `module`, if there is one.
     loss, return_sequences, learning_rate, seed
         As for the models.
 
     Returns
     -------
     SimpleRNN, GRU or LSTM
-        PyTorch's two biases are one here, their sum; only the GRU's n keeps the second, as bhn.
+        The bias is the sum of PyTorch's two biases; only the GRU's n keeps the second, as bhn.
 
     Raises
     ------
     TypeError
-        There is not one layer of each kind.
+        There is no recurrent or Linear layer, or more than one.
     ValueError
-        Layers that do not fit together, a projection (``proj_size``), another dtype.
+        The sizes of the layers do not fit, there is a projection (``proj_size``), or the dtype is
+        neither float32 nor float64.
     ImportError
-        There is no PyTorch.
+        PyTorch is not installed.
     """
     kind, arguments, parameters = read_module(module, head, embedding, models=MODELS)
     model = kind(

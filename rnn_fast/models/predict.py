@@ -20,7 +20,7 @@ from ..tuning import TUNING
 
 
 class Predictor:
-    """The half of a model that applies its parameters; `base.Model` has the rest."""
+    """The methods of a model that apply its parameters; `base.Model` has the others."""
 
     _net: Network
     _flat: np.ndarray
@@ -37,21 +37,22 @@ class Predictor:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
-        """Logits of N sequences, (N, O) or (N,), of the model's dtype; of a regression its values.
+        """Return the logits of N sequences, (N, O) or (N,); for a regression, the values.
 
-        For an output after every step (N, T, O) or (N, T), 0 in the padding; a list of arrays for
-        a list.
+        With an output after every step (N, T, O) or (N, T), zero in the padding, or a list of
+        arrays if X is a list.  The dtype is the model's.
 
         Parameters
         ----------
         X, lengths, initial_state, n_threads, check_finite
-            As in `fit`; an `initial_state` takes the place of a learned one.
+            As in `fit`; an `initial_state` replaces a learned one.
         return_state : bool
-            Whether to return (logits, state): the state of each sequence after its last step, to
-            go on from.  In chunks the results have the same bits as in one go.
+            Whether to return (logits, state), where `state` is the state of each sequence after
+            its last step.  It is the `initial_state` of the next chunk of these sequences; chunks
+            have the same bits as whole sequences.
         """
-        own = (X, lengths, initial_state, return_state, n_threads, check_finite)
-        return self._predict(lambda values: values, *own)
+        arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        return self._predict(lambda values: values, *arguments)
 
     def predict_proba(
         self,
@@ -63,17 +64,22 @@ class Predictor:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
-        """Probabilities of N sequences, of the model's dtype and in the shape of the logits.
+        """Return the probabilities of N sequences, with the shape and dtype of the logits.
 
-        For bce that of each output being 1, for cross_entropy that of each class.  A model of
-        another loss has none: ValueError.  Parameters are those of `decision_function`.
+        For bce the probability that each output is 1, for cross_entropy that of each class.  The
+        parameters are the same as for `decision_function`.
+
+        Raises
+        ------
+        ValueError
+            The model has another loss, which has no probabilities.
         """
         if not LOSSES[self.loss].classifies:
             raise ValueError(
                 f"predict_proba needs a model with loss bce or cross_entropy, not {self.loss}"
             )
-        own = (X, lengths, initial_state, return_state, n_threads, check_finite)
-        return self._predict(LOSSES[self.loss].activation, *own)
+        arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        return self._predict(LOSSES[self.loss].activation, *arguments)
 
     def predict(
         self,
@@ -85,15 +91,15 @@ class Predictor:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
-        """Return what the model says of N sequences.
+        """Return the predictions for N sequences.
 
         For bce labels 0 and 1, int64, (N, O) or (N,); for cross_entropy classes, int64, (N,);
-        else values of the model's dtype, (N, O) or (N,).  With an output after every step there is
-        an axis T behind N.  Parameters are those of `decision_function`.
+        otherwise values of the model's dtype, (N, O) or (N,).  With an output after every step
+        there is an axis T after N.  The parameters are the same as for `decision_function`.
         """
         loss = LOSSES[self.loss]
-        own = (X, lengths, initial_state, return_state, n_threads, check_finite)
-        return self._predict(loss.labels or loss.activation, *own)
+        arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        return self._predict(loss.labels or loss.activation, *arguments)
 
     def _predict(
         self,
@@ -105,23 +111,25 @@ class Predictor:
         n_threads: Any,
         check_finite: bool,
     ) -> Any:
-        """`function` of the logits in the shape of X, and the states if they are asked for."""
+        """Return `function` of the logits, in the form of X, and the states if `return_state`."""
         size, net = threads.wanted(n_threads), self._net
         feed = Dataset(net, X, lengths=lengths, state=initial_state, check_finite=check_finite)
         outs, states = [], []
         for visit in feed.whole():
-            given, _, state = visit.block
+            inputs, _, state = visit.block
             final = None
             if return_state:
-                shape = (len(given), net.states, net.runs, net.hidden_size)
+                shape = (len(inputs), net.states, net.runs, net.hidden_size)
                 states.append(final := np.zeros(shape, net.dtype))
-            out = function(logits(net, self._flat, given.sequences, size, state=state, final=final))
+            out = function(
+                logits(net, self._flat, inputs.sequences, size, state=state, final=final)
+            )
             out = out[:, 0] if out.ndim == 2 and net.output_size == 1 else out
             if net.sequences:
-                if (inside := given.inside) is not None:
+                if (inside := inputs.inside) is not None:
                     wide = inside.reshape(-1, *[1] * (out.ndim - 1))
                     out = np.where(wide, out, out.dtype.type(0))
-                out = given.shaped(out)
+                out = inputs.shaped(out)
             outs.append(out)
         result = outs[0] if len(outs) == 1 else np.concatenate(outs)
         return (result, public_state(np.concatenate(states))) if return_state else result
@@ -138,11 +146,12 @@ class Predictor:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> dict[str, float]:
-        """Mean ``loss`` on N sequences, and ``accuracy``, or ``mse`` and ``r2``: all as in `fit`.
+        """Return the mean ``loss`` of N sequences, and ``accuracy``, or ``mse`` and ``r2``.
 
-        Accuracy is the share of the sequences, or of the steps that count, whose labels are all
-        right.  R2 is 1 minus the sum of the squared errors, of all outputs, in that of the squared
-        deviations of the targets from their means; NaN if they do not deviate.
+        Accuracy is the fraction of sequences, or of steps that are not masked, whose labels are
+        all correct.  R2 is 1 minus the sum of squared errors over the sum of squared deviations of
+        the targets from their means, both over all outputs; it is NaN if all targets are equal.
+        The parameters are the same as for `fit`.
         """
         feed = Dataset(
             self._net,
@@ -170,17 +179,24 @@ class Predictor:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> tuple[float, dict[str, Any]]:
-        """Mean loss of N sequences and its exact gradient by each parameter, name to fresh array.
+        """Return the mean loss of N sequences and its exact gradients, as arrays by name.
 
-        The loss is a mean over the outputs as well, but for cross_entropy.  There is no dropout.
+        The loss is also a mean over the outputs, except for cross_entropy.  There is no dropout.
 
         Parameters
         ----------
         X, y, lengths, mask, sample_weight, class_weight, initial_state, n_threads, check_finite
-            As in `fit`, but that all is read into memory.  With an `initial_state` there is a
-            gradient of that name, in its form.
+            As in `fit`, but all data are read into memory.  With an `initial_state` there is also
+            the gradient ``initial_state``, in the same form.
         input_gradients : bool
-            Whether there is one by the input, named X and in its form; not with an embedding.
+            Whether to return the gradient with respect to X too, as ``X`` and in its form; not
+            with an embedding.
+
+        Returns
+        -------
+        loss : float
+        gradients : dict of str to ndarray
+            Gradients with respect to the parameters, of their names and shapes; copies.
         """
         net, size = self._net, threads.wanted(n_threads)
         feed = Dataset(
@@ -196,18 +212,18 @@ class Predictor:
             sample_weight=sample_weight,
             class_weight=class_weight,
         )
-        given, targets, state = feed.load(0)
+        inputs, targets, state = feed.load(0)
         assert targets is not None
         if input_gradients and net.embedding:
-            raise ValueError("input_gradients: indices have none; see that of the embedding")
+            raise ValueError("input_gradients: indices have no gradient; see that of the embedding")
         dstate = None if state is None else np.zeros_like(state)
-        dx = np.zeros_like(given.sequences.x) if input_gradients else None
+        dx = np.zeros_like(inputs.sequences.x) if input_gradients else None
         flat = aligned(self._flat.size, self.dtype)
-        seconds = seconds_per_row(net) * float(given.sequences.lengths.sum())
+        seconds = seconds_per_row(net) * float(inputs.sequences.lengths.sum())
         with threads.Team(size if seconds > TUNING.worth_seconds else 1) as team:
             loss = operations.loss_and_gradients(
                 net,
-                given.sequences,
+                inputs.sequences,
                 targets,
                 self._flat,
                 flat,
@@ -216,9 +232,9 @@ class Predictor:
                 dx=dx,
                 team=team,
             )
-        found: dict[str, Any] = {k: v.copy() for k, v in parameter_views(flat, net).items()}
+        gradients: dict[str, Any] = {k: v.copy() for k, v in parameter_views(flat, net).items()}
         if dstate is not None:
-            found["initial_state"] = public_state(dstate)
+            gradients["initial_state"] = public_state(dstate)
         if dx is not None:
-            found["X"] = given.shaped(dx)
-        return float(loss), found
+            gradients["X"] = inputs.shaped(dx)
+        return float(loss), gradients

@@ -1,4 +1,4 @@
-"""Weights from PyTorch's modules and back; PyTorch is imported only when it is called for."""
+"""Conversion from and to PyTorch modules; PyTorch is imported only when needed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class TorchLayer(NamedTuple):
-    """The layer of PyTorch that a model class corresponds to."""
+    """The PyTorch layer that corresponds to a model class."""
 
-    name: str  #: of the class in torch.nn
-    passes_on: tuple[str, ...] = ()  #: options that both have, under the same name
-    needs: Mapping[str, Any] = {}  #: values of options that PyTorch has alone
-    second_bias: tuple[str, str] | None = None  #: the gate that keeps both biases, and our name
+    name: str  #: class in torch.nn
+    passes_on: tuple[str, ...] = ()  #: options with the same name in both
+    needs: Mapping[str, Any] = {}  #: the only values of our options that PyTorch supports
+    second_bias: tuple[str, str] | None = None  #: gate with two biases, and our name of the second
 
 
 def read_module(
@@ -54,34 +54,34 @@ def read_module(
         "dtype": first.dtype,
     }
     arguments |= {name: getattr(rnn, name) for name in layer.passes_on}
-    found = {"Why": _array(head.weight), "by": np.zeros(head.out_features, first.dtype)}
+    parameters = {"Why": _array(head.weight), "by": np.zeros(head.out_features, first.dtype)}
     if head.bias is not None:
-        found["by"] = _array(head.bias)
+        parameters["by"] = _array(head.bias)
     if embedding is not None:
-        found["embedding"] = _array(embedding.weight)
+        parameters["embedding"] = _array(embedding.weight)
     for ours, theirs in _names(rnn.num_layers, rnn.bidirectional).items():
-        found[f"Wxh{ours}"] = _array(getattr(rnn, f"weight_ih_{theirs}"))
-        found[f"Whh{ours}"] = Whh = _array(getattr(rnn, f"weight_hh_{theirs}"))
+        parameters[f"Wxh{ours}"] = _array(getattr(rnn, f"weight_ih_{theirs}"))
+        parameters[f"Whh{ours}"] = Whh = _array(getattr(rnn, f"weight_hh_{theirs}"))
         biases = [np.zeros(len(Whh), Whh.dtype)] * 2
         if rnn.bias:
             biases = [_array(getattr(rnn, f"bias_{kind}_{theirs}")) for kind in ("ih", "hh")]
         if layer.second_bias is not None:
             gate, name = layer.second_bias
             rows = _rows(model, gate, rnn.hidden_size)
-            found[f"{name}{ours}"] = biases[1][rows].copy()
+            parameters[f"{name}{ours}"] = biases[1][rows].copy()
             biases[1][rows] = 0
-        found[f"bh{ours}"] = biases[0] + biases[1]
-    return model, arguments, found
+        parameters[f"bh{ours}"] = biases[0] + biases[1]
+    return model, arguments, parameters
 
 
 def _rows(model: Any, gate: str, hidden_size: int) -> slice:
-    """Rows of a gate, in the order that PyTorch's layers and ours share."""
+    """Return the rows of a gate; PyTorch has the gates in the same order."""
     start = CELLS[model.cell].gates.index(gate) * hidden_size
     return slice(start, start + hidden_size)
 
 
 def _one(module: Any, kinds: tuple[type, ...], what: str) -> Any:
-    """The only layer of one of `kinds` in a module, or the module itself."""
+    """Return the only layer of one of `kinds` in a module, or the module itself."""
     found = [m for m in getattr(module, "modules", list)() if isinstance(m, kinds)]
     if len(found) != 1:
         raise TypeError(f"one {what} is needed; {type(module).__name__} has {len(found) or 'none'}")
@@ -89,7 +89,7 @@ def _one(module: Any, kinds: tuple[type, ...], what: str) -> Any:
 
 
 def to_module(model: Any) -> torch.nn.Module:
-    """Return a module of PyTorch that computes the logits of a model; see `Model.to_torch`."""
+    """Return a PyTorch module that computes the logits of a model; see `Model.to_torch`."""
     torch = extra("torch", "torch")
     layer = model.torch_layer
     for name, value in layer.needs.items():
@@ -139,7 +139,7 @@ def to_module(model: Any) -> torch.nn.Module:
 
 
 def _network_class() -> type:
-    """A module of an embedding, a recurrent and a linear layer."""
+    """Return a class of module with an embedding, a recurrent and a linear layer."""
     torch = extra("torch", "torch")
 
     class Network(torch.nn.Module):  # type: ignore[name-defined]
@@ -148,9 +148,9 @@ def _network_class() -> type:
         def forward(self, x: Any) -> Any:
             rnn, state = self.rnn, None
             if hasattr(self, "h0"):
-                given = [self.h0] + ([self.c0] if hasattr(self, "c0") else [])
-                given = [part[:, None].expand(-1, len(x), -1).contiguous() for part in given]
-                state = given[0] if len(given) == 1 else tuple(given)
+                initial = [self.h0] + ([self.c0] if hasattr(self, "c0") else [])
+                initial = [part[:, None].expand(-1, len(x), -1).contiguous() for part in initial]
+                state = initial[0] if len(initial) == 1 else tuple(initial)
             y, last = rnn(x if self.embedding is None else self.embedding(x), state)
             if not self.return_sequences:
                 last = last[0] if isinstance(last, tuple) else last
@@ -162,7 +162,7 @@ def _network_class() -> type:
 
 
 def _names(layers: int, bidirectional: bool) -> dict[str, str]:
-    """The ending of each run's parameters: ours to PyTorch's."""
+    """Return the endings of the parameter names of each run: ours to PyTorch's."""
     return {
         (f"_l{layer}" if layer else "") + end: f"l{layer}{end}"
         for layer in range(layers)
@@ -178,7 +178,7 @@ def _check_fit(rnn: Any, head: Any, embedding: Any) -> None:
         raise ValueError(f"head must take the {width} states of rnn; it takes {head.in_features}")
     if embedding is not None and embedding.embedding_dim != rnn.input_size:
         raise ValueError(
-            f"embedding gives {embedding.embedding_dim} numbers, but rnn takes {rnn.input_size}"
+            f"embedding has {embedding.embedding_dim} outputs, but rnn takes {rnn.input_size}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The models: what each computes, how it is made, and how it comes back from a file."""
+"""The models: simple RNN, GRU and LSTM."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ if TYPE_CHECKING:
 COMMON = """
     input_size, hidden_size, output_size : int
         I, H and O, at least 1; for cross_entropy O is the number of classes, at least 2.  With an
-        embedding, I is the vocabulary.
+        embedding, I is the size of the vocabulary.
     num_layers : int
-        Layers, one on top of the other: layer l > 0 takes the states of layer l - 1.
+        Number of layers: layer l > 0 takes the states of layer l - 1.
     bidirectional : bool
-        Whether each layer also reads from the end, with weights of its own; what is above takes
-        [forward; reverse], in the end that after the last step and that after the first.
+        Whether each layer also reads the sequence in reverse, with separate weights.  The next
+        layer takes [forward; reverse]; the read-out takes the forward state after the last step
+        and the reverse state after the first step.
     dropout : float
-        Probability, in [0, 1), with which `fit` sets an input of a layer l > 0 to zero; the rest is
-        divided by 1 - dropout.
+        Probability, in [0, 1), with which `fit` sets an input of a layer l > 0 to zero; the other
+        inputs are divided by 1 - dropout.
     return_sequences : bool
         Whether there is an output after every step, not only after the last.
     learn_initial_state : bool
-        Whether the initial state is a parameter; else it is zero, or given with the data.
+        Whether the initial state is a parameter.  Otherwise it is zero, or `initial_state`.
     embedding_size : int, optional
-        E: X holds indices 0 .. I - 1, which stand for learned vectors of E numbers.
+        E: X contains indices 0 .. I - 1, and each index has a learned vector of E numbers.
     loss : {"bce", "cross_entropy", "mse", "huber", "mae"}
-        Binary cross-entropy of sigmoids, each output on its own; cross-entropy of the softmax;
-        squared error; Huber's with its corner at 1; absolute error.  The mean is over the
-        sequences, or their steps, and but for cross_entropy over the outputs.
+        Binary cross-entropy of sigmoids, for each output separately; cross-entropy of the softmax;
+        squared error; Huber's loss, quadratic below 1; absolute error.  The mean is over the
+        sequences, or their steps, and over the outputs except for cross_entropy.
     dtype : {"float32", "float64"} or dtype
-        Of the parameters and all arithmetic.
+        Dtype of the parameters and all arithmetic.
     seed : None, int, SeedSequence, Generator, ...
         As for `numpy.random.default_rng`: draws the initial parameters, then the order of the
         sequences in training, and dropout.
     learning_rate : float
-        Step size of `backward`, and of `fit` unless it is given another.
+        Step size of `backward`, and the default of `fit`.
 """
 
 ATTRIBUTES = """
@@ -52,18 +53,20 @@ ATTRIBUTES = """
     Attributes
     ----------
     Wxh, Whh, bh : ndarray, (G H, I), (G H, H), (G H,)
-        The parameters: live views that may be written to, or assigned.  Those of layer l > 0 end
-        in ``_l{l}``, and take its input for I; then those of the reverse direction in ``_reverse``.
+        Parameters: live views that you may write to or assign.  For layer l > 0 the names end in
+        ``_l{l}``, and I is the size of its input.  For the reverse direction they then end in
+        ``_reverse``.
     Why, by : ndarray, (O, D H), (O,)
-        Of the read-out, D directions.
+        Parameters of the read-out, for D directions.
     h0, c0 : ndarray, (num_layers * D, H)
         Learned initial states, c0 of the LSTM only.
     embedding : ndarray, (I, E)
+        Learned vectors, with `embedding_size`.
 """
 
 
 def documented(model: type[Model]) -> type[Model]:
-    """Complete the docstring and the signature of a model by the options that all share."""
+    """Add the options that all models share to a model's docstring and signature."""
     if model.__doc__:  # python -OO has none
         text = model.__doc__.replace("\n    COMMON\n", COMMON)
         model.__doc__ = text.replace("\n    ATTRIBUTES\n", ATTRIBUTES)
@@ -85,8 +88,8 @@ def documented(model: type[Model]) -> type[Model]:
 class SimpleRNN(Model):
     """A simple (Elman) recurrent network.
 
-    ``h_t = f(Wxh x_t + Whh h_{t-1} + bh)``, read out after its last step or after every one:
-    logits ``Why h_t + by``.
+    ``h_t = f(Wxh x_t + Whh h_{t-1} + bh)``, with logits ``Why h_t + by`` after the last step or
+    after every step.
 
     Parameters
     ----------
@@ -128,12 +131,12 @@ class GRU(Model):
     Parameters
     ----------
     reset_after : bool
-        Whether r multiplies the product with h_{t-1}; if not, it multiplies h_{t-1}, as in the
-        original: ``n = tanh(Wxn x_t + bn + Whn (r h_{t-1}))``, without bhn.
+        Whether r multiplies the product with h_{t-1}.  Otherwise it multiplies h_{t-1}, as in the
+        paper: ``n = tanh(Wxn x_t + bn + Whn (r h_{t-1}))``, without bhn.
     COMMON
     ATTRIBUTES
     bhn : ndarray, (H,)
-        The second bias of n, if it resets after the product.
+        Second bias of n, with `reset_after`.
     """
 
     cell = "gru"
@@ -155,7 +158,7 @@ class GRU(Model):
 
     @property
     def reset_after(self) -> bool:
-        """Whether the reset gate acts after the product."""
+        """True if r multiplies the product with h_{t-1}, False if it multiplies h_{t-1}."""
         return self._arguments["reset_after"]
 
 
@@ -171,8 +174,7 @@ class LSTM(Model):
     peepholes : bool
         Whether i and f also see ``p c_{t-1}``, and o ``p c_t`` (Gers et al., 2002).
     forget_bias : float
-        What the bias of f starts at; at 1 a cell remembers from the start (Jozefowicz et al.,
-        2015).
+        Initial bias of f; with 1, a cell remembers from the start (Jozefowicz et al., 2015).
     COMMON
     ATTRIBUTES
     peephole : ndarray, (3, H)
@@ -203,5 +205,5 @@ class LSTM(Model):
 
     @property
     def peepholes(self) -> bool:
-        """Whether the gates see c."""
+        """True if i, f and o also see c."""
         return self._arguments["peepholes"]

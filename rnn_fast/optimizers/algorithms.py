@@ -53,7 +53,7 @@ class SGD(Optimizer):
 
     @property
     def leaves_zeros(self) -> bool:
-        """Whether a gradient of zero leaves a parameter as it is."""
+        """True if a gradient of zero does not change a parameter."""
         return not (self.momentum or self.weight_decay)
 
 

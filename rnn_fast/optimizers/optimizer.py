@@ -49,7 +49,7 @@ class Optimizer:
 
     @property
     def leaves_zeros(self) -> bool:
-        """Whether a gradient of zero leaves a parameter as it is."""
+        """True if a gradient of zero does not change a parameter."""
         return False
 
     @classmethod
