@@ -7,31 +7,36 @@ import minimal_gated
 import numpy as np
 import pytest
 from cases import Case, assert_as_oracle
+from registered import registered
+
+from rnn_fast.cells.specs import CELLS
+from rnn_fast.engine import operations
 
 pytestmark = pytest.mark.usefixtures("one_tile")
-CELLS = pytest.mark.parametrize("cell", [leaky.CELL.name, minimal_gated.CELL.name])
+registration = registered(CELLS, leaky.CELL, minimal_gated.CELL)
+OWN_CELLS = pytest.mark.parametrize("cell", [leaky.CELL.name, minimal_gated.CELL.name])
 
 
-@CELLS
+@OWN_CELLS
 def test_gradients_equal_the_oracle(cell):
     """Layers, directions, lengths, states, weights, every loss."""
     for seed in range(50):
         assert_as_oracle(Case(seed, cell), 1e-12)
 
 
-@CELLS
+@OWN_CELLS
 def test_plain_gradients_equal_the_oracle_at_odd_sizes(cell):
     for seed in range(100, 120):
         assert_as_oracle(Case(seed, cell, plain=True), 1e-12)
 
 
-@CELLS
+@OWN_CELLS
 def test_float32_agrees_with_the_oracle(cell):
     for seed in range(200, 215):
         assert_as_oracle(Case(seed, cell, dtype="float32"), 1e-4)
 
 
-@CELLS
+@OWN_CELLS
 def test_an_epoch_is_descent(cell):
     case = Case(3, cell, batch=37)
     before, wanted = case.flat.copy(), case.expected()
@@ -41,7 +46,7 @@ def test_an_epoch_is_descent(cell):
     np.testing.assert_allclose(case.flat, before - velocity, rtol=1e-11, atol=1e-13)
 
 
-@CELLS
+@OWN_CELLS
 def test_logits_equal_the_oracle(cell):
     for seed in range(300, 310):
         case = Case(seed, cell)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import signum
+from registered import registered
 
 from rnn_fast import GRU, SimpleRNN
+from rnn_fast.optimizers import OPTIMIZERS
 
+registration = registered(OPTIMIZERS, signum.Signum)
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((12, 5, 2)), RNG.standard_normal(12)
 
@@ -33,3 +38,15 @@ def test_it_is_chosen_by_name():
     m = GRU(2, 7, loss="mse", seed=0)
     history = m.fit(X, Y, epochs=20, optimizer="signum", learning_rate=0.01, verbose=False)
     assert history.loss[-1] < history.loss[0]
+
+
+def test_programs_are_keyed_by_its_code_and_its_knobs():
+    @dataclass(frozen=True)
+    class More(signum.Signum):
+        decay: float = 0.5
+
+    for kind, settings in ((signum.Signum, ["beta"]), (More, ["beta", "decay"])):
+        step, begin = kind.sources()
+        assert step.startswith(signum.Signum.kernel) and begin.startswith(kind.begin_kernel)
+        assert all(name in step and name in begin for name in settings)
+    assert not {*signum.Signum.sources()} & {*More.sources()}

@@ -210,9 +210,11 @@ def loss_and_logit_gradient(loss: str, z: Array, y: Array) -> tuple[float, Array
         value, dz = e**2, 2.0 * e
     elif loss == "mae":
         value, dz = np.abs(e), np.sign(e)
-    else:  # huber
+    elif loss == "huber":
         value = np.where(np.abs(e) <= 1.0, e**2 / 2.0, np.abs(e) - 0.5)
         dz = np.clip(e, -1.0, 1.0)
+    else:
+        raise ValueError(f"the oracle has no loss {loss!r}")
     return float(value.mean()), dz / O, float((e**2).mean())
 
 
