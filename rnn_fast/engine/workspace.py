@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..cells.specs import CELLS
+from ..cells.specs import CELLS, Cell
 from ..jit import Program
 from ..layout.batch import BatchLayout
 from ..layout.batch_records import BatchJob
 from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
 from ..layout.single import SingleJob, single_layout
-from ..losses import LOSSES
-from ..optimizers import OPTIMIZERS
+from ..losses import LOSSES, Loss
+from ..optimizers import OPTIMIZERS, Optimizer
 from ..tuning import TUNING
 from .threads import Team
 from .tiling import batch_tile, vector_lanes
@@ -44,17 +44,22 @@ MEMORY = Memory()
 
 def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], None]:
     """Return the compiled function of a program for a network, further specialised by `key`."""
-    sources = _outside(net.cell, tuple(LOSSES), *key[2:])
+    optimizers = tuple(OPTIMIZERS[name] for name in key[2:])
+    sources = _outside(CELLS[net.cell], tuple(LOSSES.values()), optimizers)
     return program(net.dtype.name, net.cell, *key, sources=sources)
 
 
 @functools.cache
-def _outside(cell: str, losses: tuple[str, ...], *optimizers: str) -> tuple[str, ...]:
+def _outside(
+    cell: Cell, losses: tuple[Loss, ...], optimizers: tuple[type[Optimizer], ...]
+) -> tuple[str, ...]:
     """Compiled maths from outside the package that a program holds, as ``module:function``."""
-    kernels = [f"{CELLS[cell].kernels}:{cell}"]
-    kernels += [LOSSES[name].kernel for name in losses]
-    kernels += [OPTIMIZERS[name].kernel for name in optimizers]
-    return tuple(kernel for kernel in kernels if not kernel.startswith("rnn_fast."))
+    sources = list(cell.sources)
+    for loss in losses:
+        sources += loss.sources
+    for optimizer in optimizers:
+        sources += optimizer.sources()
+    return tuple(source for source in sources if not source.startswith("rnn_fast."))
 
 
 class BatchSpace:

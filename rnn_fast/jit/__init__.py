@@ -1,7 +1,7 @@
 """Compilation, caching and calls of compiled code; no other room uses Numba's compiler."""
 
 from .cache import cache_directories, read_cache, write_cache
-from .kernel import kernel, overloads
+from .kernel import kernel, kernel_named, overloads
 from .program import Program, compiled
 from .target import target, target_machine, vector_bytes, vector_registers
 
@@ -10,6 +10,7 @@ __all__ = [
     "cache_directories",
     "compiled",
     "kernel",
+    "kernel_named",
     "overloads",
     "read_cache",
     "target",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,6 +37,12 @@ def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
 
     with numba_enabled():
         return njit(forceinline=inline, **POLICY)(function)
+
+
+def kernel_named(name: str) -> Any:
+    """Import the kernel ``module:function``."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,11 @@ def module_fingerprint(module: str) -> str:
     ImportError
         There is no such module, or its importer cannot give its source.
     """
-    spec = importlib.util.find_spec(module)
+    loaded = sys.modules.get(module)
+    spec = loaded.__spec__ if loaded else importlib.util.find_spec(module)
+    script = getattr(loaded, "__file__", None)
+    if spec is None and script is not None:  # ``python script.py`` has no spec
+        return hashlib.sha256(Path(script).read_bytes()).hexdigest()
     read = getattr(spec and spec.loader, "get_data", None)
     if spec is None or spec.origin is None or read is None:
         raise ImportError(f"the source of {module} cannot be read, to key compiled code by it")

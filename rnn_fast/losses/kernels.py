@@ -11,13 +11,12 @@ A program holds every registered loss, and a run-time number chooses: another lo
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 from numba import types
 
-from ..jit import kernel, overloads
+from ..jit import kernel, kernel_named, overloads
 from ..simd import (
     absolute,
     clip,
@@ -55,12 +54,6 @@ marker(Choice, ChoiceType)
 marker_type(ChoiceType)
 
 
-def function_of(name: str) -> Any:
-    """Import the kernel ``module:function``."""
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
-
-
 def loss_branch(losses: tuple[Any, ...], place: int = 0) -> Any:
     """Make the kernel of the losses from `place` on; an unknown number gives NaN."""
     if place == len(losses):
@@ -70,7 +63,7 @@ def loss_branch(losses: tuple[Any, ...], place: int = 0) -> Any:
             return fill(logits, np.nan), fill(logits, np.nan)
 
         return unknown
-    here, further = function_of(losses[place].kernel), loss_branch(losses, place + 1)
+    here, further = kernel_named(losses[place].kernel), loss_branch(losses, place + 1)
 
     @kernel(inline=True)
     def branch(number, logits, targets, weight, ld, O):
@@ -91,7 +84,7 @@ def output_branch(losses: tuple[Any, ...], place: int = 0) -> Any:
                 out[o] = np.nan
 
         return unknown
-    here, further = function_of(losses[place].output_kernel), output_branch(losses, place + 1)
+    here, further = kernel_named(losses[place].output_kernel), output_branch(losses, place + 1)
 
     @kernel
     def branch(number, logits, out, O):

@@ -32,7 +32,7 @@ class Loss:
     labels : callable or None
         Labels of logits (..., O), int64; None if the model predicts values.
     takes_classes : bool
-        Whether a target is one class index.
+        True if a target is one class index.
     bounds : (float, float) or None
         Limits of a target, or None.
     """
@@ -61,6 +61,11 @@ class Loss:
     def measures(self) -> tuple[str, ...]:
         """Names of the measures: the loss, and accuracy or mean squared error and R2."""
         return ("loss", "accuracy") if self.classifies else ("loss", "mse", "r2")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Compiled maths that programs hold, as ``module:function``."""
+        return self.kernel, self.output_kernel
 
     def target_size(self, n_outputs: int) -> int:
         """Y, numbers in a target."""

@@ -11,12 +11,10 @@ gradients whose squares would be too small to count.
 from __future__ import annotations
 
 import functools
-import importlib
-from typing import Any
 
 from numba import types
 
-from ..jit import kernel, overloads
+from ..jit import kernel, kernel_named, overloads
 from ..simd import (
     fill,
     flush,
@@ -54,12 +52,6 @@ class OptimizerType(types.Type):
 marker(Marker, OptimizerType)
 marker_type(OptimizerType)
 marker_of = functools.cache(Marker)
-
-
-def function_of(name: str) -> Any:
-    """Import the kernel ``module:function``."""
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
 
 
 @kernel
@@ -158,7 +150,7 @@ def step(optimizer, p, g, m, n, rate, knobs):
 
 @overloads(step)
 def _step(optimizer, p, g, m, n, rate, knobs):
-    function = function_of(optimizer.kind.kernel)
+    function = kernel_named(optimizer.kind.kernel)
     return lambda optimizer, p, g, m, n, rate, knobs: function(p, g, m, n, rate, knobs)
 
 
@@ -169,7 +161,7 @@ def begin(optimizer, record):
 
 @overloads(begin)
 def _begin(optimizer, record):
-    function, kind = function_of(optimizer.kind.begin_kernel), optimizer.kind.knobs_type()
+    function, kind = kernel_named(optimizer.kind.begin_kernel), optimizer.kind.knobs_type()
 
     def impl(optimizer, record):
         record[UPDATES] = record[UPDATES] + 1.0

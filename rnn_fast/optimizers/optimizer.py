@@ -61,6 +61,12 @@ class Optimizer:
         return NamedTuple(f"{cls.__name__}Knobs", [(name, float) for name in names])
 
     @classmethod
+    def sources(cls) -> tuple[str, ...]:
+        """Compiled maths that programs hold, as ``module:function`` and the layout it reads."""
+        layout = f"{cls.knobs_type()._fields} {cls.state}"
+        return f"{cls.kernel} {layout}", f"{cls.begin_kernel} {layout}"
+
+    @classmethod
     def places(cls) -> Any:
         """Return the place of each knob, by name."""
         kind = cls.knobs_type()

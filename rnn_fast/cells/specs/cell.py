@@ -115,6 +115,11 @@ class Cell:
             raise ValueError(f"cell {self.name!r}: a vector cannot be named {wrong[0]!r}")
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Compiled maths that programs hold, as ``module:`` and the declaration it is made for."""
+        return (f"{self.kernels}:{self}",)
+
+    @property
     def pieces(self) -> list[Piece]:
         """All products, in the order of the rows and of x, 1, h."""
         names = [row.name for row in self.rows]
