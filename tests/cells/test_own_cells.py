@@ -10,7 +10,6 @@ from cases import Case, assert_as_oracle
 from registered import registered
 
 from rnn_fast.cells.specs import CELLS
-from rnn_fast.engine import operations
 
 pytestmark = pytest.mark.usefixtures("one_tile")
 registration = registered(CELLS, leaky.CELL, minimal_gated.CELL)
