@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_refused():
         from_torch(torch.nn.Sequential(rnn, head, head.half().float(), torch.nn.Linear(2, 2)))
     with pytest.raises(ValueError, match="^head must take the 4 states of rnn; it takes 5$"):
         from_torch(rnn, torch.nn.Linear(5, 2))
-    with pytest.raises(ValueError, match="^embedding gives 5 numbers, but rnn takes 3$"):
+    with pytest.raises(ValueError, match="^embedding has 5 outputs, but rnn takes 3$"):
         from_torch(rnn, head, torch.nn.Embedding(9, 5))
     with pytest.raises(ValueError, match="proj_size=2"):
         from_torch(torch.nn.LSTM(3, 4, proj_size=2), head)

@@ -499,7 +499,7 @@ def test_what_excludes_what():
     with pytest.raises(ValueError, match="^bptt must be at least 1; got 0"):
         some("gru").fit(X, y, bptt=0)
     m = GRU(9, 5, embedding_size=4)
-    with pytest.raises(ValueError, match="^input_gradients: indices have none"):
+    with pytest.raises(ValueError, match="^input_gradients: indices have no gradient"):
         m.loss_and_gradients(np.zeros((4, 5), int), (y > 0), input_gradients=True)
     learned = some("lstm", learn_initial_state=True)
     state = (np.zeros((1, 4, 5)), np.ones((1, 4, 5)))
