@@ -49,6 +49,9 @@ class Tuning:
         Pieces between two comparisons, at most.
     block_bytes : int
         Bytes of a block that is read from disk, unless the user gives sequences.
+    kept_bytes : int
+        Bytes of work memory that a thread keeps from one call to the next.  Making it anew costs
+        0.25 ms for each MB, little beside work that needs as much.
     """
 
     tiles: dict[int, tuple[tuple[int, int, float], ...]] = field(
@@ -69,6 +72,7 @@ class Tuning:
     gain: float = 0.95
     pieces_between_trials: int = 64
     block_bytes: int = 1 << 25
+    kept_bytes: int = 1 << 23
 
     changes: int = (
         0  #: how often `tuned` has changed it: work memory of another count is not reused

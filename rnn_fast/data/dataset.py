@@ -237,7 +237,7 @@ class Part:
         return sum(-(-n // (batch_size or n)) for n in self.sizes)
 
     def seen(self, visit: Visit) -> None:
-        """Take note that all batches of a visit have been trained on."""
+        """Take note that the last batch of a visit is being trained on, perhaps once more."""
         self._spreads[visit.key] = visit.spread
 
     def spread(self) -> Spread:

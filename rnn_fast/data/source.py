@@ -26,7 +26,7 @@ class Source(Protocol):
         """
 
     def seen(self, visit: Visit) -> None:
-        """Take note that all batches of a visit have been trained on."""
+        """Take note that the last batch of a visit is being trained on, perhaps once more."""
 
     def spread(self) -> Spread:
         """Return the spread of the targets seen."""

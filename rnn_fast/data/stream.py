@@ -54,7 +54,7 @@ class Stream:
             )
         self.net, self.items, self.n_items, self.check_finite = net, items, n_items, check_finite
         self._iterator = iter(items) if n_items else None
-        self._seen = Spread()
+        self._seen = 0, Spread()  # items of this epoch, and the spread of their targets
 
     def batches(self, batch_size: int | None) -> int | None:
         """Return the number of batches of an epoch, or None if it is not known before."""
@@ -75,7 +75,7 @@ class Stream:
         The generator is not used.
         """
         if not skip:
-            self._seen = Spread()
+            self._seen = 0, Spread()
         for visit in read_ahead(self._read, self._numbered()):
             n_batches = -(-len(visit.order) // (batch_size or len(visit.order)))
             if skip < n_batches:
@@ -122,20 +122,24 @@ class Stream:
         return Visit(block, order, 0, i, block.spread(self.net, order))
 
     def seen(self, visit: Visit) -> None:
-        """Take note that all batches of a visit have been trained on."""
-        self._seen += visit.spread
+        """Take note that the last batch of a visit is being trained on, perhaps once more."""
+        n, spread = self._seen
+        if visit.key == n:
+            self._seen = n + 1, spread + visit.spread
 
     def spread(self) -> Spread:
         """Return the spread of the targets seen in this epoch."""
-        return self._seen
+        return self._seen[1]
 
     def record(self) -> Any:
         """Return what `restore` needs, as JSON can hold it."""
-        return self._seen.record()
+        n, spread = self._seen
+        return [n, *spread.record()]
 
     def restore(self, record: Any, epochs: int) -> None:
         """Continue after so many epochs from the state in `record`."""
-        self._seen = Spread(*record)
+        n, *spread = record
+        self._seen = n, Spread(*spread)
         for i in range(epochs * (self.n_items or 0)):
             self._next(i)
 

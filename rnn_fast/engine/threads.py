@@ -11,11 +11,13 @@ import contextlib
 import ctypes
 import functools
 import os
+import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -94,21 +96,29 @@ class Cores:
 
     def free_all(self) -> None:
         """Count no thread as being at work."""
-        self._lock, self.n_busy = threading.Lock(), 0
+        self._lock = threading.Lock()
+        # of a team that an interrupt kept from freeing them, the cores are free when it is gone
+        self._busy: WeakKeyDictionary[Team, int] = WeakKeyDictionary()
+
+    @property
+    def n_busy(self) -> int:
+        """Threads that are at work."""
+        with self._lock:
+            return sum(self._busy.values())
 
     @contextlib.contextmanager
-    def taken(self, n_wanted: int) -> Iterator[int]:
-        """Take up to `n_wanted` cores, and at least one; yield the number of them."""
+    def taken(self, team: Team, n_wanted: int) -> Iterator[int]:
+        """Take up to `n_wanted` cores for a team, and at least one; yield the number of them."""
+        n = n_wanted
         with self._lock:
-            n = n_wanted
-            if n > 1 and self.n_busy:  # others are at work: take the free cores
-                n = max(1, min(n, self._available() - self.n_busy))
-            self.n_busy += n
+            if n > 1 and self._busy:  # others are at work: take the free cores
+                n = max(1, min(n, self._available() - sum(self._busy.values())))
+            self._busy[team] = n
         try:
             yield n
         finally:
             with self._lock:
-                self.n_busy -= n
+                self._busy.pop(team, None)
 
 
 CORES = Cores()  # shared by all teams of the process
@@ -120,46 +130,37 @@ if hasattr(os, "register_at_fork"):  # the threads that were at work are not in 
 
 
 class Helper:
-    """A thread that does one piece of work after the other."""
+    """A thread that does one piece of work after the other.
+
+    The queues are written in C: an exception that comes from a signal or another thread finds an
+    item either in them or not.
+    """
 
     def __init__(self) -> None:
-        self._begun, self._done = threading.Semaphore(0), threading.Semaphore(0)
-        self._work: Callable[[], None] | None = None
-        self._is_busy = False
+        self._works: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="rnn_fast helper", daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
-        while True:
-            self._begun.acquire()
-            if self._work is None:
-                return
+        while (work := self._works.get()) is not None:
             try:
-                self._work()
+                work()
             finally:
-                self._work = None
-                self._done.release()
+                del work  # or its arrays would live until the next
+                self._done.put(None)
 
     def begin(self, work: Callable[[], None]) -> None:
         """Begin to do `work`."""
-        self._work, self._is_busy = work, True
-        self._begun.release()
+        self._works.put(work)
 
     def wait(self) -> None:
-        """Wait until the work is done.  A KeyboardInterrupt is raised after that."""
-        interrupt = None
-        while self._is_busy:
-            try:
-                self._done.acquire()
-                self._is_busy = False
-            except KeyboardInterrupt as error:
-                interrupt = error
-        if interrupt:
-            raise interrupt
+        """Wait until the work is done."""
+        self._done.get()
 
     def end(self) -> None:
         """End the thread."""
-        self._begun.release()
+        self._works.put(None)
         self._thread.join()
 
 
@@ -197,6 +198,7 @@ class Team:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.sync[TEAM.ticket] = -1  # should an exception have come in midst of a program
         for helper in self._helpers:
             helper.end()
         self._helpers.clear()
@@ -204,24 +206,25 @@ class Team:
     @contextlib.contextmanager
     def taken(self, n_useful: int) -> Iterator[int]:
         """Take cores for a program in which `n_useful` threads have work; yield their number."""
-        with self._cores.taken(min(self.size, n_useful)) as n:
+        with self._cores.taken(self, min(self.size, n_useful)) as n:
             with contextlib.suppress(RuntimeError):  # go on with fewer threads
                 while len(self._helpers) < n - 1:
                     self._helpers.append(self._hire())
             yield min(n, 1 + len(self._helpers))
 
     def run(self, lead: Callable[[], None], helps: Sequence[Callable[[], None]]) -> None:
-        """Run `lead` in this thread and each of `helps` in a thread of its own; wait for all."""
+        """Run `lead` in this thread and each of `helps` in a thread of its own; wait for all.
+
+        After an exception the team is of no further use: helpers may still be at work, on memory
+        that `helps` keep alive, and end with the team.
+        """
         self.sync[TEAM.ticket] = self.sync[TEAM.done] = 0
         working = self._helpers[: len(helps)]
-        try:
-            for helper, help_ in zip(working, helps, strict=True):
-                helper.begin(help_)
-            lead()
-        finally:
-            self.sync[TEAM.ticket] = -1  # should `lead` not have come to its end
-            for helper in working:
-                helper.wait()
+        for helper, help_ in zip(working, helps, strict=True):
+            helper.begin(help_)
+        lead()
+        for helper in working:
+            helper.wait()
 
 
 @functools.cache

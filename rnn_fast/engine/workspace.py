@@ -20,6 +20,7 @@ from ..layout.single import SingleJob, single_layout
 from ..losses import LOSSES, Loss
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..tuning import TUNING
+from ..validation import DTYPES
 from .threads import Team
 from .tiling import batch_tile, vector_lanes
 
@@ -46,7 +47,10 @@ def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], No
     """Return the compiled function of a program for a network, further specialised by `key`."""
     optimizers = tuple(OPTIMIZERS[name] for name in key[2:])
     sources = _outside(CELLS[net.cell], tuple(LOSSES.values()), optimizers)
-    return program(net.dtype.name, net.cell, *key, sources=sources)
+    return program(_NAMES[net.dtype], net.cell, *key, sources=sources)
+
+
+_NAMES = {dtype: dtype.name for dtype in DTYPES}  # NumPy takes 2 us to make a dtype's name
 
 
 @functools.cache
@@ -117,6 +121,12 @@ class BatchSpace:
         )  # of the job, without the fields that change
         _fill(BatchJob, self._block, self._shared)
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of work memory."""
+        arrays = [*self._shared.values(), *(work for work, _ in self._members)]
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
     def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `BatchJob` of arrays, numbers, None."""
         function = function_of(program, self.net, *self.tile, *key)
@@ -172,6 +182,11 @@ class SingleSpace:
         self.sizes = np.array(sizes, np.int64)
         self.offsets, self.work = memory.buffers(list(buffers), net.dtype)
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of work memory."""
+        return self.work.nbytes
+
     def run(self, program: Program, *key: str, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `SingleJob` of arrays and numbers."""
         block = np.zeros(len(SingleJob._fields), np.int64)
@@ -204,8 +219,21 @@ class Spaces(threading.local):
             options["forward_only"] = True
         if self.kept.get(forward_only, (None,))[0] != whole:
             self.kept.pop(forward_only, None)  # free before the next is made
-            self.kept[forward_only] = whole, kind(*key, memory=self.memory, **options)
+            try:
+                self.kept[forward_only] = whole, kind(*key, memory=self.memory, **options)
+            except MemoryError as error:
+                net, T, *_ = key
+                raise MemoryError(
+                    f"no work memory for {T} steps of {net.hidden_size} units: {error}; training "
+                    "with bptt needs memory for that many steps alone"
+                ) from error
         return self.kept[forward_only][1]
+
+    def trim(self) -> None:
+        """Free spaces that are too large to keep for a next call that may never come."""
+        for forward_only, (_, space) in list(self.kept.items()):
+            if space.n_bytes > TUNING.kept_bytes:
+                del self.kept[forward_only]
 
 
 spaces = Spaces()

@@ -237,9 +237,10 @@ class Sums(NamedTuple):
     penalty: int  # of all updates
     updates: int
     windows: int  # of truncated BPTT; others count as one
+    batches: int  # done: counted with the update, so that no interrupt comes in between
 
 
-SUMS = Sums(*range(6))
+SUMS = Sums(*range(7))
 PARTIAL = 8  #: doubles of a group of blocks, a cache line: the first three of `Sums`
 
 

@@ -13,7 +13,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is declared once; equal means the same
 class Loss:
     """A loss of logits (N, O) and targets (N, Y), with Y = 1 for class indices and else Y = O.
 

@@ -12,6 +12,7 @@ from ..data.states import public_state
 from ..engine import operations, threads
 from ..engine.evaluation import logits, measure
 from ..engine.tiling import seconds_per_row
+from ..engine.workspace import spaces
 from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
@@ -131,6 +132,7 @@ class Predictor:
                     out = np.where(wide, out, out.dtype.type(0))
                 out = inputs.shaped(out)
             outs.append(out)
+        spaces.trim()
         result = outs[0] if len(outs) == 1 else np.concatenate(outs)
         return (result, public_state(np.concatenate(states))) if return_state else result
 
@@ -163,7 +165,9 @@ class Predictor:
             mask=mask,
             sample_weight=sample_weight,
         )
-        return measure(self._net, self._flat, feed.whole(), threads.wanted(n_threads))
+        measures = measure(self._net, self._flat, feed.whole(), threads.wanted(n_threads))
+        spaces.trim()
+        return measures
 
     def loss_and_gradients(
         self,
@@ -232,6 +236,7 @@ class Predictor:
                 dx=dx,
                 team=team,
             )
+        spaces.trim()
         gradients: dict[str, Any] = {k: v.copy() for k, v in parameter_views(flat, net).items()}
         if dstate is not None:
             gradients["initial_state"] = public_state(dstate)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,44 +50,39 @@ def chosen_stopping(value: Any) -> EarlyStopping | None:
     return EarlyStopping(validation.whole("early_stopping", value))
 
 
+@dataclass(frozen=True)
 class Watch:
-    """State of an `EarlyStopping`.
+    """State of an `EarlyStopping` after an epoch.
 
     Attributes
     ----------
+    rule : EarlyStopping or None
     best : float
         The least loss so far.
-    parameters : ndarray or None
-        Parameters after that epoch, if they will be restored.
     waited : int
         Epochs since then.
+    parameters : ndarray or None
+        Parameters after that epoch, if they will be restored.
     """
 
-    def __init__(self, rule: EarlyStopping | None):
-        self.rule, self.best, self.waited = rule, math.inf, 0
-        self.parameters: np.ndarray | None = None
+    rule: EarlyStopping | None
+    best: float = math.inf
+    waited: int = 0
+    parameters: np.ndarray | None = None
 
-    def see(self, loss: float, parameters: np.ndarray) -> bool:
-        """Note an epoch; return whether it is time to stop."""
+    @property
+    def is_over(self) -> bool:
+        """True if it is time to stop."""
+        return self.rule is not None and self.waited >= self.rule.patience
+
+    def after(self, loss: float, parameters: np.ndarray) -> Watch:
+        """Return the state after another epoch."""
         if self.rule is None:
-            return False
+            return self
         if loss < self.best - self.rule.min_delta:
-            self.best, self.waited = loss, 0
-            if self.rule.restore_best:
-                self.parameters = parameters.copy()
-            return False
-        self.waited += 1
-        return self.waited >= self.rule.patience
+            return Watch(self.rule, loss, 0, parameters.copy() if self.rule.restore_best else None)
+        return replace(self, waited=self.waited + 1)
 
     def record(self) -> dict[str, Any]:
         """Return the state without the parameters, in terms of JSON."""
         return {"best": self.best, "waited": self.waited}
-
-    @contextmanager
-    def restoring(self, parameters: np.ndarray) -> Iterator[None]:
-        """Write the best parameters at the end of the block, if they are kept."""
-        try:
-            yield
-        finally:
-            if self.parameters is not None:
-                parameters[:] = self.parameters

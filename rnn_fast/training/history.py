@@ -71,6 +71,12 @@ class History:
             if getattr(self, name) is not None:
                 getattr(self, name).append(value)
 
+    def keep(self, epochs: int) -> None:
+        """Keep the first `epochs` epochs."""
+        for kept in vars(self).values():
+            if kept is not None:
+                del kept[epochs:]
+
     def last(self) -> dict[str, float]:
         """Return each measure of learning after the last epoch."""
         names = ("loss", "accuracy", "r2", "penalty", "val_loss", "val_accuracy", "val_r2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from ..data.source import Source
 from ..engine import operations, threads
 from ..engine.optimizer_state import Descent
 from ..engine.tiling import seconds_per_row
+from ..engine.workspace import spaces
 from ..errors import DivergedError, Terminated
 from ..layout.network import Network
 from ..losses import LOSSES
@@ -23,7 +24,7 @@ from .config import TrainingConfig
 from .early_stopping import Watch
 from .history import History
 from .pace import Pace
-from .position import Position
+from .position import Pending, Position, State
 from .progress import progress
 from .schedules import Plateau
 from .signals import Signals
@@ -86,49 +87,100 @@ class Training:
             clip_norm=config.clip_norm,
             clip_value=config.clip_value,
         )
-        self.plateau = Plateau(config.schedule)
-        self.watch, self.finished = Watch(config.early_stopping), False
+        self.state = State(
+            epochs=0,
+            plateau=Plateau.of(config.schedule),
+            watch=Watch(config.early_stopping),
+            finished=False,
+            pending=None,
+            position=None,
+        )
         self.history = History.begin(
             classifies=LOSSES[self.net.loss].classifies,
             validates=self.validate is not None,
             penalizes=self.penalties is not None,
         )
-        self.position: Position | None = None  # of an epoch that has begun
         self._saved_at = perf_counter()
         if self.saved is not None:
             self._restore(self.saved)
 
+    # ----------------------------------------------------------------------------- checkpoints
+
     def _restore(self, saved: checkpoint.Saved) -> None:
-        training = saved.training
-        self.history, self.finished = History(**training["history"]), training["finished"]
+        training, position = saved.training, None
+        self.history = History(**training["history"])
         self.descent.knobs[:] = training["knobs"]
         self.descent.moments[:] = saved.arrays["moments"]
-        vars(self.plateau).update(training["plateau"])
-        vars(self.watch).update(training["watch"], parameters=saved.arrays.get("best"))
         checkpoint.set_generator_state(self.generator, training["generator"])
         self.source.restore(training["source"], len(self.history))
         if training["position"] is not None:
-            self.position = Position.restored(training["position"])
-            checkpoint.set_generator_state(self.generator, self.position.began)
+            position = Position.restored(training["position"], saved.arrays["before"])
+            checkpoint.set_generator_state(self.generator, position.began)
+        self.state = State(
+            epochs=len(self.history),
+            plateau=replace(self.state.plateau, **training["plateau"]),
+            watch=replace(
+                self.state.watch, **training["watch"], parameters=saved.arrays.get("best")
+            ),
+            finished=training["finished"],
+            pending=self._pending() if training["pending"] else None,
+            position=position,
+        )
 
     def _save(self) -> None:
+        """Write a checkpoint of the state, which `_stopped` has made whole."""
         if self.keeper is None:
             return
+        state, position = self.state, self.state.position
         training = {
-            "finished": self.finished,
+            "finished": state.finished,
             "history": vars(self.history),
             "knobs": self.descent.knobs.tolist(),
-            "plateau": self.plateau.record(),
-            "watch": self.watch.record(),
+            "plateau": state.plateau.record(),
+            "watch": state.watch.record(),
             "generator": checkpoint.generator_state(self.generator),
             "source": self.source.record(),
-            "position": self.position.record() if self.position else None,
+            "pending": state.pending is not None,
+            "position": position.record() if position else None,
         }
         arrays = {"moments": self.descent.moments}
-        if self.watch.parameters is not None:
-            arrays["best"] = self.watch.parameters
-        self.keeper.save(training, arrays)
+        if state.watch.parameters is not None:
+            arrays["best"] = state.watch.parameters
+        if position is not None:
+            arrays["before"] = position.before
+        with self.signals.waiting():
+            self.keeper.save(training, arrays)
         self._saved_at = perf_counter()
+
+    def _stopped(self, stop: BaseException) -> None:
+        """Save after an interrupt, if there is something to go on from; say how far it went."""
+        state, position = self.state, self.state.position
+        self.history.keep(state.epochs)
+        text = f"training stopped after {state.epochs} of {self.config.epochs} epochs"
+        if position is not None and position.batches:
+            text += f" and {position.batches} batches"
+        if self._has_diverged():
+            text += "; the loss or a parameter was no longer finite"
+        elif self.keeper is not None:
+            if state.pending is not None:  # resuming calls the callbacks again
+                self.parameters[:] = state.pending.parameters
+                checkpoint.set_generator_state(self.generator, state.pending.generator)
+            try:
+                self._save()
+                text += f"; resume=True goes on from {self.keeper.path}"
+            except OSError as error:
+                text += f"; no checkpoint could be written: {error}"
+        if isinstance(stop, KeyboardInterrupt):
+            stop.args = (text,)
+        elif isinstance(stop, Terminated):
+            stop.told = text
+
+    def _has_diverged(self) -> bool:
+        """Return whether the epoch that has begun has left the finite numbers."""
+        position = self.state.position
+        if position is None:
+            return False
+        return not (position.is_finite and checks.all_finite(self.parameters))
 
     # ---------------------------------------------------------------------------------- epochs
 
@@ -142,51 +194,60 @@ class Training:
         KeyboardInterrupt, Terminated
             A signal came; a checkpoint has been written, if there is to be one.
         """
-        left = 0 if self.finished else self.config.epochs - len(self.history)
         per_row = seconds_per_row(self.net)
         with (
             threads.Team(self.config.n_threads) as self.team,
-            progress(self.config.epochs, len(self.history), self.config.verbose) as self.progress,
-            self.watch.restoring(self.parameters),
+            progress(self.config.epochs, self.state.epochs, self.config.verbose) as self.progress,
             Signals() as self.signals,
         ):
             self.pace = Pace(per_row, self.config.n_threads > 1)
             try:
-                for _ in range(left):
+                if self.state.pending is not None:
+                    self._end_epoch()
+                while not self.state.finished and self.state.epochs < self.config.epochs:
                     self._epoch()
-                    if self.finished:
-                        break
-            except (KeyboardInterrupt, Terminated) as stop:
-                self._stopped(stop)
+            except BaseException as stop:
+                if isinstance(stop, TimeoutError) or not isinstance(stop, Exception):
+                    self._stopped(stop)
                 raise
+            finally:
+                self.history.keep(self.state.epochs)
+                if self.state.position is not None and self._has_diverged():
+                    self.parameters[:] = self.state.position.before
+                if self.state.watch.parameters is not None:
+                    self.parameters[:] = self.state.watch.parameters
+                spaces.trim()
         return self.history
 
     def _epoch(self) -> None:
-        before, position = self.parameters.copy(), self.position
-        if position is None:
-            began = checkpoint.generator_state(self.generator)
-            position = self.position = Position(began)
-        try:
-            self._visit_all(position)
-        except BaseException as error:
-            if isinstance(error, DivergedError) or not checks.all_finite(self.parameters):
-                self.parameters[:] = before  # for any reason that ends an epoch early
-            raise
-        measures = self.validate() if self.validate else {}
-        with self.signals.waiting():
-            self._note(position, measures)
-        self.finished = self.after(self.history) or self.finished
-        if self.finished or len(self.history) == self.config.epochs or self._due():
-            with self.signals.waiting():
-                self._save()
+        if self.state.position is None:
+            began = checkpoint.generator_state(self.generator) if self.keeper else {}
+            self.state = self.state._replace(position=Position(began, self.parameters.copy()))
+        assert self.state.position is not None
+        self._visit_all(self.state.position)
+        self._note(self.state.position, self.validate() if self.validate else {})
+        self._end_epoch()
+
+    def _end_epoch(self) -> None:
+        """Call the callbacks after an epoch, and save if it is time."""
+        finished = self.after(self.history) or self.state.finished
+        self.state = self.state._replace(finished=finished, pending=None)
+        if finished or self.state.epochs == self.config.epochs or self._due():
+            self._save()
+
+    def _pending(self) -> Pending | None:
+        """Return what to put back if an interrupt comes while callbacks run."""
+        if self.keeper is None or not self.config.callbacks:
+            return None
+        return Pending(self.parameters.copy(), checkpoint.generator_state(self.generator))
 
     def _due(self) -> bool:
         every = self.config.checkpoint_every.epochs
-        return every > 0 and len(self.history) % every == 0
+        return every > 0 and self.state.epochs % every == 0
 
     def _visit_all(self, position: Position) -> None:
         """Train on the rest of an epoch."""
-        config, past = self.config, len(self.history)
+        config, past = self.config, self.state.epochs
         shuffler = self.generator if config.shuffle else None
         visits = self.source.epoch(shuffler, config.batch_size, position.batches)
         seed = int(self.generator.integers(2**62)) if self.dropout else 0
@@ -197,10 +258,9 @@ class Training:
             start = position.batches - first
             rates = self._rates(past, start, n, batches)
             for piece, together in self._pieces(visit, size):
-                with self.signals.waiting():
-                    self._train(visit, size, piece, rates, seed, together, position)
-                    if piece.stop == n:
-                        self.source.seen(visit)
+                if piece.stop == n:
+                    self.source.seen(visit)  # before: a visit is seen again, but not trained on
+                self._train(visit, size, piece, rates, seed, together, position)
                 self._look_around(position, batches)
         if not position.batches:
             raise ValueError("there is nothing to train on: no batches came")
@@ -211,7 +271,7 @@ class Training:
         if batches is not None:
             x, step = past + np.arange(start, start + n) / batches, 1 / batches
         factors = self.config.schedule.factors(x, self.config.epochs, step)
-        return self.config.learning_rate * (factors * self.plateau.factor)
+        return self.config.learning_rate * (factors * self.state.plateau.factor)
 
     def _pieces(self, visit: Visit, size: int) -> Iterator[tuple[slice, bool]]:
         """Yield the batches of a visit, some at a time, and whether the team works on them."""
@@ -239,6 +299,7 @@ class Training:
     ) -> None:
         """Train on some batches of a visit, in one compiled call."""
         block, order = visit.block, visit.order[piece.start * size : piece.stop * size]
+        position.rate = float(rates[piece.stop - 1])
         start = perf_counter()
         epoch = self.run_epoch(
             self.net,
@@ -256,12 +317,11 @@ class Training:
             team=self.team if together else None,
             result=position.result,
         )
-        if not (epoch.finite and checks.all_finite(self.parameters)):
-            raise _diverged(self.config, self.history)
-        position.batches += piece.stop - piece.start
         position.sequences += len(order)
         position.seconds += perf_counter() - start
-        position.rate = float(rates[piece.stop - 1])
+        if not (epoch.finite and checks.all_finite(self.parameters)):
+            position.mark_divergence()
+            raise _diverged(self.config, self.history)
 
     def _look_around(self, position: Position, batches: int | None) -> None:
         """Show progress between two pieces, and write a checkpoint if it is time."""
@@ -273,12 +333,11 @@ class Training:
         self.progress.within(self.history, share, loss, speed)
         wait = self.config.checkpoint_every.seconds
         if wait and perf_counter() - self._saved_at >= wait:
-            with self.signals.waiting():
-                self._save()
+            self._save()
 
     def _note(self, position: Position, measures: dict[str, float]) -> None:
         """Record an epoch; let the schedule and early stopping see it."""
-        epoch = operations.reported(position.result)
+        state, epoch = self.state, operations.reported(position.result)
         self.history.append(
             loss=float(epoch.loss),
             accuracy=epoch.correct,
@@ -290,24 +349,17 @@ class Training:
             sequences_per_second=position.sequences / position.seconds,
             **{f"val_{name}": value for name, value in measures.items()},
         )
-        self.position = None
-        self.progress.epoch(self.history)
         loss = measures.get("loss", epoch.loss)
-        self.plateau.see(loss)
-        self.finished = self.watch.see(loss, self.parameters)
-
-    def _stopped(self, stop: BaseException) -> None:
-        """Save after a signal, and say how far the training went."""
-        text = f"training stopped after {len(self.history)} of {self.config.epochs} epochs"
-        if self.position is not None and self.position.batches:
-            text += f" and {self.position.batches} batches"
-        if self.keeper is not None:
-            self._save()
-            text += f"; resume=True goes on from {self.keeper.path}"
-        if isinstance(stop, KeyboardInterrupt):
-            stop.args = (text,)
-        elif isinstance(stop, Terminated):
-            stop.told = text
+        watch = state.watch.after(loss, self.parameters)
+        self.state = State(
+            epochs=state.epochs + 1,
+            plateau=state.plateau.after(loss),
+            watch=watch,
+            finished=watch.is_over,
+            pending=self._pending(),
+            position=None,
+        )
+        self.progress.epoch(self.history)
 
 
 def _diverged(config: TrainingConfig, history: History) -> DivergedError:

@@ -7,7 +7,7 @@ after half of the first epoch's updates.  One update advances x by a `step`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -175,11 +175,13 @@ def chosen_schedule(value: Any) -> Any:
     return SCHEDULES[validation.choice("schedule", value, SCHEDULES)]()
 
 
+@dataclass(frozen=True)
 class Plateau:
-    """State of a `ReduceOnPlateau`.
+    """State of a `ReduceOnPlateau` after an epoch.
 
     Attributes
     ----------
+    rule : ReduceOnPlateau or None
     factor : float
         Factor of the learning rate so far.
     best : float
@@ -188,22 +190,27 @@ class Plateau:
         Epochs since then.
     """
 
-    def __init__(self, schedule: Any):
+    rule: ReduceOnPlateau | None
+    factor: float = 1.0
+    best: float = math.inf
+    waited: int = 0
+
+    @classmethod
+    def of(cls, schedule: Any) -> Plateau:
+        """Return the state before the first epoch of a schedule."""
         while isinstance(schedule, WarmUp):
             schedule = schedule.then
-        self.rule = schedule if isinstance(schedule, ReduceOnPlateau) else None
-        self.factor, self.best, self.waited = 1.0, math.inf, 0
+        return cls(schedule if isinstance(schedule, ReduceOnPlateau) else None)
 
-    def see(self, loss: float) -> None:
-        """Note the loss after an epoch."""
+    def after(self, loss: float) -> Plateau:
+        """Return the state after an epoch with this loss."""
         if self.rule is None:
-            return
+            return self
         if loss < self.best * (1 - self.rule.threshold):
-            self.best, self.waited = loss, 0
-            return
-        self.waited += 1
-        if self.waited > self.rule.patience:
-            self.factor, self.waited = self.factor * self.rule.factor, 0
+            return replace(self, best=loss, waited=0)
+        if self.waited < self.rule.patience:
+            return replace(self, waited=self.waited + 1)
+        return replace(self, factor=self.factor * self.rule.factor, waited=0)
 
     def record(self) -> dict[str, Any]:
         """Return the state in terms of JSON."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM between two updates of a training."""
+"""Ctrl-C and SIGTERM in a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import Terminated
 
 
 class Signals:
-    """SIGINT and SIGTERM as exceptions that are raised while nothing is half done.
+    """SIGINT and SIGTERM as exceptions, which can wait while a file is written.
 
     Works in a ``with`` block of the main thread.  In other threads, and for a signal that the
     program handles itself, nothing changes.  SIGINT raises KeyboardInterrupt, SIGTERM `Terminated`.

@@ -122,7 +122,7 @@ def test_a_leader_that_fails_sends_the_helpers_home():
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="POSIX signals")
-def test_an_interrupt_waits_for_the_helpers():
+def test_a_team_ends_with_its_helpers_after_an_interrupt():
     ended = []
 
     def work():
@@ -131,10 +131,9 @@ def test_an_interrupt_waits_for_the_helpers():
         time.sleep(0.05)
         ended.append(1)
 
-    with threads.Team(2) as team, team.taken(2):
-        with pytest.raises(KeyboardInterrupt):
-            team.run(lambda: None, [work])
-        assert ended == [1]
+    with threads.Team(2) as team, team.taken(2), pytest.raises(KeyboardInterrupt):
+        team.run(lambda: None, [work])
+    assert ended == [1]
 
 
 def test_teams_share_the_cores():

@@ -55,7 +55,7 @@ class Piece(NamedTuple):
     late: int | None  # the row of a_t that takes the place of h_{t-1}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is declared once; equal means the same
 class Cell:
     """The declaration of a cell, which drivers and the layout of memory read.
 

@@ -132,6 +132,7 @@ def batch_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name
                 if job.update and weight > 0.0:
                     update(optimizer, space.sizes, job, first, n, window, job.schedule[b])
                 window += space.sizes.T
+            result[SUMS.batches] += 1.0
         end_work(job.team)
 
     return program

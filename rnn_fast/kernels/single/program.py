@@ -108,6 +108,7 @@ def single_epoch(
             if not math.isfinite(result[SUMS.loss]):
                 break
             update_units(optimizer, sizes, buffers, job, job.schedule[b])
+            result[SUMS.batches] += 1.0
         unpad_all(sizes, buffers, job, n_rows)
 
     return program
