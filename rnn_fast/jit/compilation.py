@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .kernel import POLICY, numba_enabled
+from .kernel import POLICY, numba_enabled, pipeline
 from .target import vector_bytes
 
 
@@ -27,7 +27,7 @@ def optimised(function: Callable, signature: tuple[Any, ...]) -> Any:
     from numba.core.registry import cpu_target
 
     options = {"nopython": True, "forceinline": True, **POLICY}
-    entry = CFunc(function, (signature, types.void), {}, options)
+    entry = CFunc(function, (signature, types.void), {}, options, pipeline_class=pipeline())
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock, numba_enabled():
         with linking_only(codegen):
