@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import random
 import signal
 import sys
@@ -11,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from common import assert_same_bits, learned
+from common import assert_same_bits, flat, without_times
 
 import rnn_fast
 from rnn_fast import GRU, LSTM, SGD, DivergedError, EarlyStopping, SimpleRNN
@@ -76,14 +77,10 @@ def outcome(make, **settings):
     """Train; return parameters, history and next random number of the model, as they end."""
     model, fit = make()
     try:
-        bits = learned(fit, verbose=0, **settings)
+        bits = list(without_times(fit(verbose=0, **settings).arrays()).values())
     except DivergedError as error:
         bits = [np.array(error.history.loss)]
-    return [rnn_flat(model), *bits, model._generator.random()]
-
-
-def rnn_flat(model):
-    return np.concatenate([array.ravel() for array in model.parameters.values()])
+    return [flat(model), *bits, model._generator.random()]
 
 
 class Interrupter:
@@ -161,35 +158,36 @@ def test_interrupted_everywhere_the_bits_are_the_same(case, tmp_path):
 # ------------------------------------------------------------------------ by the system's means
 
 
+def later(seconds, action):
+    """Let a handler run `action` in this thread; a `Timer` would be interrupted as it starts."""
+    signal.signal(signal.SIGALRM, lambda number, frame: action())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def by_alarm(seconds):
     """Let a handler of the program raise an exception."""
 
-    def handler(number, frame):
+    def act():
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    later(seconds, act)
 
 
 def by_signals(seconds):
     """Let SIGINT and SIGTERM come at once."""
-    me = threading.main_thread().ident
 
-    def send():
-        signal.pthread_kill(me, signal.SIGINT)
-        signal.pthread_kill(me, signal.SIGTERM)
+    def act():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Timer(seconds, send).start()
+    later(seconds, act)
 
 
 def by_a_thread(seconds):
-    """Let another thread set an exception."""
+    """Set an exception as another thread does."""
     me = ctypes.c_ulong(threading.main_thread().ident)
-
-    def send():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(me, ctypes.py_object(KeyboardInterrupt))
-
-    threading.Timer(seconds, send).start()
+    error = ctypes.py_object(KeyboardInterrupt)
+    later(seconds, lambda: ctypes.pythonapi.PyThreadState_SetAsyncExc(me, error))
 
 
 def at_random_moments(tmp_path, how, n, seed):
@@ -198,16 +196,15 @@ def at_random_moments(tmp_path, how, n, seed):
     for i in range(n):
         make, path = CASES[name := names[i % len(names)]], tmp_path / f"{i}"
 
-        def train(make=make, path=path):
-            how(draw.uniform(0.0005, 0.03))
-            outcome(make, checkpoint=path)
-            time.sleep(0.05)
-
-        for work in (train, lambda: time.sleep(0.01), lambda: time.sleep(0.01)):
-            try:  # two exceptions may come, and after the training too
-                work()
+        try:
+            try:
+                how(draw.uniform(0.0005, 0.03))
+                outcome(make, checkpoint=path)
+                time.sleep(0.05)
             except (KeyboardInterrupt, SystemExit):
-                pass
+                time.sleep(0.02)  # the second of two comes here, if not before
+        except (KeyboardInterrupt, SystemExit):
+            pass
         assert_same_bits(outcome(make, checkpoint=path, resume=True), wanted[name])
 
 
