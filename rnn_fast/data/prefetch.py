@@ -10,34 +10,32 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 U = TypeVar("U")
 
+AHEAD = 2  #: items that are read before they are asked for
+
 
 def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Yield ``read(item)`` of each item; a thread reads the next one meanwhile.
+    """Yield ``read(item)`` of each item; a thread reads the next ones meanwhile.
 
     An exception of `read` or of `items` is raised when the turn of its item comes.
-    """
-    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(maxsize=1)
-    over = threading.Event()
 
-    def put(value: Any, error: BaseException | None = None) -> None:
-        while not over.is_set():
-            try:
-                return ready.put((value, error), timeout=0.1)
-            except queue.Full:
-                continue
+    The queues are written in C.  `queue.Queue` is not: an interrupt in the midst of it leaves its
+    lock with nobody, and the process hangs.
+    """
+    wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()  # False: no more
+    ready: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            for item in items:
-                put(read(item))
-                if over.is_set():
-                    return
-            put(None, StopIteration())
+            iterator = iter(items)
+            while wishes.get():
+                ready.put((read(next(iterator)), None))
         except BaseException as error:  # of a user's generator as well
-            put(None, error)
+            ready.put((None, error))
 
-    threading.Thread(target=work, name="rnn_fast reader", daemon=True).start()
     try:
+        threading.Thread(target=work, name="rnn_fast reader", daemon=True).start()
+        for _ in range(AHEAD):
+            wishes.put(True)
         while True:
             value, error = ready.get()
             if isinstance(error, StopIteration):
@@ -46,5 +44,6 @@ def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
                 raise error
             yield value
             del value  # or two blocks would stay in memory
+            wishes.put(True)
     finally:
-        over.set()
+        wishes.put(False)

@@ -63,6 +63,9 @@ def diverging():
     return m, lambda **more: m.fit(X * 30, Y, epochs=40, batch_size=7, learning_rate=0.5, **more)
 
 
+# an exception between the opening of a file and its ``with`` leaves it to the collector
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 CASES = {f.__name__: f for f in (adam, plateau, stream, nested, diverging)}
 
 
