@@ -1,13 +1,16 @@
 """Checks of settings: sizes, rates, choices, the seed.
 
 Each function takes the argument's name, for the message, and returns a plain Python value.  A bool
-is not accepted as a number; NumPy's numbers are.
+is not accepted as a number; NumPy's numbers are.  A message names the argument, what is expected
+and what came, cut to a line.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import os
+import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, field, fields
 from numbers import Real
@@ -16,26 +19,54 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+#: largest integer of an option: the kernels count in int64
+MOST = 2**63 - 1
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80  # characters
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """Return `value` as an int of at least `least`.
+def shown(value: Any) -> str:
+    """Return the repr of a value on one line, cut where it is long, for a message."""
+    try:
+        text = _SHORT.repr(value)
+    except Exception:  # an object's own repr, or an int of more digits than Python prints
+        return f"a value of type {type(value).__name__}"
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def hint(value: Any, options: Collection[str], least: float = 0.8) -> str:
+    """Return "; did you mean 'x'?" for a near name or the initials of one, or nothing."""
+    from difflib import get_close_matches  # 2 ms that only a mistake need pay
+
+    if not isinstance(value, str) or len(value) < 2:
+        return ""
+    word = value[:80].lower()
+    near = [name for name in options if word == "".join(part[:1] for part in name.split("_"))]
+    near += get_close_matches(word, options, 1, least)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def whole(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
+    """Return `value` as an int with ``least <= value <= most``.
 
     Raises
     ------
     TypeError
         `value` is not an integer; 3.0 is none.
     ValueError
-        `value` is too small.
+        `value` is out of range.
     """
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer; got {value!r}") from None
+        raise TypeError(f"{name} must be an integer; got {shown(value)}") from None
     if number < least:
-        raise ValueError(f"{name} must be at least {least}; got {number}")
+        raise ValueError(f"{name} must be at least {least}; got {shown(number)}")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}; got {shown(number)}")
     return number
 
 
@@ -48,7 +79,7 @@ def real(name: str, value: Any) -> float:
         `value` is not a real number.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number; got {value!r}")
+        raise TypeError(f"{name} must be a real number; got {shown(value)}")
     try:
         return float(value)
     except OverflowError:
@@ -68,7 +99,7 @@ def rate(name: str, value: Any, below: float = math.inf) -> float:
     number = real(name, value)
     if not 0 <= number < below:
         allowed = f"in [0, {below:g})" if below < math.inf else "finite and not negative"
-        raise ValueError(f"{name} must be {allowed}; got {value!r}")
+        raise ValueError(f"{name} must be {allowed}; got {shown(value)}")
     return number
 
 
@@ -83,7 +114,7 @@ def above_zero(name: str, value: Any) -> float:
         `value` is out of range or NaN.
     """
     if rate(name, value) == 0:
-        raise ValueError(f"{name} must be above 0; got {value!r}")
+        raise ValueError(f"{name} must be above 0; got {shown(value)}")
     return float(value)
 
 
@@ -99,8 +130,24 @@ def finite(name: str, value: Any) -> float:
     """
     number = real(name, value)
     if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite; got {value!r}")
+        raise ValueError(f"{name} must be finite; got {shown(value)}")
     return number
+
+
+def fits(name: str, value: float, dtype: np.dtype) -> float:
+    """Return `value`, unless it overflows in `dtype` or, being another number, becomes 0.
+
+    Raises
+    ------
+    ValueError
+        `value` does so.
+    """
+    with np.errstate(all="ignore"):
+        rounded = dtype.type(value)
+    if not np.isfinite(rounded) or (rounded == 0) != (value == 0):
+        size = "small" if rounded == 0 else "large"
+        raise ValueError(f"{name} = {shown(value)} is too {size} for {dtype}")
+    return value
 
 
 def flag(name: str, value: Any) -> bool:
@@ -112,7 +159,7 @@ def flag(name: str, value: Any) -> bool:
         `value` is not a bool; 0 is none.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False; got {value!r}")
+        raise TypeError(f"{name} must be True or False; got {shown(value)}")
     return bool(value)
 
 
@@ -127,10 +174,31 @@ def choice(name: str, value: Any, options: Collection[str]) -> str:
         `value` is another string.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string; got {value!r}")
+        raise TypeError(f"{name} must be a string; got {shown(value)}")
     if value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}; got {value!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, options))}; got {shown(value)}"
+            f"{hint(value, options)}"
+        )
     return value
+
+
+def path(name: str, value: Any) -> str:
+    """Return the path of a file as text.
+
+    Raises
+    ------
+    TypeError
+        `value` is neither a string nor a `os.PathLike` of one.
+    ValueError
+        `value` is empty or has a null character.
+    """
+    text = value.__fspath__() if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a path; got {shown(value)}")
+    if not text or "\0" in text:
+        raise ValueError(f"{name} must be the path of a file; got {shown(value)}")
+    return text
 
 
 def real_dtype(value: Any) -> np.dtype:
@@ -147,8 +215,8 @@ def real_dtype(value: Any) -> np.dtype:
         if value is None:
             raise TypeError
         dtype = np.dtype(value)
-    except TypeError:
-        raise TypeError(f"dtype must be float32 or float64; got {value!r}") from None
+    except Exception:  # also of a repr, which NumPy's message has
+        raise TypeError(f"dtype must be float32 or float64; got {shown(value)}") from None
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be float32 or float64; got {dtype}")
     return DTYPES[DTYPES.index(dtype)]
@@ -164,10 +232,14 @@ def generator(seed: Any) -> np.random.Generator:
     TypeError, ValueError
         `seed` is none that NumPy accepts.
     """
+    expected = "seed must be what numpy.random.default_rng takes, such as an integer of at least 0"
+    if isinstance(seed, (bool, np.bool_)):
+        raise TypeError(f"{expected}; got {seed}")
     try:
         return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"seed: {error}") from None
+    except Exception as error:  # also of a repr, which NumPy's message has
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{expected}; got {shown(seed)}") from None
 
 
 def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
@@ -178,6 +250,12 @@ def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
 def option(check: Callable[[str, Any], Any], default: Any = MISSING, doc: str = "") -> Any:
     """Declare an option of an `Options` record: its check, its default, its description."""
     return field(default=default, metadata={"check": check, "doc": doc})
+
+
+def check_fields(record: Any, **checks: Callable[[str, Any], Any]) -> None:
+    """Check fields of a frozen dataclass by their names, and keep the plain values."""
+    for name, check in checks.items():
+        object.__setattr__(record, name, check(name, getattr(record, name)))
 
 
 class Options:
@@ -245,4 +323,5 @@ class Registry(dict[str, T]):
         return list(self).index(self[name].name)
 
     def __missing__(self, name: str) -> T:
-        raise ValueError(f"{self.kind} must be one of {', '.join(map(repr, self))}; got {name!r}")
+        names = ", ".join(map(repr, self))
+        raise ValueError(f"{self.kind} must be one of {names}; got {shown(name)}")

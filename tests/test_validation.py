@@ -93,5 +93,5 @@ def test_generator_takes_what_numpy_takes():
 
 @pytest.mark.parametrize("value", [-1, "x", 1.5])
 def test_generator_names_the_seed(value):
-    with pytest.raises((TypeError, ValueError), match="^seed: "):
+    with pytest.raises((TypeError, ValueError), match="^seed must be what .*; got "):
         generator(value)
