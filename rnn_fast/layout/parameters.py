@@ -75,13 +75,18 @@ def penalty_coefficients(l1: Any, l2: Any, net: Network) -> np.ndarray | None:
     for argument, value, own in zip(("l1", "l2"), (l1, l2), np.split(flat, 2), strict=True):
         named = parameter_views(own, net)
         if value is not None and not isinstance(value, Mapping):
-            value = dict.fromkeys(MATRICES, validation.rate(argument, value))
+            value = dict.fromkeys(MATRICES, _coefficient(argument, value, net))
         for name, factor in (value or {}).items():
             chosen = [key for key in named if name in (key, key.partition("_")[0])]
             if not chosen:
                 raise ValueError(
-                    f"{argument} names {name!r}, but the parameters are {', '.join(named)}"
+                    f"{argument} names {validation.shown(name)}, but the parameters are "
+                    f"{', '.join(named)}"
                 )
             for key in chosen:
-                named[key][...] = validation.rate(f"{argument}[{name!r}]", factor)
+                named[key][...] = _coefficient(f"{argument}[{name!r}]", factor, net)
     return flat if flat.any() else None
+
+
+def _coefficient(name: str, value: Any, net: Network) -> float:
+    return validation.fits(name, validation.rate(name, value), net.dtype)
