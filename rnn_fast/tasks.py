@@ -62,7 +62,8 @@ class SignOfSum(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T, I), float64, and y (n,), 0 or 1."""
-        X = validation.generator(seed).standard_normal((n, self.steps, self.features))
+        shape = (validation.whole("n", n, least=0), self.steps, self.features)
+        X = validation.generator(seed).standard_normal(shape)
         return X, (X.sum((1, 2)) > 0).astype(np.int64)
 
 
@@ -91,7 +92,8 @@ class Adding(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T, 2), values and marks, and y (n,), both float32."""
-        generator, T = validation.generator(seed), self.steps
+        n, T = validation.whole("n", n, least=0), self.steps
+        generator = validation.generator(seed)
         X, each = np.zeros((n, T, 2), np.float32), np.arange(n)
         X[:, :, 0] = generator.random((n, T), np.float32)
         X[each, generator.integers(0, T // 2, n), 1] = 1
@@ -137,6 +139,7 @@ class Copying(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X and y, (n, delay + 2 length) integers."""
+        n = validation.whole("n", n, least=0)
         word = validation.generator(seed).integers(1, self.letters + 1, (n, self.length))
         X = np.zeros((n, self.delay + 2 * self.length), np.int64)
         y = np.zeros_like(X)
@@ -170,7 +173,8 @@ class TemporalOrder(Task):
 
     def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T) integers, A being 0 and B 1, and y (n,), 0 .. 3."""
-        generator, tenth, each = validation.generator(seed), self.steps // 10, np.arange(n)
+        each = np.arange(validation.whole("n", n, least=0))
+        generator, tenth = validation.generator(seed), self.steps // 10
         X = generator.integers(2, 6, (n, self.steps))
         symbols = generator.integers(0, 2, (2, n))
         for start, own in zip((tenth, 5 * tenth), symbols, strict=True):
