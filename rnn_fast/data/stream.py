@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,10 @@ class Stream:
             return None
         if self.n_items:
             return self.n_items
-        return len(self.items) if isinstance(self.items, Sized) else None
+        try:
+            return len(self.items) or None  # type: ignore[arg-type]
+        except Exception:  # a DataLoader of an IterableDataset has __len__, which raises
+            return None
 
     def epoch(
         self,

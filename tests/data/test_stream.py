@@ -114,3 +114,42 @@ def test_what_the_iterable_raises_is_raised():
         m.fit_stream(broken())
     two.fit(X[:8], Y[:8], epochs=1, batch_size=8, shuffle=False)
     np.testing.assert_array_equal(flat(m), flat(two))
+
+
+class Items:
+    """Batches whose length is what `length` returns or raises."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def __iter__(self):
+        return iter(items())
+
+    def __len__(self):
+        return self.length()
+
+
+@pytest.mark.parametrize("error", [TypeError, NotImplementedError, AttributeError])
+def test_a_length_that_is_not_known(error):
+    """As a DataLoader over an IterableDataset has it."""
+
+    def unknown():
+        raise error
+
+    one, two = model(), model()
+    one.fit_stream(Items(unknown), epochs=2, schedule="cosine")
+    two.fit_stream(Items(lambda: 0), epochs=2, schedule="cosine")
+    np.testing.assert_array_equal(flat(one), flat(two))
+
+
+def test_a_loader_of_an_iterable_dataset():
+    data = pytest.importorskip("torch").utils.data
+
+    class Dataset(data.IterableDataset):
+        def __iter__(self):
+            return zip(X[:96], Y[:96], strict=True)
+
+    one, two = model(), model()
+    one.fit_stream(data.DataLoader(Dataset(), batch_size=8), epochs=2)
+    two.fit_stream(items(), epochs=2)
+    np.testing.assert_array_equal(flat(one), flat(two))
