@@ -14,11 +14,14 @@ steps.  With g the gradient, p the parameters, and a state that starts at zero w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from .. import validation
+from ..validation import above_zero, check_fields, flag, rate
 from .optimizer import OPTIMIZERS, Optimizer
 
+SHARE = partial(rate, below=1)
 KERNELS = "rnn_fast.optimizers.kernels"
 
 
@@ -46,9 +49,8 @@ class SGD(Optimizer):
     state: ClassVar[tuple[str, ...]] = ("velocity",)
 
     def __post_init__(self) -> None:
-        validation.rate("momentum", self.momentum, below=1)
-        validation.rate("weight_decay", self.weight_decay)
-        if validation.flag("nesterov", self.nesterov) and not self.momentum:
+        check_fields(self, momentum=SHARE, nesterov=flag, weight_decay=rate)
+        if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum above 0")
 
     @property
@@ -87,11 +89,8 @@ class RMSprop(Optimizer):
     state: ClassVar[tuple[str, ...]] = ("square", "mean", "velocity")
 
     def __post_init__(self) -> None:
-        validation.rate("alpha", self.alpha, below=1)
-        validation.above_zero("epsilon", self.epsilon)
-        validation.rate("momentum", self.momentum, below=1)
-        validation.flag("centered", self.centered)
-        validation.rate("weight_decay", self.weight_decay)
+        check_fields(self, alpha=SHARE, epsilon=above_zero, momentum=SHARE)
+        check_fields(self, centered=flag, weight_decay=rate)
 
 
 @OPTIMIZERS.add
@@ -121,10 +120,7 @@ class Adam(Optimizer):
     scalars: ClassVar[tuple[tuple[str, float], ...]] = (("power1", 1.0), ("power2", 1.0))
 
     def __post_init__(self) -> None:
-        validation.rate("beta1", self.beta1, below=1)
-        validation.rate("beta2", self.beta2, below=1)
-        validation.above_zero("epsilon", self.epsilon)
-        validation.rate("weight_decay", self.weight_decay)
+        check_fields(self, beta1=SHARE, beta2=SHARE, epsilon=above_zero, weight_decay=rate)
 
 
 @OPTIMIZERS.add
@@ -172,9 +168,7 @@ class Adagrad(Optimizer):
     state: ClassVar[tuple[str, ...]] = ("square",)
 
     def __post_init__(self) -> None:
-        validation.rate("lr_decay", self.lr_decay)
-        validation.above_zero("epsilon", self.epsilon)
-        validation.rate("weight_decay", self.weight_decay)
+        check_fields(self, lr_decay=rate, epsilon=above_zero, weight_decay=rate)
 
 
 def chosen_optimizer(value: Any) -> Optimizer:
@@ -187,8 +181,9 @@ def chosen_optimizer(value: Any) -> Optimizer:
     """
     if isinstance(value, Optimizer):
         return value
-    if isinstance(value, type) or not isinstance(value, str):
+    if not isinstance(value, str):
         raise TypeError(
-            f"optimizer must be a name or an object such as SGD(momentum=0.9); got {value!r}"
+            "optimizer must be a name or an object such as SGD(momentum=0.9); got "
+            f"{validation.shown(value)}"
         )
     return OPTIMIZERS[validation.choice("optimizer", value, OPTIMIZERS)]()

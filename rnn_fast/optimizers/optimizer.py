@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..validation import Registry
+from ..validation import Registry, fits
 
 
 class Limits(NamedTuple):
@@ -51,6 +51,11 @@ class Optimizer:
     def leaves_zeros(self) -> bool:
         """True if a gradient of zero does not change a parameter."""
         return False
+
+    def check_dtype(self, dtype: np.dtype) -> None:
+        """Raise ValueError for a setting that overflows in a dtype, or becomes 0 there."""
+        for field in dataclasses.fields(self):
+            fits(f"{type(self).__name__}.{field.name}", getattr(self, field.name), dtype)
 
     @classmethod
     @functools.cache

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..engine import threads
 from ..optimizers import Optimizer, chosen_optimizer
-from ..validation import Options, above_zero, option, optional, rate, whole
+from ..validation import (
+    Options,
+    above_zero,
+    fits,
+    flag,
+    option,
+    optional,
+    path,
+    rate,
+    shown,
+    whole,
+)
 from .early_stopping import EarlyStopping, chosen_stopping
 from .schedules import chosen_schedule
 
@@ -34,11 +48,60 @@ def or_zero(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     return lambda name, value: 0 if value is None else check(name, value)
 
 
-def verbosity(name: str, value: Any) -> Any:
-    """Check `verbose`."""
-    if value not in (None, 0, 1, 2):
-        raise ValueError(f"{name} must be None, False, True or 2; got {value!r}")
-    return value
+def verbosity(name: str, value: Any) -> int | None:
+    """Check `verbose`: None, False, True or 2; 0 and 1 are False and True."""
+    if value is None:
+        return None
+    if isinstance(value, (bool, np.bool_, int, np.integer)) and value in (0, 1, 2):
+        return int(value)
+    raise ValueError(f"{name} must be None, False, True or 2; got {shown(value)}")
+
+
+def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
+    """Check an iterable of callables."""
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        items = iter(value)
+    except TypeError:
+        advice = "; one callable goes into a list" if callable(value) else ""
+        raise TypeError(
+            f"{name} must be an iterable of callables; got {shown(value)}{advice}"
+        ) from None
+    calls = tuple(items)
+    for i, call in enumerate(calls):
+        if not callable(call):
+            raise TypeError(f"{name}[{i}] must be callable; got {shown(call)}")
+    return calls
+
+
+def is_true(name: str, result: Any) -> bool:
+    """Return whether the result of a callback is true: a bool of Python, NumPy or PyTorch.
+
+    Raises
+    ------
+    TypeError
+        `result` is an array of several elements, or of none.
+    """
+    if isinstance(result, bool):
+        return result
+    kind, shape = getattr(result, "dtype", None), getattr(result, "shape", None)
+    if kind is None or shape is None or isinstance(result, type):
+        return False
+    if math.prod(shape) != 1:
+        raise TypeError(
+            f"{name} must return a bool or None; got {type(result).__name__} of shape "
+            f"{tuple(shape)}: use all() or any()"
+        )
+    return "bool" in str(kind) and bool(result)
+
+
+def held_out(name: str, value: Any) -> tuple[Any, Any, Any]:
+    """Return validation data as (X, y, lengths or None)."""
+    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
+        raise ValueError(f"{name} must be (X, y) or (X, y, lengths); got {shown(value)}")
+    X, y, *lengths = value
+    return X, y, lengths[0] if lengths else None
 
 
 def as_it_is(name: str, value: Any) -> Any:
@@ -53,31 +116,44 @@ class TrainingConfig(Options):
     epochs: int = option(partial(whole, least=0), 10)
     batch_size: int | None = option(optional(whole), 32)  # None: all
     learning_rate: float | None = option(optional(rate), None)  # None: the model's
-    schedule: Any = option(lambda name, value: chosen_schedule(value), None)
+    schedule: Any = option(chosen_schedule, None)
     optimizer: Optimizer = option(lambda name, value: chosen_optimizer(value), "sgd")
     clip_norm: float = option(or_zero(above_zero), None)  # 0: no limit
     clip_value: float = option(or_zero(above_zero), None)
     l1: Any = option(as_it_is, None)
     l2: Any = option(as_it_is, None)
-    shuffle: bool = option(lambda name, value: bool(value), True)
+    shuffle: bool = option(flag, True)
     shuffle_block: int | None = option(optional(whole), None)
     bptt: int = option(or_zero(whole), None)  # 0: whole sequences
-    validation_data: Any = option(as_it_is, None)
+    validation_data: tuple[Any, Any, Any] | None = option(optional(held_out), None)
     validation_split: float = option(partial(rate, below=1), 0.0)
     early_stopping: EarlyStopping | None = option(lambda name, value: chosen_stopping(value), None)
-    callbacks: tuple[Any, ...] = option(lambda name, value: tuple(value), ())
-    checkpoint: Any = option(as_it_is, None)
+    callbacks: tuple[Callable[..., Any], ...] = option(functions, ())
+    checkpoint: str | None = option(optional(path), None)
     checkpoint_every: Every = option(every, 1)
-    resume: bool = option(as_it_is, False)
+    resume: bool = option(flag, False)
     n_threads: int = option(lambda name, value: threads.wanted(value), None)
-    verbose: bool | int | None = option(verbosity, None)
-    check_finite: bool = option(as_it_is, True)
+    verbose: int | None = option(verbosity, None)
+    check_finite: bool = option(flag, True)
 
     def __post_init__(self) -> None:
         if self.validation_split and self.validation_data is not None:
             raise ValueError("validation_split cannot go with validation_data")
         if self.resume and self.checkpoint is None:
             raise ValueError("resume=True needs a checkpoint")
+
+    def check_dtype(self, dtype: np.dtype) -> None:
+        """Raise ValueError for a number that overflows in a dtype, or becomes 0 there.
+
+        The factors of a schedule only rise or only fall, so the first and the last decide.
+        """
+        for name in ("learning_rate", "clip_norm", "clip_value"):
+            fits(name, getattr(self, name), dtype)
+        self.optimizer.check_dtype(dtype)
+        ends = np.array([0.0, max(self.epochs - 1, 0)])
+        with np.errstate(all="ignore"):
+            rates = self.learning_rate * self.schedule.factors(ends, max(self.epochs, 1))
+        fits("learning_rate times the largest factor of schedule", float(rates.max()), dtype)
 
     def shaping(self) -> str:
         """Describe the options that decide the parameters after an epoch."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._optional import extra
+from ..validation import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +119,8 @@ class History:
         ImportError
             Matplotlib is not installed.
         """
+        if not (ax is None or hasattr(ax, "twinx")):
+            raise TypeError(f"ax must be axes of Matplotlib, or None; got {shown(ax)}")
         if ax is None:
             ax = extra("matplotlib.pyplot", "plot").subplots()[1]
         epochs, kept = range(1, len(self) + 1), self.arrays()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import validation
+from ..validation import above_zero, check_fields, rate, whole
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,11 @@ class Step:
     name: ClassVar[str] = "step"
 
     def __post_init__(self) -> None:
-        validation.whole("every", self.every)
-        validation.above_zero("factor", self.factor)
+        check_fields(self, every=whole, factor=above_zero)
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``factor ** floor(x / every)``."""
-        return self.factor ** np.floor(x / self.every)
+        return powers(self.factor, np.floor(x / self.every))
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,11 @@ class Exponential:
     name: ClassVar[str] = "exponential"
 
     def __post_init__(self) -> None:
-        validation.above_zero("factor", self.factor)
+        check_fields(self, factor=above_zero)
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``factor ** floor(x)``."""
-        return self.factor ** np.floor(x)
+        return powers(self.factor, np.floor(x))
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ class Cosine:
     name: ClassVar[str] = "cosine"
 
     def __post_init__(self) -> None:
-        if validation.rate("end", self.end) > 1:
-            raise ValueError(f"end must be at most 1; got {self.end!r}")
+        check_fields(self, end=rate)
+        if self.end > 1:
+            raise ValueError(f"end must be at most 1; got {self.end}")
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``end + (1 - end) (1 + cos(pi x / epochs)) / 2``."""
@@ -118,10 +120,9 @@ class ReduceOnPlateau:
     name: ClassVar[str] = "plateau"
 
     def __post_init__(self) -> None:
-        validation.above_zero("factor", self.factor)
-        validation.rate("factor", self.factor, below=1)
-        validation.whole("patience", self.patience, least=0)
-        validation.rate("threshold", self.threshold, below=1)
+        share = partial(rate, below=1)
+        check_fields(self, patience=partial(whole, least=0), threshold=share, factor=share)
+        check_fields(self, factor=above_zero)
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """1; a `Plateau` has the factor so far."""
@@ -146,19 +147,25 @@ class WarmUp:
     name: ClassVar[str] = "warmup"
 
     def __post_init__(self) -> None:
-        validation.above_zero("epochs", self.epochs)
-        object.__setattr__(self, "then", chosen_schedule(self.then))
+        check_fields(self, epochs=above_zero, then=chosen_schedule)
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``min(1, (x + step) / epochs)``."""
-        return np.minimum(1.0, (x + step) / self.epochs) * self.then.factors(x, epochs, step)
+        line = np.minimum(x + step, self.epochs) / self.epochs
+        return line * self.then.factors(x, epochs, step)
 
 
 KINDS: tuple[Any, ...] = (Constant, Step, Exponential, Cosine, ReduceOnPlateau, WarmUp)
 SCHEDULES = {kind.name: kind for kind in KINDS}
 
 
-def chosen_schedule(value: Any) -> Any:
+def powers(factor: float, n: np.ndarray) -> np.ndarray:
+    """Return ``factor ** n``, which may become 0."""
+    with np.errstate(under="ignore"):
+        return factor**n
+
+
+def chosen_schedule(name: str, value: Any) -> Any:
     """Return `value` as a schedule; a name stands for one with its defaults, None for a constant.
 
     Raises
@@ -170,9 +177,11 @@ def chosen_schedule(value: Any) -> Any:
         return Constant()
     if isinstance(value, KINDS):
         return value
-    if isinstance(value, type) or not isinstance(value, str):
-        raise TypeError(f"schedule must be a name or an object such as Cosine(); got {value!r}")
-    return SCHEDULES[validation.choice("schedule", value, SCHEDULES)]()
+    if not isinstance(value, str):
+        raise TypeError(
+            f"{name} must be a name or an object such as Cosine(); got {validation.shown(value)}"
+        )
+    return SCHEDULES[validation.choice(name, value, SCHEDULES)]()
 
 
 @dataclass(frozen=True)

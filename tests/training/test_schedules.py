@@ -107,9 +107,17 @@ def test_fit_watches_the_loss_for_a_plateau():
         (lambda: Cosine(end=1.5), ValueError, "end must be at most 1"),
         (lambda: ReduceOnPlateau(factor=1), ValueError, r"factor must be in \[0, 1\)"),
         (lambda: WarmUp(0), ValueError, "epochs must be above 0"),
-        (lambda: WarmUp(then="up"), ValueError, "schedule must be one of"),
-        (lambda: chosen_schedule(Step), TypeError, "schedule must be a name or an object"),
-        (lambda: chosen_schedule(0.1), TypeError, "schedule must be a name or an object"),
+        (lambda: WarmUp(then="up"), ValueError, "then must be one of"),
+        (
+            lambda: chosen_schedule("schedule", Step),
+            TypeError,
+            "schedule must be a name or an object",
+        ),
+        (
+            lambda: chosen_schedule("schedule", 0.1),
+            TypeError,
+            "schedule must be a name or an object",
+        ),
     ],
 )
 def test_what_is_refused(make, error, message):
