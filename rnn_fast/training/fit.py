@@ -20,7 +20,7 @@ from ..layout.network import Network
 from ..layout.parameters import penalty_coefficients
 from ..optimizers import Optimizer
 from ..saving.checkpoint import Keeper
-from .config import TrainingConfig
+from .config import TrainingConfig, is_true
 from .early_stopping import EarlyStopping
 from .history import History
 from .loop import Training
@@ -144,7 +144,8 @@ class Learner:
             the validation data counts if there are any.  The model then has the parameters of its
             best epoch.
         callbacks : iterable of callables
-            Each is called as ``f(model, history)`` after each epoch; True ends the training.
+            Each is called as ``f(model, history)`` after each epoch.  True ends the training, as a
+            bool of Python, NumPy or PyTorch; other results are ignored.
         checkpoint : path, optional
             A file to write after every `checkpoint_every` epochs, at the end, and when a signal
             stops the training.  It is replaced at once or, after an OSError, not at all; the
@@ -288,6 +289,7 @@ class Learner:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
         if config.learning_rate is None:
             config = replace(config, learning_rate=self.learning_rate)
+        config.check_dtype(self._net.dtype)
         return config
 
     def _train(
@@ -304,7 +306,7 @@ class Learner:
         penalties = penalty_coefficients(config.l1, config.l2, self._net)
         held_out: Part | None = None
         if config.validation_data is not None:
-            X, y, lengths = _triple(config.validation_data)
+            X, y, lengths = config.validation_data
             held_out = Dataset(
                 self._net,
                 X,
@@ -332,7 +334,8 @@ class Learner:
             validate = partial(measure, self._net, self._flat, held_out, config.n_threads)
 
         def after(history: History) -> bool:
-            return any([call(self, history) is True for call in config.callbacks])  # calls each
+            results = [call(self, history) for call in config.callbacks]
+            return any([is_true(f"callbacks[{i}]", r) for i, r in enumerate(results)])
 
         self._online.stale = True
         return Training(
@@ -348,14 +351,3 @@ class Learner:
             keeper=keeper,
             saved=saved,
         ).run()
-
-
-def _triple(validation_data: Any) -> tuple[Any, Any, Any]:
-    """Return (X, y, lengths or None) of a pair or a triple."""
-    try:
-        X, y, *lengths = validation_data
-        if len(lengths) > 1:
-            raise ValueError
-    except (TypeError, ValueError):
-        raise ValueError("validation_data must be (X, y) or (X, y, lengths)") from None
-    return X, y, lengths[0] if lengths else None

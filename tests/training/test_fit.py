@@ -144,8 +144,8 @@ def test_divergence_restores_the_last_finite_parameters(dtype, batch_size):
     y = X.sum((1, 2))
     m.fit(X, y, epochs=1)
     before = flat(m)
-    with pytest.raises(DivergedError, match=r"epoch 1 of 5: .* smaller than 1e\+100") as caught:
-        m.fit(X, y, epochs=5, batch_size=batch_size, learning_rate=1e100)
+    with pytest.raises(DivergedError, match=r"epoch 1 of 5: .* smaller than 1e\+30") as caught:
+        m.fit(X, y, epochs=5, batch_size=batch_size, learning_rate=1e30)
     assert isinstance(caught.value, ArithmeticError)
     assert len(caught.value.history) == 0
     np.testing.assert_array_equal(flat(m), before)
