@@ -66,7 +66,8 @@ def from_torch(
     ----------
     module : torch.nn.Module
         A torch.nn.RNN, GRU or LSTM, or a module that contains one, with a Linear and optionally an
-        Embedding, such as `Model.to_torch` makes.  Any number of layers, one or both directions,
+        Embedding, such as `Model.to_torch` makes.  The module's own forward is run on random
+        sequences, to see that it computes the same.  Any number of layers, one or both directions,
         with or without biases, float32 or float64.  ``batch_first`` does not matter: our X is
         (N, T, I).
     head : torch.nn.Linear, optional
@@ -86,14 +87,19 @@ def from_torch(
     Raises
     ------
     TypeError
-        There is no recurrent or Linear layer, or more than one.
+        There is no recurrent or Linear layer, or more than one, or a subclass has its own forward.
     ValueError
         The sizes of the layers do not fit, there is a projection (``proj_size``), or the dtype is
-        neither float32 nor float64.
+        neither float32 nor float64.  The forward of `module` does more than its layers: pass them
+        instead.  A parameter is frozen, or the Embedding has a `padding_idx` or `max_norm`: models
+        train all their parameters.
     ImportError
         PyTorch is not installed.
     """
-    kind, arguments, parameters = read_module(module, head, embedding, models=MODELS)
+    return_sequences = validation.flag("return_sequences", return_sequences)
+    kind, arguments, parameters = read_module(
+        module, head, embedding, return_sequences=return_sequences, models=MODELS
+    )
     model = kind(
         **arguments,
         loss=loss,

@@ -28,19 +28,31 @@ def read_module(
     head: torch.nn.Linear | None = None,
     embedding: torch.nn.Embedding | None = None,
     *,
+    return_sequences: bool = False,
     models: Mapping[str, Any],
 ) -> tuple[Any, dict[str, Any], dict[str, np.ndarray]]:
     """Return one of `models`, its arguments and its parameters; see `models.from_torch`."""
     torch = extra("torch", "torch")
+    from .torch_network import STATES, TorchNetwork, check_forward  # which imports PyTorch
+
     kinds = {getattr(torch.nn, model.torch_layer.name): model for model in models.values()}
     rnn = _one(module, tuple(kinds), "recurrent layer (RNN, GRU or LSTM)")
-    head = _one(module if head is None else head, (torch.nn.Linear,), "Linear layer")
+    if head is None:
+        head = _one(module, (torch.nn.Linear,), "Linear layer")
     if embedding is None:
         embedding = next((m for m in module.modules() if isinstance(m, torch.nn.Embedding)), None)
-    else:
-        embedding = _one(embedding, (torch.nn.Embedding,), "Embedding")
+    kind = next(kind for kind in kinds if isinstance(rnn, kind))
+    _check_layer("module", rnn, kind)
+    _check_layer("head", head, torch.nn.Linear)
+    if embedding is not None:
+        _check_layer("embedding", embedding, torch.nn.Embedding)
     _check_fit(rnn, head, embedding)
-    model = next(model for kind, model in kinds.items() if isinstance(rnn, kind))
+    _check_trained(rnn, head, embedding)
+    initial = module.initial if isinstance(module, TorchNetwork) else []
+    if module is not rnn:
+        network = TorchNetwork(rnn, head, embedding, return_sequences, initial)
+        check_forward(module, network)
+    model = kinds[kind]
     layer = model.torch_layer
     first = _array(rnn.weight_ih_l0)
     arguments = {
@@ -54,7 +66,10 @@ def read_module(
         "dtype": first.dtype,
     }
     arguments |= {name: getattr(rnn, name) for name in layer.passes_on}
-    parameters = {"Why": _array(head.weight), "by": np.zeros(head.out_features, first.dtype)}
+    if initial:
+        arguments["learn_initial_state"] = True
+    parameters = {name: _array(part) for name, part in zip(STATES, initial, strict=False)}
+    parameters |= {"Why": _array(head.weight), "by": np.zeros(head.out_features, first.dtype)}
     if head.bias is not None:
         parameters["by"] = _array(head.bias)
     if embedding is not None:
@@ -129,36 +144,11 @@ def to_module(model: Any) -> torch.nn.Module:
         put(head.bias, weights["by"])
         if embedding is not None:
             put(embedding.weight, weights["embedding"])
-    module = _network_class()()
-    module.rnn, module.head, module.embedding = rnn, head, embedding
-    module.return_sequences = model.return_sequences
-    for name in ("h0", "c0"):
-        if name in weights:
-            setattr(module, name, torch.nn.Parameter(torch.from_numpy(weights[name].copy())))
-    return module
+    from .torch_network import STATES, TorchNetwork  # which imports PyTorch
 
-
-def _network_class() -> type:
-    """Return a class of module with an embedding, a recurrent and a linear layer."""
-    torch = extra("torch", "torch")
-
-    class Network(torch.nn.Module):  # type: ignore[name-defined]
-        embedding: Any
-
-        def forward(self, x: Any) -> Any:
-            rnn, state = self.rnn, None
-            if hasattr(self, "h0"):
-                initial = [self.h0] + ([self.c0] if hasattr(self, "c0") else [])
-                initial = [part[:, None].expand(-1, len(x), -1).contiguous() for part in initial]
-                state = initial[0] if len(initial) == 1 else tuple(initial)
-            y, last = rnn(x if self.embedding is None else self.embedding(x), state)
-            if not self.return_sequences:
-                last = last[0] if isinstance(last, tuple) else last
-                D = 1 + rnn.bidirectional
-                y = last[-D:].transpose(0, 1).reshape(len(x), D * rnn.hidden_size)
-            return self.head(y)
-
-    return Network
+    states = [torch.from_numpy(weights[name].copy()) for name in STATES if name in weights]
+    initial = [torch.nn.Parameter(state) for state in states]
+    return TorchNetwork(rnn, head, embedding, model.return_sequences, initial)
 
 
 def _names(layers: int, bidirectional: bool) -> dict[str, str]:
@@ -180,6 +170,42 @@ def _check_fit(rnn: Any, head: Any, embedding: Any) -> None:
         raise ValueError(
             f"embedding has {embedding.embedding_dim} outputs, but rnn takes {rnn.input_size}"
         )
+
+
+def _check_layer(name: str, layer: Any, kind: type) -> None:
+    """Raise TypeError for what is no layer of a kind, or computes something else."""
+    if not isinstance(layer, kind):
+        raise TypeError(f"{name} must be a torch.nn.{kind.__name__}; got {type(layer).__name__}")
+    if type(layer).forward is not kind.forward:  # type: ignore[attr-defined]
+        raise TypeError(
+            f"{name} must compute as torch.nn.{kind.__name__}; {type(layer).__name__} has a "
+            "forward of its own"
+        )
+
+
+def _check_trained(rnn: Any, head: Any, embedding: Any) -> None:
+    """Raise ValueError for a parameter that PyTorch would not train: the model trains all."""
+    groups = [{f"head.{n}": p} for n, p in head.named_parameters()]
+    for name, parameter in rnn.named_parameters():
+        if name.startswith("bias_ih"):  # of two biases, whose sum counts, one may be frozen
+            other = name.replace("_ih", "_hh")
+            groups.append({name: parameter, other: getattr(rnn, other)})
+        elif not name.startswith("bias"):
+            groups.append({name: parameter})
+    if embedding is not None:
+        groups.append({"embedding.weight": embedding.weight})
+        for name in ("padding_idx", "max_norm"):
+            if (value := getattr(embedding, name)) is not None:
+                raise ValueError(
+                    f"embedding has {name}={value}, but a model trains all vectors freely; set "
+                    f"embedding.{name} = None if that will do"
+                )
+    for group in groups:
+        if not any(parameter.requires_grad for parameter in group.values()):
+            raise ValueError(
+                f"{' and '.join(group)}: frozen (requires_grad=False), but a model trains all its "
+                "parameters; call requires_grad_(True) if that will do"
+            )
 
 
 def _array(tensor: Any) -> np.ndarray:

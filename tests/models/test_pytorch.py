@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 
 import numpy as np
@@ -89,7 +91,7 @@ def test_what_does_not_fit_is_refused():
         from_torch(head, head)
     with pytest.raises(TypeError, match="^one Linear layer is needed; LSTM has none$"):
         from_torch(rnn)
-    with pytest.raises(TypeError, match="^one Embedding is needed; Linear has none$"):
+    with pytest.raises(TypeError, match="^embedding must be a torch.nn.Embedding; got Linear"):
         from_torch(rnn, head, head)
     with pytest.raises(TypeError, match="^one recurrent layer .* int has none$"):
         from_torch(3, head)
@@ -115,3 +117,144 @@ def test_without_torch_the_extra_is_named(monkeypatch):
         ImportError, match=r"torch is not installed; `pip install .rnn_fast\[torch\]"
     ):
         SimpleRNN(2, 3).to_torch()
+
+
+# --------------------------------------------------------------------- modules with a forward
+
+
+class Net(torch.nn.Module):
+    """What people write: `read` makes the head's input of the layer's output and last state."""
+
+    def __init__(self, kind="gru", read=lambda out, last: out[:, -1], end=lambda y: y, **options):
+        super().__init__()
+        self.rnn = KINDS[kind](3, 4, **{"batch_first": True, **options})
+        self.fc = torch.nn.Linear(4 * (1 + self.rnn.bidirectional), 2)
+        self.read, self.end = read, end
+
+    def forward(self, x):
+        out, last = self.rnn(x)
+        return self.end(self.fc(self.read(out, last[0] if isinstance(last, tuple) else last)))
+
+
+class Words(torch.nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(9, 3, **options)
+        self.rnn, self.fc = torch.nn.LSTM(3, 4, batch_first=True), torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(self.rnn(self.embedding(x))[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "sequences"),
+    [
+        ({}, False),
+        ({"read": lambda out, last: last[-1]}, False),
+        ({"kind": "lstm", "num_layers": 2, "dropout": 0.5}, False),
+        ({"kind": "rnn", "read": lambda out, last: out}, True),
+        ({"read": lambda out, last: torch.cat([last[-2], last[-1]], 1), "bidirectional": True}, 0),
+        ({"read": lambda out, last: out, "bidirectional": True}, True),
+        ({"read": lambda out, last: out[-1], "batch_first": False}, False),
+        ({"read": lambda out, last: out, "batch_first": False}, True),
+        ({"end": lambda y: (y, None)}, False),
+    ],
+    ids=str,
+)
+def test_a_module_that_computes_the_same(options, sequences):
+    module = Net(**options).train()
+    model = from_torch(module, return_sequences=bool(sequences))
+    assert module.training and module.rnn.training and model.dropout == module.rnn.dropout
+    x = torch.from_numpy(X.astype("f4"))
+    out = module.eval()(x if module.rnn.batch_first else x.transpose(0, 1))
+    out = out[0] if isinstance(out, tuple) else out
+    if sequences and not module.rnn.batch_first:
+        out = out.transpose(0, 1)
+    np.testing.assert_allclose(model.decision_function(X), out.detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (lambda: Net(read=lambda out, last: out.mean(1)), "its forward differs from theirs by"),
+        (lambda: Net(read=lambda out, last: out[:, -1].relu()), "its forward differs"),
+        (lambda: Net(end=torch.sigmoid), "its forward differs"),
+        (lambda: Net(bidirectional=True), "its forward differs"),  # reverse state of the last step
+        (lambda: Net(read=lambda out, last: out), r"returns \(3, 5, 2\) where they give \(3, 2\)"),
+        (lambda: Net(end=lambda y: {"y": y}), "its forward returns dict"),
+        (lambda: Net(end=lambda y: y.nothing), "its forward fails"),
+        (lambda: Net(read=lambda out, last: out.flatten(1)), "its forward fails"),
+        (Words, r"its forward returns \(3, 5, 2\)"),
+    ],
+)
+def test_a_module_that_computes_something_else(module, why):
+    module = module()
+    with pytest.raises(ValueError, match=f"^module: (Net|Words) does more than .*{why}.*pass them"):
+        from_torch(module)
+    model = from_torch(module.rnn, module.fc, getattr(module, "embedding", None))
+    assert model.hidden_size == 4
+
+
+def test_parts_that_a_model_does_not_have():
+    for name, part, why in [
+        ("scale", torch.nn.Parameter(torch.ones(1)), "has the parameter scale"),
+        ("norm", torch.nn.LayerNorm(3), r"has the parameter norm\.weight"),
+        ("drop", torch.nn.Dropout(0.5), "drop drops out"),
+    ]:
+        module = Net()
+        setattr(module, name, part)
+        with pytest.raises(ValueError, match=f"^module: Net does more .*{why}"):
+            from_torch(module)
+
+    class Doubled(torch.nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    with pytest.raises(TypeError, match="^head must compute as torch.nn.Linear; Doubled has a fo"):
+        from_torch(torch.nn.GRU(3, 4), Doubled(4, 2))
+    head = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU())
+    with pytest.raises(TypeError, match="^head must be a torch.nn.Linear; got Sequential"):
+        from_torch(torch.nn.GRU(3, 4), head)
+
+
+def test_what_pytorch_would_not_train():
+    assert from_torch(Words(), return_sequences=True).embedding_size == 3
+    for options, name in [({"padding_idx": 0}, "padding_idx=0"), ({"max_norm": 1.0}, "max_norm=1")]:
+        with pytest.raises(ValueError, match=f"^embedding has {name}.*; set embedding"):
+            from_torch(Words(**options), return_sequences=True)
+    for name in ("rnn.weight_hh_l0", "fc.bias", "embedding.weight"):
+        module = Words()
+        module.get_parameter(name).requires_grad_(False)
+        with pytest.raises(ValueError, match=f"{name.split('.')[1]}: frozen .*requires_grad_"):
+            from_torch(module, return_sequences=True)
+    module = Words()
+    module.rnn.bias_hh_l0.requires_grad_(False)  # the other bias makes up for it
+    from_torch(module, return_sequences=True)
+    module.rnn.bias_ih_l0.requires_grad_(False)
+    with pytest.raises(ValueError, match="^bias_ih_l0 and bias_hh_l0: frozen"):
+        from_torch(module, return_sequences=True)
+
+
+def test_learned_states_and_sequences_come_back():
+    model = LSTM(3, 4, 2, learn_initial_state=True, return_sequences=True, seed=0, dtype="f8")
+    model.h0, model.c0 = RNG.standard_normal((2, 1, 4))
+    again = from_torch(model.to_torch(), return_sequences=True)
+    np.testing.assert_allclose(again.predict_proba(X), model.predict_proba(X), rtol=1e-12)
+    assert again.learn_initial_state
+    with pytest.raises(ValueError, match=r"returns \(3, 5, 2\) where they give \(3, 2\)"):
+        from_torch(model.to_torch())
+
+
+def test_a_module_goes_through_a_file(tmp_path):
+    model = LSTM(9, 4, 2, embedding_size=3, learn_initial_state=True, seed=0)
+    module, x = model.to_torch(), torch.from_numpy(RNG.integers(0, 9, (5, 6)))
+    torch.save(module, tmp_path / "module")
+    for again in (
+        torch.load(tmp_path / "module", weights_only=False),
+        pickle.loads(pickle.dumps(module)),
+        copy.deepcopy(module),
+    ):
+        assert torch.equal(again(x), module(x))
+    other = LSTM(9, 4, 2, embedding_size=3, learn_initial_state=True, seed=1).to_torch()
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(other(x), module(x))
