@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import partial
+from inspect import signature
 from typing import Any, TypedDict
 
 import numpy as np
 
 from ..layout.network import Network
 from ..losses import LOSSES
-from ..validation import Options, choice, flag, option, optional, rate, real_dtype, whole
+from ..validation import (
+    Options,
+    choice,
+    flag,
+    hint,
+    option,
+    optional,
+    rate,
+    real_dtype,
+    shown,
+    whole,
+)
+
+MOST_LAYERS = 10_000  #: each is described one by one, 20 us each; far more than can be trained
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class Architecture(Options):
     )
     hidden_size: int = option(whole, doc="H, hidden units.")
     output_size: int = option(whole, 1, "O, outputs.")
-    num_layers: int = option(whole, 1, "Number of layers.")
+    num_layers: int = option(partial(whole, most=MOST_LAYERS), 1, "Number of layers.")
     bidirectional: bool = option(flag, False, "True if each layer also reads in reverse.")
     dropout: float = option(
         partial(rate, below=1),
@@ -52,8 +66,8 @@ class Architecture(Options):
     )
 
     @classmethod
-    def of(cls, arguments: dict[str, Any]) -> Architecture:
-        """Check a model's arguments.
+    def of(cls, arguments: dict[str, Any], model: type) -> Architecture:
+        """Check arguments of a class of models, except those that only this class has.
 
         Raises
         ------
@@ -63,7 +77,11 @@ class Architecture(Options):
         names = [each.name for each in fields(cls)]
         for name in arguments:
             if name not in names:
-                raise TypeError(f"there is no argument {name!r}; there are {', '.join(names)}")
+                known = signature(model).parameters
+                raise TypeError(
+                    f"{model.__name__} has no argument {shown(name)}; it has {', '.join(known)}"
+                    f"{hint(name, known, least=0.6)}"
+                )
         loss = choice("loss", arguments.get("loss", cls.loss), LOSSES)
         chosen: Architecture = cls.checked(arguments, output_size=f"output_size for {loss}")
         whole(f"output_size for {loss}", chosen.output_size, LOSSES[loss].least_outputs)

@@ -14,11 +14,13 @@ from ..cells.specs.cell import RESERVED
 from ..data import checks
 from ..layout.initialise import initialise
 from ..layout.memory import aligned
+from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..saving import model_file
 from ..training.fit import Learner
 from ..training.online import Online
 from .architecture import Architecture
+from .parameter import Parameter
 from .predict import Predictor
 from .pytorch import TorchLayer, to_module
 
@@ -67,32 +69,41 @@ class Model(Learner, Predictor):
         **options: Any,
     ) -> None:
         """Make a model of a cell; `arguments` are the options that only its class has."""
-        self._architecture = Architecture.of(options)
+        self._architecture = Architecture.of(options, type(self))
         self._arguments = arguments
         self._net = net = self._architecture.network(cell)
         self._generator = validation.generator(seed)
         self.learning_rate = learning_rate
-        self._bind(aligned(net.n_parameters, net.dtype))
+        self._bind(_memory(net))
         initialise(self._views, net, self._generator)
 
     def _bind(self, flat: np.ndarray) -> None:
         """Use `flat` as the vector of parameters."""
         self._flat = flat
         self._views = parameter_views(flat, self._net)
+        self._parameters = {
+            name: Parameter.of(name, view, flat) for name, view in self._views.items()
+        }
         self._online = Online(self._net, flat)
 
     # ------------------------------------------------------------------------------ parameters
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """Parameters by name, as live, writeable views."""
+        """Parameters by name, as live, writeable views.
+
+        In-place arithmetic such as ``model.Whh *= x`` raises ValueError, and writes nothing, if a
+        result is not finite.
+        """
         self._online.stale = True  # the caller may write to the views
-        return dict(self._views)
+        return dict(self._parameters)
 
     def __getattr__(self, name: str) -> Any:
         """Return a parameter, as a live, writeable view."""
-        if name in self.__dict__.get("_views", ()):
-            return self.parameters[name]
+        parameter = self.__dict__.get("_parameters", {}).get(name)
+        if parameter is not None:
+            self._online.stale = True
+            return parameter
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -107,8 +118,9 @@ class Model(Learner, Predictor):
             This model does not have the parameter.
         """
         if name in self.__dict__.get("_views", ()):
-            view = self.parameters[name]
+            view = self._views[name]
             view[...] = checks.parameter(name, value, view.shape, view.dtype)
+            self._online.stale = True
         elif name.partition("_")[0] in KINDS:
             raise AttributeError(
                 f"this {type(self).__name__} has no parameter {name!r}; it has "
@@ -129,7 +141,8 @@ class Model(Learner, Predictor):
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        self._learning_rate = validation.rate("learning_rate", value)
+        number = validation.rate("learning_rate", value)
+        self._learning_rate = validation.fits("learning_rate", number, self.dtype)
 
     # ---------------------------------------------------------------- the tutorial's interface
 
@@ -180,7 +193,7 @@ class Model(Learner, Predictor):
         The file does not contain the state of the random generator.  An existing file is replaced
         at once or, after an OSError, unchanged.
         """
-        model_file.write(path, self.description(), self._views)
+        model_file.write(validation.path("path", path), self.description(), self._views)
 
     def to_torch(self) -> torch.nn.Module:
         """Return a PyTorch module that computes the logits, with copies of the weights.
@@ -222,7 +235,8 @@ class Model(Learner, Predictor):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_views"], state["_online"]  # `_bind` makes both from the vector
+        for made in ("_views", "_parameters", "_online"):  # by `_bind`, from the vector
+            del state[made]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -230,6 +244,23 @@ class Model(Learner, Predictor):
         flat = aligned(self._flat.size, self._net.dtype)
         flat[:] = self._flat
         self._bind(flat)
+
+
+def _memory(net: Network) -> np.ndarray:
+    """Return a vector for the parameters of a network.
+
+    Raises
+    ------
+    MemoryError
+        There is not so much memory.
+    """
+    try:
+        return aligned(net.n_parameters, net.dtype)
+    except (MemoryError, ValueError, OverflowError):  # NumPy's, the last two for absurd sizes
+        raise MemoryError(
+            f"{net.n_parameters:,} parameters of {net.dtype} do not fit in memory; a smaller "
+            "input_size, hidden_size or num_layers needs less"
+        ) from None
 
 
 def _attribute(option: Field[Any]) -> property:

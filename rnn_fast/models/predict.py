@@ -18,6 +18,7 @@ from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..losses import LOSSES
 from ..tuning import TUNING
+from ..validation import flag
 
 
 class Predictor:
@@ -113,6 +114,8 @@ class Predictor:
         check_finite: bool,
     ) -> Any:
         """Return `function` of the logits, in the form of X, and the states if `return_state`."""
+        check_finite = flag("check_finite", check_finite)
+        return_state = flag("return_state", return_state)
         size, net = threads.wanted(n_threads), self._net
         feed = Dataset(net, X, lengths=lengths, state=initial_state, check_finite=check_finite)
         outs, states = [], []
@@ -155,6 +158,8 @@ class Predictor:
         the targets from their means, both over all outputs; it is NaN if all targets are equal.
         The parameters are the same as for `fit`.
         """
+        check_finite = flag("check_finite", check_finite)
+        size = threads.wanted(n_threads)
         feed = Dataset(
             self._net,
             X,
@@ -165,7 +170,7 @@ class Predictor:
             mask=mask,
             sample_weight=sample_weight,
         )
-        measures = measure(self._net, self._flat, feed.whole(), threads.wanted(n_threads))
+        measures = measure(self._net, self._flat, feed.whole(), size)
         spaces.trim()
         return measures
 
@@ -202,7 +207,10 @@ class Predictor:
         gradients : dict of str to ndarray
             Gradients with respect to the parameters, of their names and shapes; copies.
         """
+        check_finite = flag("check_finite", check_finite)
         net, size = self._net, threads.wanted(n_threads)
+        if flag("input_gradients", input_gradients) and net.embedding:
+            raise ValueError("input_gradients: indices have no gradient; see that of the embedding")
         feed = Dataset(
             net,
             X,
@@ -218,8 +226,6 @@ class Predictor:
         )
         inputs, targets, state = feed.load(0)
         assert targets is not None
-        if input_gradients and net.embedding:
-            raise ValueError("input_gradients: indices have no gradient; see that of the embedding")
         dstate = None if state is None else np.zeros_like(state)
         dx = np.zeros_like(inputs.sequences.x) if input_gradients else None
         flat = aligned(self._flat.size, self.dtype)

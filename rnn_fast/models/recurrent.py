@@ -195,7 +195,9 @@ class LSTM(Model):
         **options: Unpack[NetworkOptions],
     ) -> None:
         peepholes = validation.flag("peepholes", peepholes)
+        dtype = validation.real_dtype(options.get("dtype", Architecture.dtype))
         bias = validation.finite("forget_bias", forget_bias)
+        bias = validation.fits("forget_bias", bias, dtype)
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
         cell = "lstm_peephole" if peepholes else "lstm"
         super().__init__(cell, {"peepholes": peepholes}, **sizes, **options)

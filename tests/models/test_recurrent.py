@@ -70,7 +70,7 @@ def test_repr():
         ({"nonlinearity": "sin"}, ValueError, "nonlinearity must be one of 'tanh', 'relu'"),
         ({"dtype": "float16"}, ValueError, "dtype must be float32 or float64"),
         ({"dtype": None}, TypeError, "dtype must be float32 or float64"),
-        ({"seed": -1}, ValueError, "seed: "),
+        ({"seed": -1}, ValueError, "seed must be what numpy"),
         ({"learning_rate": np.inf}, ValueError, "learning_rate must be finite"),
         ({"learning_rate": True}, TypeError, "learning_rate must be a real number"),
     ],
