@@ -1,7 +1,12 @@
-"""Progress of a training, shown while it runs."""
+"""Progress of a training, shown while it runs.
+
+A program's stderr may be a logger, closed, or None, and its terminal may go away.  That ends the
+display, never the training.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -36,17 +41,48 @@ def progress(epochs: int, past: int, verbose: bool | int | None) -> Progress:
         tqdm a bar becomes lines.
     """
     if verbose is None:
-        verbose = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+        verbose = "ipykernel" in sys.modules or STDERR.isatty()
     if not verbose:
         return Progress()
     if verbose == 1:
-        try:
+        with contextlib.suppress(Exception):  # tqdm is missing, or a warning of it is an error
             from tqdm.auto import tqdm
-        except ImportError:
-            pass
-        else:
+
             return Bar(tqdm, epochs, past)
     return Lines(epochs)
+
+
+class Stderr:
+    """The program's stderr of the moment, which loses what cannot be written."""
+
+    def write(self, text: str) -> int:
+        """Write text, if there is a stream that takes it."""
+        with contextlib.suppress(Exception):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream, if it can be flushed."""
+        with contextlib.suppress(Exception):
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal."""
+        with contextlib.suppress(Exception):
+            return bool(sys.stderr.isatty())
+        return False
+
+    def fileno(self) -> int:
+        """Return the descriptor, by which tqdm finds the width of a terminal."""
+        return sys.stderr.fileno()
+
+    @property
+    def encoding(self) -> str:
+        """Encoding of the stream; tqdm draws in ASCII unless it is UTF-8."""
+        return getattr(sys.stderr, "encoding", None) or "ascii"
+
+
+STDERR = Stderr()
 
 
 class Lines(Progress):
@@ -58,7 +94,7 @@ class Lines(Progress):
     def epoch(self, history: History) -> None:
         """Print it."""
         done = f"epoch {len(history)}/{self.epochs}"
-        print(f"{done}: {_measures(history)}, {_speed(history)}", file=sys.stderr)
+        STDERR.write(f"{done}: {_measures(history)}, {_speed(history)}\n")
 
 
 class Bar(Progress):
@@ -67,7 +103,9 @@ class Bar(Progress):
     def __init__(self, tqdm: Any, epochs: int, past: int):
         shape = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
         self.epochs, self._done = epochs, float(past)
-        self.bar = tqdm(total=epochs, initial=past, bar_format=shape, desc=self._epoch(past))
+        self.bar = tqdm(
+            total=epochs, initial=past, bar_format=shape, desc=self._epoch(past), file=STDERR
+        )
 
     def __exit__(self, *error: object) -> None:
         self.bar.close()
