@@ -10,6 +10,7 @@ from ..bench import plot, report
 from ..bench.results import Results, Settings
 from ..bench.rows import PEERED, QUICK, SUBJECTS, select
 from ..bench.run import measure
+from . import output
 from .options import InputError, check_writable, number
 
 ROUNDS, QUICK_ROUNDS = 7, 3
@@ -83,9 +84,9 @@ def settings(args: argparse.Namespace) -> Settings:
 
 
 def show(runs: list[Results], args: argparse.Namespace) -> None:
-    """Print the table, and write the files that the options name."""
-    print(report.markdown(*runs) if args.markdown else report.text(*runs), flush=True)
+    """Write the files that the options name, and print the table."""
     if args.json:
         runs[0].write(args.json)
     if args.plot and runs[0].rows:
         plot.plot(runs, args.plot)
+    output.say(report.markdown(*runs) if args.markdown else report.text(*runs))

@@ -8,12 +8,12 @@ errors to standard error.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import DivergedError, Terminated
+from . import output
 from .bench import add_bench
 from .predict import add_predict
 from .train import add_train
@@ -47,16 +47,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.  Wrong usage raises SystemExit(2) instead, as argparse does.
     """
-    args = parser().parse_args(argv)
+    try:
+        return run(parser().parse_args(argv))
+    finally:
+        output.settle()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command that the arguments name; return the exit code."""
     try:
         args.run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt as error:
         return fail(str(error) or "interrupted", 130)
     except Terminated as error:
         return fail(str(error), 143)
     except BrokenPipeError:  # the reader of the output, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except MemoryError as error:
         return fail(f"out of memory: {error}", 1)
     except (DivergedError, OSError) as error:
@@ -68,5 +76,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def fail(message: str, code: int) -> int:
     """Print an error on one line; return `code`."""
-    print("rnn-fast: error:", " ".join(message.split()), file=sys.stderr)
+    output.complain(f"rnn-fast: error: {' '.join(message.split())}")
     return code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..losses import LOSSES
 from ..models.loading import load
+from . import output
 from .data import read_arrays
 from .options import InputError, check_writable
 
@@ -28,8 +28,8 @@ def add_predict(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     add = command.add_argument
     add("model", type=Path, metavar="MODEL", help="what train --save wrote")
     add("data", type=Path, metavar="DATA.npz", help="array X (N, T, I), and perhaps lengths (N,)")
-    output = "write a .csv file, or an .npz file of arrays class and probability, or value"
-    add("--output", type=Path, metavar="FILE", help=output)
+    text = "write a .csv file, or an .npz file of arrays class and probability, or value"
+    add("--output", type=Path, metavar="FILE", help=text)
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -38,6 +38,8 @@ def predict(args: argparse.Namespace) -> None:
         if args.output.suffix not in (".csv", ".npz"):
             raise InputError(f"--output {args.output}: the name must end in .csv or .npz")
         check_writable(args.output)
+    else:
+        output.stdout()  # an error before the work, if there is none
     try:
         model = load(args.model)
     except OSError as error:
@@ -54,7 +56,7 @@ def predict(args: argparse.Namespace) -> None:
     if model.return_sequences:
         said = by_step(said, X.shape[1], lengths)
     if args.output is None:
-        write_csv(sys.stdout, said)
+        write_csv(output.stdout(), said)
     else:
         with open(args.output, "w", encoding="utf-8") as file:
             write_csv(file, said)

@@ -16,6 +16,7 @@ from ..models.base import Model
 from ..models.loading import MODELS
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..training.schedules import SCHEDULES
+from . import output
 from .data import LENGTH, SAMPLES, TEST_FRACTION, Data, generate_data, read_data
 from .options import InputError, check_writable, number
 
@@ -93,8 +94,13 @@ def train(args: argparse.Namespace) -> None:
     _, T, features = data.X.shape if data.X.ndim == 3 else (*data.X.shape, "indices")
 
     def say(text: str) -> None:
-        if not args.quiet:
-            print(text, flush=True)
+        if args.quiet:
+            return
+        try:
+            output.say(text)
+        except OSError:  # such as a pipe to `head`
+            if not (args.save or args.checkpoint):  # what is learned would reach nobody
+                raise
 
     source = args.data or "is the sum of standard-normal numbers positive?"
     size = f"{np.sum(~data.test)} sequences of {T} steps of {features}"

@@ -371,6 +371,80 @@ def test_as_a_process(npz, models):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.fixture
+def shell(models, npz, tmp_path):
+    """Run a line of bash with ``$run``, ``$train``; gives exit codes, output, error."""
+    run = f"{sys.executable} -m rnn_fast"
+    names = {
+        "run": run,
+        "train": f"{run} train --samples 40 --length 4 --epochs 5",
+        "predict": f"{run} predict {models / 'bce1'} {npz(X=sequences(9, 4, 2))}",
+        "file": str(tmp_path / "model"),
+        "codes": str(tmp_path / "codes"),
+    }
+
+    def call(script: str, **more: str) -> tuple[list[int], str, str]:
+        done = subprocess.run(
+            ["bash", "-c", f"{script}; echo ${{PIPESTATUS[*]}} > $codes"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **names, **more},
+        )
+        assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+        codes = (tmp_path / "codes").read_text().split()
+        return [int(code) for code in codes], done.stdout, done.stderr
+
+    return call
+
+
+def test_a_reader_that_ends_early(shell, tmp_path):
+    """The model is saved; where there is none to save, nobody waits for the results."""
+    codes, out, err = shell("$train --save $file | head -1")
+    assert codes == [0, 0] and out.startswith("<SimpleRNN(") and out.count("\n") == 1
+    assert rnn_fast.load(tmp_path / "model").hidden_size == 32
+    codes, out, err = shell("$train 2>/dev/null | head -1")
+    assert codes == [0, 0] and err == ""
+    codes, out, err = shell("$train --save $file.2 2>&1 | head -1")
+    assert codes == [0, 0] and (tmp_path / "model.2").exists()
+    assert shell("$run --help | true")[::2] == ([0, 0], "")
+
+
+def test_standard_output_that_is_closed(shell, tmp_path):
+    codes, _, err = shell("$train --save $file >&-")
+    assert codes == [0] and "epoch 5/5" in err and (tmp_path / "model").exists()
+    for command in ("$train --quiet --save $file.2 >&-", "$train --save $file.3 >&- 2>&-"):
+        assert shell(command) == ([0], "", "")
+    assert (tmp_path / "model.2").exists() and (tmp_path / "model.3").exists()
+    for command in ("$train >&-", "$predict >&-"):
+        codes, _, err = shell(command)
+        assert codes == [1] and "rnn-fast: error: " in err and "standard output is closed" in err
+    assert shell("$predict --output $file.csv >&- 2>&-") == ([0], "", "")
+    assert shell("$predict >&- 2>&-") == ([1], "", "")
+
+
+def test_standard_error_that_is_closed(shell, tmp_path):
+    codes, out, _ = shell("$train --save $file 2>&-")
+    assert codes == [0] and "throughput: " in out and "epoch" not in out
+    codes, out, _ = shell("$predict.nothing 2>&-")  # an error that nobody hears
+    assert codes == [2] and out == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_standard_output_that_is_full(shell, tmp_path):
+    for command in ("$train >/dev/full", "$predict >/dev/full"):
+        codes, _, err = shell(command)
+        assert codes == [1] and err.endswith("No space left on device\n")
+    assert shell("$train --save $file >/dev/full")[0] == [0] and (tmp_path / "model").exists()
+
+
+def test_names_that_the_output_cannot_spell(shell, npz, tmp_path):
+    name = tmp_path / "donn\u00e9es.npz"
+    npz(X=sequences(40), y=SIGN).rename(name)
+    command = "$run train --data $data --epochs 1"
+    codes, out, _ = shell(command, data=str(name), PYTHONIOENCODING="ascii")
+    assert codes == [0] and r"donn\xe9es.npz" in out
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_checkpoint_and_a_word(number, code, tmp_path):
     path, model = tmp_path / "c", tmp_path / "model"
