@@ -1,0 +1,263 @@
+"""Wrong values of every public argument: refused by name, before any work."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+import rnn_fast
+from rnn_fast import GRU, LSTM, SimpleRNN, tasks
+from rnn_fast.optimizers import OPTIMIZERS
+from rnn_fast.training.history import History
+
+X = np.random.default_rng(0).standard_normal((8, 4, 2))
+Y = (X.sum((1, 2)) > 0).astype(int)
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError
+
+
+WRONG = {
+    "none": None,
+    "text": "x",
+    "bytes": b"x",
+    "long text": "x" * 10**6,
+    "object": Unprintable(),
+    "class": dict,
+    "nan": np.nan,
+    "inf": np.inf,
+    "negative": -1,
+    "fraction": 1.5,
+    "complex": 1j,
+    "true": True,
+    "big": 10**30,
+    "huge": 10**5000,
+    "list": [],
+    "long list": [["x" * 100] * 1000] * 1000,
+    "dict": {},
+    "array": np.full(3, 0.5),
+    "bools": np.zeros(2, bool),
+    "past": timedelta(-1),
+}
+#: which of these are right, by the kind of argument
+COUNT: set[str] = set()
+SOME_COUNT = {"none"}
+SHARE: set[str] = set()
+RATE = {"fraction", "big"}
+SOME_RATE = {"none", *RATE}
+REAL = {"negative", *RATE}
+PENALTY = {*SOME_RATE, "dict"}
+FLAG = {"true"}
+CHOICE: set[str] = set()
+SOME_CHOICE = {"none"}
+CALLS = {"list", "dict"}
+PATH = {"text", "long text"}
+SEED = {"none", "big", "huge", "list"}
+DATA = None  # arrays, see tests/data
+
+MODEL = {
+    "input_size": COUNT,
+    "hidden_size": COUNT,
+    "output_size": COUNT,
+    "num_layers": COUNT,
+    "bidirectional": FLAG,
+    "dropout": SHARE,
+    "return_sequences": FLAG,
+    "learn_initial_state": FLAG,
+    "embedding_size": SOME_COUNT,
+    "loss": CHOICE,
+    "dtype": CHOICE,
+    "seed": SEED,
+    "learning_rate": RATE,
+}
+TRAINING = {
+    "epochs": COUNT,
+    "batch_size": SOME_COUNT,
+    "learning_rate": SOME_RATE,
+    "schedule": SOME_CHOICE,
+    "optimizer": CHOICE,
+    "clip_norm": SOME_RATE,
+    "clip_value": SOME_RATE,
+    "l1": PENALTY,
+    "l2": PENALTY,
+    "bptt": SOME_COUNT,
+    "validation_data": {"none"},
+    "early_stopping": SOME_COUNT,
+    "callbacks": CALLS,
+    "checkpoint": {"none", *PATH},
+    "checkpoint_every": COUNT,
+    "resume": {"true"},
+    "n_threads": SOME_COUNT,
+    "verbose": {"none", "true"},
+    "check_finite": FLAG,
+}
+FIT = {
+    **TRAINING,
+    "shuffle": FLAG,
+    "shuffle_block": SOME_COUNT,
+    "validation_split": SHARE,
+    **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight"), DATA),
+    **dict.fromkeys(("class_weight", "initial_state"), DATA),
+}
+STREAM = {**TRAINING, "batches": DATA, "steps_per_epoch": SOME_COUNT}
+APPLY = {
+    **dict.fromkeys(("X", "lengths", "initial_state"), DATA),
+    "return_state": FLAG,
+    "n_threads": SOME_COUNT,
+    "check_finite": FLAG,
+}
+MEASURE = {
+    **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight", "initial_state"), DATA),
+    "n_threads": SOME_COUNT,
+    "check_finite": FLAG,
+}
+GRADIENTS = {**MEASURE, "class_weight": DATA, "input_gradients": FLAG}
+OBJECTS = {
+    rnn_fast.SGD: {"momentum": SHARE, "nesterov": FLAG, "weight_decay": RATE},
+    rnn_fast.RMSprop: {
+        "alpha": SHARE,
+        "epsilon": RATE,
+        "momentum": SHARE,
+        "centered": FLAG,
+        "weight_decay": RATE,
+    },
+    rnn_fast.Adam: {"beta1": SHARE, "beta2": SHARE, "epsilon": RATE, "weight_decay": RATE},
+    rnn_fast.AdamW: {"beta1": SHARE, "beta2": SHARE, "epsilon": RATE, "weight_decay": RATE},
+    rnn_fast.Adagrad: {"lr_decay": RATE, "epsilon": RATE, "weight_decay": RATE},
+    rnn_fast.Step: {"every": COUNT, "factor": RATE},
+    rnn_fast.Exponential: {"factor": RATE},
+    rnn_fast.Cosine: {"end": SHARE},
+    rnn_fast.ReduceOnPlateau: {"factor": SHARE, "patience": COUNT, "threshold": SHARE},
+    rnn_fast.WarmUp: {"epochs": RATE, "then": SOME_CHOICE},
+    rnn_fast.EarlyStopping: {"patience": COUNT, "min_delta": RATE, "restore_best": FLAG},
+    tasks.SignOfSum: {"steps": COUNT, "features": COUNT},
+    tasks.Adding: {"steps": COUNT},
+    tasks.Copying: {"delay": COUNT, "length": COUNT, "letters": COUNT},
+    tasks.TemporalOrder: {"steps": COUNT},
+}
+
+
+def refuses(call, name, right=()):
+    """Call with each wrong value; the error is short and starts with the argument's name."""
+    for what, value in WRONG.items():
+        if what in right:
+            continue
+        with pytest.raises((TypeError, ValueError)) as caught:
+            call(**{name: value})
+        text = str(caught.value)
+        assert text.startswith(name), f"{name} = {what}: {text[:200]}"
+        assert len(text) < 500 and "\n" not in text, f"{name} = {what}: {len(text)} characters"
+
+
+def each(table):
+    """Parametrize with the arguments of a table and the values that are right there."""
+    cases = [(name, right) for name, right in table.items() if right is not DATA]
+    return pytest.mark.parametrize(("name", "right"), cases, ids=[name for name, _ in cases])
+
+
+@pytest.fixture
+def model():
+    """A model that must come out of the test as it was."""
+    m = LSTM(2, 3, seed=0)
+    before, drawn = m._flat.copy(), str(m._generator.bit_generator.state)
+    yield m
+    np.testing.assert_array_equal(m._flat, before)
+    assert str(m._generator.bit_generator.state) == drawn
+
+
+@each({**MODEL, "peepholes": FLAG, "forget_bias": REAL})
+def test_a_model(name, right):
+    seed = np.random.default_rng(0)
+    drawn = str(seed.bit_generator.state)
+    arguments = {"input_size": 2, "hidden_size": 3, "seed": seed}
+    refuses(lambda **wrong: LSTM(**{**arguments, **wrong}), name, right)
+    assert str(seed.bit_generator.state) == drawn
+
+
+def test_what_other_models_have():
+    refuses(lambda **wrong: SimpleRNN(2, 3, **wrong), "nonlinearity")
+    refuses(lambda **wrong: GRU(2, 3, **wrong), "reset_after", FLAG)
+
+
+@each(FIT)
+def test_fit(model, name, right):
+    refuses(lambda **wrong: model.fit(X, Y, **{"epochs": 1, "verbose": 0, **wrong}), name, right)
+
+
+@each(STREAM)
+def test_fit_stream(model, name, right):
+    def fit(**wrong):
+        model.fit_stream(never(), **{"steps_per_epoch": 1, "verbose": 0, **wrong})
+
+    def never():
+        raise AssertionError("an item was asked for")
+        yield
+
+    refuses(fit, name, right)
+
+
+@pytest.mark.parametrize("method", ["decision_function", "predict_proba", "predict"])
+@each(APPLY)
+def test_predictions(model, method, name, right):
+    refuses(lambda **wrong: getattr(model, method)(X, **wrong), name, right)
+
+
+@each(MEASURE)
+def test_evaluate(model, name, right):
+    refuses(lambda **wrong: model.evaluate(X, Y, **wrong), name, right)
+
+
+@each(GRADIENTS)
+def test_loss_and_gradients(model, name, right):
+    refuses(lambda **wrong: model.loss_and_gradients(X, Y, **wrong), name, right)
+
+
+@pytest.mark.parametrize("kind", OBJECTS, ids=lambda kind: kind.__name__)
+def test_objects(kind):
+    for name, right in OBJECTS[kind].items():
+        refuses(kind, name, right)
+
+
+def test_tasks_draw():
+    for task in (tasks.SignOfSum(), tasks.Adding(), tasks.Copying(), tasks.TemporalOrder()):
+        for call in (task.draw, task.batches):
+            refuses(call, "n")
+            refuses(lambda call=call, **wrong: call(1, **wrong), "seed", SEED)
+
+
+def test_the_rest(model):
+    refuses(
+        lambda learning_rate: setattr(model, "learning_rate", learning_rate), "learning_rate", RATE
+    )
+    refuses(model.save, "path", PATH)
+    refuses(History().plot, "ax", {"none"})
+
+
+def test_no_argument_is_left_out():
+    """Whoever adds one says here what it may be."""
+    methods = {
+        LSTM: {**MODEL, "peepholes": FLAG, "forget_bias": REAL},
+        SimpleRNN: {**MODEL, "nonlinearity": CHOICE},
+        GRU: {**MODEL, "reset_after": FLAG},
+        LSTM.fit: FIT,
+        LSTM.fit_stream: STREAM,
+        LSTM.decision_function: APPLY,
+        LSTM.predict_proba: APPLY,
+        LSTM.predict: APPLY,
+        LSTM.evaluate: MEASURE,
+        LSTM.loss_and_gradients: GRADIENTS,
+        **OBJECTS,
+    }
+    for method, table in methods.items():
+        assert {*inspect.signature(method).parameters} - {"self"} == {*table}, method
+    public = {n for n in dir(LSTM) if callable(getattr(LSTM, n)) and n[0] != "_"}
+    others = {"forward", "backward", "save", "to_torch", "description"}  # x and y; path; nothing
+    assert public - others - {"copy"} == {m.__name__ for m in methods if not isinstance(m, type)}
+    assert {kind for kind in OPTIMIZERS.values() if kind.__module__.startswith("rnn_fast.")} <= {
+        *OBJECTS
+    }
