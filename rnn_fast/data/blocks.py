@@ -20,6 +20,15 @@ class Block(NamedTuple):
     targets: Targets | None
     state: np.ndarray | None  # (N, states, runs, H)
 
+    def copied(self) -> Block:
+        """Return the block without memory that the user has too."""
+        (sequences, steps), targets = self.inputs, self.targets
+        if targets is not None:
+            y, weights = targets
+            targets = Targets(y.copy(), None if weights is None else weights.copy())
+        inputs = Input(sequences._replace(x=sequences.x.copy()), steps)
+        return Block(inputs, targets, self.state)
+
     def spread(self, net: Network, samples: np.ndarray) -> Spread:
         """Return the spread of the targets of some sequences; an empty one for a classifier."""
         if LOSSES[net.loss].classifies or self.targets is None:
@@ -35,6 +44,20 @@ def rows_of(sequences: Sequences, samples: np.ndarray) -> np.ndarray:
     _, starts, lengths = sequences
     n = lengths[samples]
     return np.repeat(starts[samples] - np.cumsum(n) + n, n) + np.arange(n.sum())
+
+
+def count_held_out(share: float, n: int) -> int:
+    """Return the number of sequences that a share of n is, at least one.
+
+    Raises
+    ------
+    ValueError
+        None would be left.
+    """
+    n_held = max(1, round(share * n))
+    if n_held == n:
+        raise ValueError(f"validation_split={share:g} of {n} sequences leaves none to train on")
+    return n_held
 
 
 class Visit(NamedTuple):

@@ -1,7 +1,9 @@
 """Checks of arrays, and their conversion to arrays that the kernels take.
 
-Results are C-contiguous, aligned, native arrays of the model's dtype.  An input that is such an
-array is returned as it is; any other input is copied.  No input is ever written to.
+Results are C-contiguous, aligned, native arrays of the model's dtype.  Numbers that only enter
+arithmetic may stay in the user's memory, if they are such an array; anything else is copied.
+Numbers that become addresses, tokens and lengths and class indices, are copied before they are
+checked, for the user may still write to an array: 0.2 s a GB.  No input is ever written to.
 
 Every check raises `TypeError` for values that are not real numbers, and `ValueError` for wrong
 shapes and wrong values.  The message names the argument, its value and the expected one.  With
@@ -12,20 +14,20 @@ always checked, because they become addresses.
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
 
 from ..layout.network import Network
 from ..losses import LOSSES
+from .arrays import real
 
 
 def sequences(name: str, X: Any, net: Network, check_finite: bool = True) -> np.ndarray:
     """Return array-like `X` of bool, int or float as an array (N, T, I) with N, T >= 1."""
     array = real(name, X)
     shape_of_sequences(name, array.shape, net)
-    return cast(name, array, net.dtype, check_finite)
+    return cast(name, array, net.dtype, check_finite, of_steps=True)
 
 
 def shape_of_sequences(name: str, shape: tuple[int, ...], net: Network) -> None:
@@ -40,7 +42,14 @@ def shape_of_sequences(name: str, shape: tuple[int, ...], net: Network) -> None:
         raise ValueError(f"{name} must have shape {expected}, {axes}; got {shape}{hint}")
 
 
-def targets(name: str, y: Any, N: int, net: Network, check_finite: bool = True) -> np.ndarray:
+def targets(
+    name: str,
+    y: Any,
+    N: int,
+    net: Network,
+    check_finite: bool = True,
+    steps: int | None = None,
+) -> np.ndarray:
     """Return targets `y` of N sequences as an array (N, target_size).
 
     Parameters
@@ -54,14 +63,19 @@ def targets(name: str, y: Any, N: int, net: Network, check_finite: bool = True) 
         Number of sequences.
     net : Network
     check_finite : bool
+    steps : int or None
+        T of padded sequences, for a hint.
     """
     array = real(name, y)
     columns = net.target_size
     shapes = [(N,), (N, 1)] if columns == 1 else [(N, columns)]
     if array.shape not in shapes:
+        hint = one_hot_hint(array, net)
+        if array.shape[:2] == (N, steps) and not hint:
+            hint = "; targets of every step need return_sequences=True"
         raise ValueError(
             f"{name} must have shape {' or '.join(map(str, shapes))} for {N} sequences and "
-            f"{purpose(net)}; got {array.shape}"
+            f"{purpose(net)}; got {array.shape}{hint}"
         )
     return target_values(name, array, net, check_finite).reshape(N, columns)
 
@@ -71,13 +85,14 @@ def tokens(name: str, X: Any, net: Network) -> np.ndarray:
     array = real(name, X)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, for the embedding; got dtype {array.dtype}")
-    wrong = (array < 0) | (array >= net.input_size)
+    indices = np.array(array, np.int64, order="C")  # beyond int64 they are negative
+    wrong = (indices < 0) | (indices >= net.input_size)
     if wrong.any():
         raise ValueError(
             f"{element(name, array, first(wrong))} is not in the vocabulary 0 .. "
             f"{net.input_size - 1}"
         )
-    return np.require(array, np.int64, ["C", "A"])
+    return indices
 
 
 def sequence_or_batch(name: str, x: Any, net: Network) -> np.ndarray:
@@ -93,7 +108,7 @@ def sequence_or_batch(name: str, x: Any, net: Network) -> np.ndarray:
                 f"{name} must have shape (T,), one sequence, or (B, T), a batch, without axes of "
                 f"0; got {array.shape}"
             )
-        return np.array(tokens(name, array, net))
+        return tokens(name, array, net)
     if array.ndim == 3 and array.shape[1:] == (net.input_size, 1):
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or array.shape[-1] != net.input_size or array.size == 0:
@@ -137,29 +152,32 @@ def all_finite(array: np.ndarray) -> bool:
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
-def real(name: str, value: Any) -> np.ndarray:
-    """Return `value` as an array of bool, int or float, of any shape and layout."""
-    masks = sys.modules.get("numpy.ma")  # not imported: there are no masked arrays
-    if masks is not None and isinstance(value, masks.MaskedArray):
-        raise TypeError(f"{name} is a masked array; fill the masked values or leave them out")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array, equally long in each axis: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
-    return array
+def cast(
+    name: str, array: np.ndarray, dtype: np.dtype, check_finite: bool, of_steps: bool = False
+) -> np.ndarray:
+    """Return `array` as the kernels take it, in the same shape.
 
-
-def cast(name: str, array: np.ndarray, dtype: np.dtype, check_finite: bool) -> np.ndarray:
-    """Return `array` as the kernels take it, in the same shape."""
+    of_steps : bool
+        Whether its axes are samples by steps, for a hint.
+    """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         result = np.require(array, dtype, ["C", "A"])
     if check_finite and not all_finite(result):
         at = first(~np.isfinite(result))
         why = f"too large for {dtype}" if np.isfinite(array[at]) else "not finite"
-        raise ValueError(f"{element(name, array, at)} is {why}")
+        hint = (
+            "; steps of padding are left out by lengths" if of_steps and nan_padded(result) else ""
+        )
+        raise ValueError(f"{element(name, array, at)} is {why}{hint}")
     return result
+
+
+def nan_padded(array: np.ndarray) -> bool:
+    """Return whether NaN fills up sequences (N, T, ...): after a NaN step come NaN steps only."""
+    steps = np.isnan(array).reshape(*array.shape[:2], -1)
+    last = steps.all(2)
+    tails = (last[:, 1:] >= last[:, :-1]).all() and not last[:, 0].any()
+    return bool(tails and last.any() and (steps.any(2) == last).all())
 
 
 def purpose(net: Network) -> str:
@@ -169,24 +187,47 @@ def purpose(net: Network) -> str:
     return f"{net.output_size} output{'s' * (net.output_size > 1)}"
 
 
-def target_values(name: str, array: np.ndarray, net: Network, check_finite: bool) -> np.ndarray:
+def one_hot_hint(array: np.ndarray, net: Network) -> str:
+    """Return what to do about one-hot labels, for messages; nothing for other targets."""
+    if not LOSSES[net.loss].takes_classes or array.shape[-1:] != (net.output_size,):
+        return ""
+    one_hot = ((array == 0) | (array == 1)).all() and (array.sum(-1) == 1).all()
+    return "; one-hot labels become class indices by argmax(-1)" if one_hot else ""
+
+
+def target_values(
+    name: str, array: np.ndarray, net: Network, check_finite: bool, of_steps: bool = False
+) -> np.ndarray:
     """Return targets `array` as the kernels take it, after a check against the loss."""
     loss = LOSSES[net.loss]
     with np.errstate(invalid="ignore"):
         if loss.takes_classes:
-            whole = array.dtype.kind != "f" or array == np.floor(array)
-            wrong = ~((array >= 0) & (array < net.output_size) & whole)
-            if wrong.any():
-                raise ValueError(
-                    f"{element(name, array, first(wrong))} is none of the classes 0 .. "
-                    f"{net.output_size - 1}"
-                )
-        values = cast(name, array, net.dtype, check_finite)
+            array = np.array(array)
+            check_classes(name, array, net)
+        values = cast(name, array, net.dtype, check_finite, of_steps)
         low, high = loss.bounds or (-np.inf, np.inf)
         if values.min() < low or values.max() > high:  # NaN passes
             wrong = (values < low) | (values > high)
             raise ValueError(f"{element(name, array, first(wrong))} is not in [{low:g}, {high:g}]")
     return values
+
+
+def check_classes(name: str, array: np.ndarray, net: Network) -> None:
+    """Raise ValueError for numbers that are no classes, or that the dtype does not tell apart."""
+    whole = array.dtype.kind != "f" or array == np.floor(array)
+    wrong = ~((array >= 0) & (array < net.output_size) & whole)
+    if wrong.any():
+        raise ValueError(
+            f"{element(name, array, first(wrong))} is none of the classes 0 .. "
+            f"{net.output_size - 1}"
+        )
+    # `cross_entropy` compares with label - 1/2 and label + 1/2
+    largest = 2 ** np.finfo(net.dtype).nmant - 1
+    if net.output_size > largest and array.max() > largest:
+        raise ValueError(
+            f"{element(name, array, first(array > largest))} is too large for {net.dtype}, which "
+            f"tells the classes 0 .. {largest} apart"
+        )
 
 
 def first(wrong: np.ndarray) -> tuple[int, ...]:

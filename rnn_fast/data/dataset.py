@@ -16,16 +16,21 @@ from ..layout.network import Network
 from ..losses.measures import Spread
 from ..tuning import TUNING
 from . import checks
-from .blocks import Block, Visit
+from .arrays import real
+from .blocks import Block, Visit, count_held_out
+from .files import File
 from .prefetch import read_ahead
-from .readers import has_array, is_sliced, n_entries, opened, read_slice, read_whole
-from .sequences import read_sequences
+from .readers import holds, n_entries, opened, read_part
+from .sequences import is_list, read_sequences
+from .slices import Slices
 from .states import read_state, slice_state
 from .targets import read_targets
 from .weights import balanced, class_counts
 
 #: arguments that weigh sequences, steps and classes
 WEIGHTS = ("mask", "sample_weight", "class_weight")
+#: in the place of `y`: there are no targets
+NO_TARGETS = object()
 
 
 class Dataset:
@@ -35,7 +40,7 @@ class Dataset:
     ----------
     net : Network
     X, y : array-like, path, or anything with a shape, a dtype and slices
-        As in `Model.fit`.  `y` is None where there are no targets.
+        As in `Model.fit`.  `y` is `NO_TARGETS` where there are none.
     lengths, state : array-like, optional
     trains : bool
         Whether the data is to train on.
@@ -63,7 +68,7 @@ class Dataset:
         self,
         net: Network,
         X: Any,
-        y: Any = None,
+        y: Any = NO_TARGETS,
         *,
         lengths: Any = None,
         state: Any = None,
@@ -76,12 +81,18 @@ class Dataset:
         **weights: Any,
     ):
         self.net, self.check_finite, self.prefix, self.trains = net, check_finite, prefix, trains
-        if lengths is None and has_array(X, "lengths"):
+        if y is None:
+            raise TypeError(f"{prefix}y must be the targets of the sequences; got None")
+        files: dict[str, File] = {}  # each is opened once
+        if lengths is None and holds(f"{prefix}X", X, "lengths", files):
             lengths = X
-        self.X, self.y = opened(f"{prefix}X", X), opened(f"{prefix}y", y)
-        self.lengths, self.state = opened("lengths", lengths), state
+        self.X = opened(f"{prefix}X", X, files)
+        if not (isinstance(self.X, Slices) or is_list(self.X)):
+            self.X = real(f"{prefix}X", self.X)
+        self.y = None if y is NO_TARGETS else opened(f"{prefix}y", y, files)
+        self.lengths, self.state = opened("lengths", lengths, files), state
         self.weights = {
-            name: value if name == "class_weight" else opened(name, value)
+            name: value if name == "class_weight" else opened(name, value, files)
             for name, value in weights.items()
         }
         size = None if whole else self._block_size(block, batch_size)
@@ -96,9 +107,9 @@ class Dataset:
 
     def _block_size(self, block: int | None, batch_size: int) -> int | None:
         """Return the number of sequences in a block; None for a single block."""
-        if not is_sliced(self.X) and (block is None or not isinstance(self.X, np.ndarray)):
+        if is_list(self.X) or (block is None and not isinstance(self.X, Slices)):
             return None
-        checks.shape_of_sequences(f"{self.prefix}X", tuple(self.X.shape), self.net)
+        checks.shape_of_sequences(f"{self.prefix}X", self.X.shape, self.net)
         if block is None:
             sequence_bytes = self.X.dtype.itemsize * int(np.prod(self.X.shape[1:]))
             block = max(1, TUNING.block_bytes // (sequence_bytes * batch_size)) * batch_size
@@ -107,43 +118,41 @@ class Dataset:
     def _cut(self, size: int) -> None:
         """Cut the data into blocks; raise the errors of its shapes now."""
         n = self.X.shape[0]
+        self._check_lengths(n)
+        self._load(((n - 1) // size * size, n))  # before there are blocks: n may be a lie
         self.blocks = [(start, min(n, start + size)) for start in range(0, n, size)]
-        self._check_lengths()
-        self._load(self.blocks[-1])
         if isinstance(self.weights.get("class_weight"), str):
             self.weights["class_weight"] = self._balanced(self.weights["class_weight"])
 
-    def _check_lengths(self) -> None:
-        """Check that everything has as many entries as X, before parts of it are read."""
+    def _check_lengths(self, N: int) -> None:
+        """Check that everything has N entries, as X has, before parts of it are read."""
         per_sequence = {"lengths": self.lengths, f"{self.prefix}y": self.y, **self.weights}
         per_sequence.pop("class_weight", None)
         for name, value in per_sequence.items():
-            n = len(self) if value is None else n_entries(value)
-            if n != len(self):
-                raise ValueError(f"{name} must have {len(self)} entries, as X has; got {n}")
+            n = N if value is None else n_entries(value)
+            if n != N:
+                raise ValueError(f"{name} must have {N} entries, as X has; got {n}")
 
     def _load(self, place: tuple[int, int] | None, **instead: Any) -> Block:
         """Read the sequences start .. stop - 1, or all for None; `instead` replaces weights."""
+        where, prefix, net = f"[{place[0]}:{place[1]}]" if place else "", self.prefix, self.net
 
-        def read(value: Any) -> Any:
-            return read_whole(value) if place is None else read_slice(value, *place)
+        def read(name: str, value: Any) -> Any:
+            return read_part(f"{name}{where}", value, place)
 
-        name, where, net = self.prefix, f"[{place[0]}:{place[1]}]" if place else "", self.net
-        try:
-            X, y, lengths = read(self.X), read(self.y), read(self.lengths)
-        except OSError as error:
-            raise OSError(error.errno, f"{name}X{where} cannot be read: {error}") from error
-        inputs = read_sequences(f"{name}X{where}", X, net, self.check_finite, lengths)
-        state = slice_state(self.state, *place) if place else self.state
+        X, y = read(f"{prefix}X", self.X), read(f"{prefix}y", self.y)
+        lengths = read("lengths", self.lengths)
+        inputs = read_sequences(f"{prefix}X{where}", X, net, self.check_finite, lengths)
+        state = slice_state(self.state, net, *place) if place else self.state
         state = read_state(state, len(inputs), net, trains=self.trains)
         if y is None:
             return Block(inputs, None, state)
         weights = {
-            key: value if key == "class_weight" else read(value)
+            key: value if key == "class_weight" else read(key, value)
             for key, value in {**self.weights, **instead}.items()
         }
         targets = read_targets(
-            f"{name}y{where}", y, inputs, net, self.check_finite, is_part=bool(place), **weights
+            f"{prefix}y{where}", y, inputs, net, self.check_finite, is_part=bool(place), **weights
         )
         return Block(inputs, targets, state)
 
@@ -191,20 +200,6 @@ class Dataset:
         n_held = self.split_sizes(share)
         train = Part(self, lambda k, n: np.sort(draw(k, n)[n_held[n] :]))
         return train, Part(self, lambda k, n: np.sort(draw(k, n)[: n_held[n]]))
-
-
-def count_held_out(share: float, n: int) -> int:
-    """Return the number of sequences that a share of n is, at least one.
-
-    Raises
-    ------
-    ValueError
-        None would be left.
-    """
-    n_held = max(1, round(share * n))
-    if n_held == n:
-        raise ValueError(f"validation_split={share:g} of {n} sequences leaves none to train on")
-    return n_held
 
 
 class Part:

@@ -1,155 +1,156 @@
-"""Data on disk: NumPy's files, memmaps, and everything else that is read in slices."""
+"""Data on disk and data in memory: what is read in slices, and what is an array already."""
 
 from __future__ import annotations
 
-import mmap
+import operator
 import os
-import struct
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .arrays import real, refuse_masks
+from .files import File, npy_array, npz_array
+from .mapped import Mapped
+from .slices import Slices
 
-class FileArray:
-    """An array in a file, which is read in slices.
+#: attributes of objects whose numbers are in memory: they tell its address, or they have labels,
+#: as tables of pandas do, so that their slices go by label
+IN_MEMORY = ("__array_interface__", "__array_struct__", "__dlpack__", "iloc")
 
-    It is no mapping: mapped pages would count as this process's memory, and reading them would end
-    the process if the file had been cut short or its disk failed.
+
+class Lazy(Slices):
+    """Anything with a shape, a dtype and slices, such as a dataset of HDF5 or Zarr.
+
+    Each slice is checked as if it were another array, and copied: a source may fill one buffer
+    again and again.
     """
 
-    def __init__(self, path: Any, dtype: np.dtype, shape: tuple[int, ...], offset: int):
-        self.path, self.dtype, self.shape, self.offset = path, dtype, shape, offset
+    def __init__(self, name: str, source: Any):
+        try:
+            shape = tuple(map(operator.index, source.shape))
+        except TypeError:
+            raise TypeError(
+                f"{name} must have a shape of whole numbers; got {source.shape!r}"
+            ) from None
+        super().__init__(shape, source.dtype)
+        self.source = source
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        """Return consecutive rows; OSError if the file has become shorter."""
-        start, stop, _ = rows.indices(len(self))
-        row = int(np.prod(self.shape[1:]))
-        n, offset = (stop - start) * row, self.offset + start * row * self.dtype.itemsize
-        values = np.fromfile(self.path, self.dtype, n, offset=offset)
-        if len(values) < n:
-            raise OSError(f"{os.fspath(self.path)}: the file is shorter than it was")
-        return values.reshape(stop - start, *self.shape[1:])
+    def _read(self, name: str, start: int, stop: int) -> np.ndarray:
+        return np.array(real(name, self.source[start:stop], slice_of_source=True))
 
 
-def opened(name: str, value: Any) -> Any:
-    """Return the array in a file, unread, for a path or a memmap; other values as they are.
+def is_lazy(value: Any) -> bool:
+    """Return whether `value` is read in slices: it has a shape, a dtype and slices.
+
+    Datasets of HDF5, Zarr and netCDF and arrays of Dask are; what is in memory is not.
+    """
+    if any(hasattr(value, name) for name in IN_MEMORY) or getattr(value, "_in_memory", False):
+        return False  # the last is of xarray, whose arrays may be on disk
+    described = isinstance(getattr(value, "dtype", None), np.dtype) and hasattr(value, "shape")
+    return described and hasattr(value, "__getitem__")
+
+
+def opened(name: str, value: Any, files: dict[str, File]) -> Any:
+    """Return an argument as an array in memory, or as `Slices` of an array that is not.
+
+    Lists, whose entries may be sequences, are returned as they are, and so is None.
 
     Parameters
     ----------
     name : str
         Name of the argument, for messages.  Its last word is the name of the array in an .npz file.
-    value : path, memmap or anything else
+    value : path, memmap, array-like or anything else
+    files : dict of path to File
+        Files that are open.  Another one is added.
 
     Raises
     ------
     OSError
-        The file cannot be read.
-    ValueError
-        The file is neither .npy nor .npz, lacks the array, or is damaged.
+        A file cannot be opened.
+    TypeError, ValueError
+        The file is neither .npy nor .npz, lacks the array, or is damaged; or the array is masked or
+        does not hold real numbers.
     """
-    if isinstance(value, np.memmap):
-        return _unmapped(value)
-    if not isinstance(value, (str, os.PathLike)):
+    if value is None or isinstance(value, (list, tuple)):
         return value
-    path, name = Path(value), name.rpartition(" ")[2]
-    if path.suffix not in (".npy", ".npz"):
-        raise ValueError(
-            f"{name} = {str(path)!r} is neither an .npy nor an .npz file; open other files, such "
-            "as HDF5, and pass the datasets in them"
-        )
-    try:
-        if path.suffix == ".npy":
-            return _unmapped(np.load(path, mmap_mode="r", allow_pickle=False))
-        return _unmapped(_member(path, f"{name}.npy"))
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{name}: {path}: {error}") from None
+    if isinstance(value, (str, os.PathLike)):
+        return _in_file(name, value, files)
+    if isinstance(value, np.ndarray):
+        refuse_masks(name, value)
+        on_disk = Mapped.of(value)
+        return real(name, value) if on_disk is None or not value.ndim else on_disk
+    return Lazy(name, value) if is_lazy(value) else real(name, value)
 
 
-def _unmapped(array: np.ndarray) -> Any:
-    """Return the file of a memmap if it holds the same rows; else the array itself."""
-    if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap):
-        return array  # parts of a memmap as well, which do not tell where they start
-    if not (array.mode in ("r", "r+") and array.flags.c_contiguous and array.ndim):
-        return array
-    return FileArray(array.filename, array.dtype, array.shape, array.offset)
+def holds(name: str, value: Any, array: str, files: dict[str, File]) -> bool:
+    """Return whether `value` is the path of an .npz file with an array of this name.
 
-
-def has_array(value: Any, name: str) -> bool:
-    """Return whether `value` is the path of an .npz file with an array of this name."""
+    Raises
+    ------
+    OSError, ValueError
+        As `opened` raises.
+    """
     if not isinstance(value, (str, os.PathLike)) or Path(value).suffix != ".npz":
         return False
-    with zipfile.ZipFile(value) as file:
-        return f"{name}.npy" in file.namelist()
+    try:
+        return f"{array}.npy" in _file(value, files).archive().namelist()
+    except Exception as error:
+        raise _refused(name, value, error) from None
 
 
-def _member(path: Path, name: str) -> np.ndarray:
-    """Return an array of an .npz file: mapped, unless it is compressed."""
-    with zipfile.ZipFile(path) as file:
-        try:
-            info = file.getinfo(name)
-        except KeyError:
-            names = ", ".join(n.removesuffix(".npy") for n in file.namelist()) or "nothing"
-            raise ValueError(f"no array {name.removesuffix('.npy')}; it holds {names}") from None
-        if info.compress_type != zipfile.ZIP_STORED:
-            with file.open(info) as stream:
-                return np.lib.format.read_array(stream, allow_pickle=False)
-    with open(path, "rb") as stream:
-        stream.seek(info.header_offset + 26)  # the lengths of the name and of the extra field
-        stream.seek(info.header_offset + 30 + sum(struct.unpack("<HH", stream.read(4))))
-        major, _ = np.lib.format.read_magic(stream)
-        read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        shape, is_fortran, dtype = read[major](stream)
-        if dtype.hasobject:
-            raise ValueError("holds Python objects, which are not read (allow_pickle)")
-        order = "F" if is_fortran else "C"
-        return np.memmap(path, dtype, "r", stream.tell(), shape, order)  # type: ignore[call-overload]
+def _in_file(name: str, path: Any, files: dict[str, File]) -> np.ndarray | Slices:
+    suffix, array = Path(path).suffix, name.rpartition(" ")[2]
+    if suffix not in (".npy", ".npz"):
+        raise ValueError(
+            f"{name} = {os.fspath(path)!r} is neither an .npy nor an .npz file; open other files, "
+            "such as HDF5, and pass the datasets in them"
+        )
+    try:
+        file = _file(path, files)
+        return npy_array(file) if suffix == ".npy" else npz_array(file, array)
+    except Exception as error:  # damaged files raise a dozen kinds
+        raise _refused(name, path, error) from None
 
 
-def is_sliced(value: Any) -> bool:
-    """Return whether `value` is on disk and read in slices: it has a shape, a dtype and slices.
+def _file(path: Any, files: dict[str, File]) -> File:
+    key = os.fspath(path)
+    if key not in files:
+        files[key] = File(path)
+    return files[key]
 
-    Datasets of HDF5 and Zarr are read in slices, arrays in memory are not.
+
+def _refused(name: str, path: Any, error: Exception) -> Exception:
+    """Return the error for a file that cannot be opened or read."""
+    if isinstance(error, OSError) and error.errno:  # without: `zipfile` was led outside the file
+        return OSError(error.errno, f"{name}: {error.strerror}", os.fspath(path))
+    return ValueError(f"{name}: {os.fspath(path)}: {error or type(error).__name__}")
+
+
+def read_part(name: str, value: Any, place: tuple[int, int] | None) -> Any:
+    """Return the entries start .. stop - 1 in memory, or for None all of them; None stays None.
+
+    Raises
+    ------
+    OSError, TypeError, ValueError
+        As `Slices.read`; ValueError also for a list that has become shorter.
     """
-    if isinstance(value, np.ndarray):
-        return isinstance(value, np.memmap)
-    described = isinstance(getattr(value, "dtype", None), np.dtype) and hasattr(value, "shape")
-    return described and hasattr(value, "__getitem__")
+    if value is None:
+        return None
+    if isinstance(value, Slices):
+        if not value.shape:
+            raise ValueError(f"{name} must have an axis of sequences; got shape ()")
+        return value.read(name, *(place or (0, value.shape[0])))
+    if place is None:
+        return value
+    start, stop = place
+    part = value[start:stop]
+    if len(part) != stop - start:
+        raise ValueError(f"{name} must have {stop - start} entries; got {len(part)}")
+    return part
 
 
 def n_entries(value: Any) -> int:
     """Return the number of entries along the first axis; 0 without an axis."""
-    shape = getattr(value, "shape", None)
-    if shape is None:
-        return len(value) if hasattr(value, "__len__") else 0
-    return shape[0] if len(shape) else 0
-
-
-def read_whole(value: Any) -> Any:
-    """Return all entries of data on disk, in memory; other values as they are."""
-    return read_slice(value, 0, value.shape[0]) if is_sliced(value) and value.shape else value
-
-
-def read_slice(value: Any, start: int, stop: int) -> Any:
-    """Return ``value[start:stop]``, in memory; None stays None."""
-    if value is None:
-        return None
-    if not is_sliced(value):
-        return value[start:stop]
-    part = np.array(value[start:stop])
-    if isinstance(value, np.memmap):
-        _forget(value)
-    return part
-
-
-def _forget(mapped: np.memmap) -> None:
-    """Let the system take the pages of a mapping back, which count as memory of this process."""
-    owner: Any = mapped
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    if isinstance(owner, mmap.mmap) and mapped.mode in ("r", "r+") and hasattr(owner, "madvise"):
-        owner.madvise(mmap.MADV_DONTNEED)
+    shape = (len(value),) if isinstance(value, (list, tuple)) else value.shape
+    return shape[0] if shape else 0

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..layout.network import Network
 from . import checks
+from .arrays import real
 from .rows import Sequences, padded
 
 
@@ -82,7 +83,7 @@ def read_sequences(
     if lengths is None:
         array = _read_array(name, X, net, check_finite)
         return Input(padded(array), array.shape[1])
-    array = checks.real(name, X)
+    array = real(name, X)
     checks.shape_of_sequences(name, array.shape, net)
     N, T = array.shape[:2]
     n_steps = read_lengths(lengths, N, T)
@@ -95,23 +96,24 @@ def read_sequences(
 def _read_array(name: str, X: Any, net: Network, check_finite: bool) -> np.ndarray:
     if not net.embedding:
         return checks.sequences(name, X, net, check_finite)
-    array = checks.real(name, X)
+    array = real(name, X)
     checks.shape_of_sequences(name, array.shape, net)
     return checks.tokens(name, array, net)
 
 
 def read_lengths(lengths: Any, N: int, T: int) -> np.ndarray:
-    """Return `lengths` as (N,) int64, each in 1 .. T."""
-    array = checks.real("lengths", lengths)
+    """Return `lengths` as (N,) int64, each in 1 .. T: a copy, since they become addresses."""
+    array = real("lengths", lengths)
     if array.dtype.kind not in "iu":
         raise TypeError(f"lengths must be integers; got dtype {array.dtype}")
     if array.shape != (N,):
         raise ValueError(f"lengths must have shape ({N},) for {N} sequences; got {array.shape}")
-    wrong = (array < 1) | (array > T)
+    lengths = np.array(array, np.int64)  # beyond int64 they are negative
+    wrong = (lengths < 1) | (lengths > T)
     if wrong.any():
         at = checks.first(wrong)
         raise ValueError(f"{checks.element('lengths', array, at)} is not in 1 .. {T}")
-    return np.require(array, np.int64, ["C", "A"])
+    return lengths
 
 
 def _read_list(name: str, X: Any, net: Network, check_finite: bool) -> Input:
@@ -120,7 +122,7 @@ def _read_list(name: str, X: Any, net: Network, check_finite: bool) -> Input:
     parts = []
     for i, x in enumerate(X):
         part_name = f"{name}[{i}]"
-        array = checks.real(part_name, x)
+        array = real(part_name, x)
         if array.ndim == 0 or array.size == 0 or array.shape[1:] != features:
             raise ValueError(
                 f"{part_name} must have shape {shape}, the steps of a sequence, at least one; got "
@@ -138,7 +140,7 @@ def _read_list(name: str, X: Any, net: Network, check_finite: bool) -> Input:
 # -------------------------------------------------------------------------------------- steps
 
 
-def step_rows(name: str, value: Any, inputs: Input, n_columns: int) -> np.ndarray:
+def step_rows(name: str, value: Any, inputs: Input, n_columns: int, hint: str = "") -> np.ndarray:
     """Return data of every step as (rows,), or for some columns as (rows, n_columns).
 
     Parameters
@@ -151,13 +153,16 @@ def step_rows(name: str, value: Any, inputs: Input, n_columns: int) -> np.ndarra
         The sequences of the steps.
     n_columns : int
         Numbers of a step; 0: one, without an axis.
+    hint : str
+        Appended to the message about a wrong shape.
     """
     ends: tuple[tuple[int, ...], ...] = ((),) if n_columns == 0 else ((n_columns,),)
     if n_columns == 1:
         ends = ((), (1,))
     if inputs.steps is not None:
         shapes = [(len(inputs), inputs.steps, *end) for end in ends]
-        return _shaped(name, value, shapes, ", samples by steps").reshape(-1, *ends[-1])
+        array = _shaped(name, value, shapes, ", samples by steps", hint)
+        return array.reshape(-1, *ends[-1])
     if not isinstance(value, (list, tuple)) or len(value) != len(inputs):
         raise ValueError(f"{name} must be a list of {len(inputs)} arrays, as the sequences are")
     parts = []
@@ -167,9 +172,11 @@ def step_rows(name: str, value: Any, inputs: Input, n_columns: int) -> np.ndarra
     return np.concatenate(parts)
 
 
-def _shaped(name: str, value: Any, shapes: list[tuple[int, ...]], axes: str = "") -> np.ndarray:
-    array = checks.real(name, value)
+def _shaped(
+    name: str, value: Any, shapes: list[tuple[int, ...]], axes: str = "", hint: str = ""
+) -> np.ndarray:
+    array = real(name, value)
     if array.shape not in shapes:
         expected = " or ".join(map(str, shapes))
-        raise ValueError(f"{name} must have shape {expected}{axes}; got {array.shape}")
+        raise ValueError(f"{name} must have shape {expected}{axes}; got {array.shape}{hint}")
     return array

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..layout.network import Network
 from . import checks
+from .arrays import real
 
 
 def read_state(value: Any, N: int, net: Network, trains: bool = False) -> np.ndarray | None:
@@ -45,7 +46,7 @@ def read_state(value: Any, N: int, net: Network, trains: bool = False) -> np.nda
         parts = list(value)
     arrays = []
     for part in parts:
-        array = checks.real("initial_state", part)
+        array = real("initial_state", part)
         if array.shape != shape:
             raise ValueError(
                 f"initial_state must have shape {shape}, layers times directions by samples by "
@@ -61,10 +62,20 @@ def public_state(state: np.ndarray) -> Any:
     return (h, c[0]) if c else h
 
 
-def slice_state(value: Any, start: int, stop: int) -> Any:
+def slice_state(value: Any, net: Network, start: int, stop: int) -> Any:
     """Return the states of sequences start .. stop - 1, in PyTorch's form; None stays None."""
     if value is None:
         return None
-    if isinstance(value, (list, tuple)):
-        return [part[:, start:stop] for part in value]
-    return value[:, start:stop]
+    if net.states > 1 and isinstance(value, (list, tuple)):
+        return [_sliced(part, start, stop) for part in value]
+    return _sliced(value, start, stop)
+
+
+def _sliced(part: Any, start: int, stop: int) -> np.ndarray:
+    array = part if getattr(part, "ndim", 0) == 3 else real("initial_state", part)
+    if array.ndim != 3:
+        raise ValueError(
+            "initial_state must have three axes, layers times directions by samples by units; got "
+            f"shape {array.shape}"
+        )
+    return array[:, start:stop]

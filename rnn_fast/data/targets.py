@@ -8,6 +8,7 @@ import numpy as np
 
 from ..layout.network import Network
 from . import checks
+from .arrays import real
 from .rows import Targets
 from .sequences import Input, step_rows
 from .weights import sequence_weights, weights_by_class
@@ -54,9 +55,11 @@ def read_targets(
         if not (is_part or counts.any()):
             raise ValueError("mask must be True at a step of a sequence; it is False at all steps")
     if not net.sequences:
-        values = checks.targets(name, y, len(inputs), net, check_finite)
+        values = checks.targets(name, y, len(inputs), net, check_finite, inputs.steps)
     else:
-        values = step_rows(name, y, inputs, net.target_size)
+        y = read_steps(name, y, inputs)
+        hint = checks.one_hot_hint(y, net) if isinstance(y, np.ndarray) else ""
+        values = step_rows(name, y, inputs, net.target_size, hint)
         if counts is not None:
             values = np.where(counts[:, None], values, np.zeros((), values.dtype))
         values = checked_values(name, values, y, inputs, net, check_finite)
@@ -65,11 +68,12 @@ def read_targets(
         weights = sequence_weights(sample_weight, inputs, net, counts, is_part)
     if class_weight is not None:
         factors = weights_by_class(class_weight, values, counts, net)
-        weights = factors if weights is None else weights * factors
+        with np.errstate(over="ignore"):
+            weights = factors if weights is None else weights * factors
     if mask is not None:
         weights = counts if weights is None else weights * counts
     if weights is not None:
-        weights = np.require(weights, net.dtype, ["C", "A"])
+        weights = checks.cast("sample_weight times class_weight", weights, net.dtype, True)
         if not (is_part or (weights if counts is None else weights[counts]).any()):
             raise ValueError("all weights are 0")
     return Targets(values, weights)
@@ -85,13 +89,22 @@ def read_mask(mask: Any, inputs: Input, net: Network) -> np.ndarray:
     return rows
 
 
+def read_steps(name: str, y: Any, inputs: Input) -> Any:
+    """Return targets of steps as an array, or for a list of sequences as a list of arrays."""
+    if inputs.steps is not None:
+        return real(name, y)
+    if not isinstance(y, (list, tuple)):
+        return y
+    return [real(f"{name}[{i}]", part) for i, part in enumerate(y)]
+
+
 def checked_values(
     name: str, rows: np.ndarray, y: Any, inputs: Input, net: Network, check_finite: bool
 ) -> np.ndarray:
-    """Return the targets of all rows after a check; errors name the place in the user's `y`."""
+    """Return the targets of all rows after a check; errors name the place in `y`."""
     if inputs.steps is not None:
-        checked = checks.target_values(name, rows.reshape(np.shape(y)), net, check_finite)
+        checked = checks.target_values(name, rows.reshape(y.shape), net, check_finite, True)
         return checked.reshape(rows.shape)
     for i, part in enumerate(inputs.shaped(rows)):
-        checks.target_values(f"{name}[{i}]", part.reshape(np.shape(y[i])), net, check_finite)
+        checks.target_values(f"{name}[{i}]", part.reshape(y[i].shape), net, check_finite)
     return checks.target_values(name, rows, net, check_finite)

@@ -10,6 +10,7 @@ import numpy as np
 from ..layout.network import Network
 from ..losses import LOSSES
 from . import checks
+from .arrays import real
 from .rows import Targets
 from .sequences import Input, is_list, step_rows
 
@@ -38,9 +39,9 @@ def sequence_weights(
     """
     lengths = inputs.sequences.lengths
     per_sequence = not isinstance(value, (list, tuple)) or not is_list(value)
-    array = checks.real("sample_weight", value) if per_sequence else None
+    array = real("sample_weight", value) if per_sequence else None
     if array is not None and array.shape == (len(inputs),):
-        check_weights("sample_weight", array, is_part)
+        check_weights("sample_weight", array, net.dtype, is_part)
         if not net.sequences:
             return array
         n = lengths if inputs.steps is None else np.full(len(inputs), inputs.steps)
@@ -51,17 +52,28 @@ def sequence_weights(
     rows = step_rows("sample_weight", value, inputs, 0)
     if counts is not None:
         rows = np.where(counts, rows, 0)
-    check_weights("sample_weight", rows if inputs.steps is None else inputs.shaped(rows), is_part)
+    if inputs.steps is not None:
+        check_weights("sample_weight", inputs.shaped(rows), net.dtype, is_part)
+        return rows
+    for i, part in enumerate(inputs.shaped(rows)):
+        check_weights(f"sample_weight[{i}]", part, net.dtype, is_part=True)
+    check_weights("sample_weight", rows, net.dtype, is_part)
     return rows
 
 
-def check_weights(name: str, array: np.ndarray, is_part: bool = False) -> None:
-    """Raise ValueError for weights that are negative, not finite or, unless `is_part`, all 0."""
-    with np.errstate(invalid="ignore"):
-        wrong = ~((array >= 0) & (array < np.inf))
+def check_weights(name: str, array: np.ndarray, dtype: np.dtype, is_part: bool = False) -> None:
+    """Raise ValueError for weights that cannot be used.
+
+    These are negative or not finite ones, or ones too large for `dtype`; and, unless `is_part`,
+    weights that are all 0.
+    """
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        wrong = ~((array >= 0) & (array.astype(dtype) < np.inf))
     if wrong.any():
         at = checks.first(wrong)
-        raise ValueError(f"{checks.element(name, array, at)} is not a finite weight of at least 0")
+        large = 0 <= array[at] < np.inf
+        why = f"is too large for {dtype}" if large else "is not a finite weight of at least 0"
+        raise ValueError(f"{checks.element(name, array, at)} {why}")
     if not (is_part or array.any()):
         raise ValueError(f"{name} must not be 0 everywhere")
 
@@ -99,8 +111,11 @@ def weights_by_class(
     for label, weight in value.items():
         if isinstance(label, bool) or label not in range(n_classes):
             raise ValueError(f"class_weight[{label!r}] is none of the classes 0 .. {n_classes - 1}")
-        weights[int(label)] = weight
-    check_weights("class_weight", weights)
+        number = real(f"class_weight[{label!r}]", weight)
+        if number.ndim:
+            raise TypeError(f"class_weight[{label!r}] must be a number; got shape {number.shape}")
+        weights[int(label)] = number
+    check_weights("class_weight", weights, net.dtype)
     return weights[labels]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 
 import numpy as np
 import pytest
@@ -92,17 +93,28 @@ def test_any_real_dtype_and_layout(dtype, layout, model_dtype):
 
 def test_what_fits_is_not_copied():
     X = RNG.standard_normal((5, 3, 2)).astype("f4")
-    assert checks.sequences("X", X, network()) is X
+    assert np.shares_memory(checks.sequences("X", X, network()), X)
     y = np.ones((5, 1), "f4")
-    assert checks.targets("y", y, 5, network()).base is y
+    assert np.shares_memory(checks.targets("y", y, 5, network()), y)
 
 
-def test_memmap(tmp_path):
-    X = np.memmap(tmp_path / "x", "f4", "w+", shape=(5, 3, 2))
-    X[...] = RNG.standard_normal(X.shape)
-    result = checks.sequences("X", X, network())
-    assert_fit_for_kernels(result, "f4")
-    assert np.shares_memory(result, X)
+def test_what_becomes_an_address_is_copied():
+    tokens = np.zeros((5, 3), np.int64)
+    indices = checks.tokens("X", tokens, network()._replace(embedding=2))
+    assert not np.shares_memory(indices, tokens)
+    y = np.ones((5, 1), "f4")
+    classes = checks.targets("y", y, 5, network(O=3, loss="cross_entropy"))
+    assert not np.shares_memory(classes, y)
+
+
+def test_a_memmap_is_read():
+    with tempfile.TemporaryDirectory() as folder:
+        X = np.memmap(f"{folder}/x", "f4", "w+", shape=(5, 3, 2))
+        X[...] = RNG.standard_normal(X.shape)
+        result = checks.sequences("X", X, network())
+        assert_fit_for_kernels(result, "f4")
+        assert not np.shares_memory(result, X)
+        np.testing.assert_array_equal(result, X)
 
 
 def test_pandas():
@@ -342,6 +354,63 @@ def test_target_of_several_outputs():
     for wrong in (1, [1], [[1, 2, 3]], [1, 2, 3, 4]):
         with pytest.raises(ValueError, match=r"^y must have shape \(3,\) or \(3, 1\) for one"):
             checks.target("y", wrong, net)
+
+
+def test_classes_that_the_dtype_does_not_tell_apart():
+    """`cross_entropy` compares with label - 1/2 and label + 1/2."""
+    net = network(O=2**24, loss="cross_entropy")
+    assert checks.targets("y", [2**23 - 1], 1, net).tolist() == [[2**23 - 1]]
+    message = r"^y\[1\] = 8388608 is too large for float32, which tells the classes 0 .. 8388607"
+    with pytest.raises(ValueError, match=message):
+        checks.targets("y", [0, 2**23], 2, net)
+    assert checks.targets("y", [2**23], 1, net._replace(dtype=np.dtype("f8"))).tolist() == [[2**23]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("object", np.array([np.zeros((3, 2)), np.zeros((2, 2))], object), "go in a list$"),
+        ("generator", (i for i in range(3)), "go to fit_stream$"),
+        ("text", [["a"]], "numpy.unique does with return_inverse=True$"),
+        ("bytes", np.array([b"a"]), "encode text as numbers"),
+        ("complex", np.zeros((5, 3, 2), complex), "real and imaginary parts as two features$"),
+        ("time", np.zeros((5, 3, 2), "M8[s]"), "times as numbers, such as seconds$"),
+        ("duration", np.zeros((5, 3, 2), "m8[s]"), "times as numbers, such as seconds$"),
+        ("none", None, "object$"),
+        ("mapping", {"a": 1}, "object$"),
+    ],
+)
+def test_hints_where_other_kinds_are_passed(name, value, message):
+    with pytest.raises(TypeError, match=f"^X must hold real numbers; got dtype .*{message}"):
+        checks.sequences("X", value, network())
+
+
+def test_a_hint_where_nan_fills_up_sequences():
+    X = np.zeros((5, 3, 2))
+    X[1, 2:], X[3, 1:] = np.nan, np.nan
+    with pytest.raises(ValueError, match=r"^X\[1, 2, 0\] = nan is not finite; .* by lengths$"):
+        checks.sequences("X", X, network())
+    for hole in [(0, 1), (2, 0), (4, 2, 1)]:  # before a step that is there; all; one feature
+        Y = X.copy()
+        Y[hole] = np.nan
+        with pytest.raises(ValueError, match="is not finite$"):
+            checks.sequences("X", Y, network())
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i8", "?"])
+def test_a_hint_for_one_hot_labels(dtype):
+    net, labels = network(O=3, loss="cross_entropy"), np.eye(3, dtype=dtype)
+    with pytest.raises(ValueError, match=r"got \(3, 3\); one-hot .* by argmax\(-1\)$"):
+        checks.targets("y", labels, 3, net)
+    with pytest.raises(ValueError, match=r"got \(3, 3\)$"):
+        checks.targets("y", np.ones((3, 3)), 3, net)
+    with pytest.raises(ValueError, match=r"got \(3, 3\)$"):
+        checks.targets("y", labels, 3, network())
+
+
+def test_a_hint_for_targets_of_every_step():
+    with pytest.raises(ValueError, match=r"got \(5, 7\); .* return_sequences=True$"):
+        checks.targets("y", np.ones((5, 7)), 5, network(), steps=7)
 
 
 def test_target_class():
