@@ -121,7 +121,9 @@ class Stream:
             **named,
         )
         order = np.arange(len(dataset), dtype=np.int64)
-        block = dataset.load(0)
+        # the iterable may fill the same arrays again: copied before it is asked for the next item,
+        # at 0.2 s a GB, by the reader thread
+        block = dataset.load(0).copied()
         return Visit(block, order, 0, i, block.spread(self.net, order))
 
     def seen(self, visit: Visit) -> None:
