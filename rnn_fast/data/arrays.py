@@ -122,18 +122,18 @@ def refuse_masks(name: str, value: Any, slice_of_source: bool = False) -> None:
     masks = sys.modules.get("numpy.ma")  # not imported: there are no masked arrays
     if masks is None or not _hides(value, masks.MaskedArray):
         return
+    found, is_masked = "", False
     for place, masked in _all_of(value, masks.MaskedArray):
-        mask = np.asarray(masks.getmaskarray(masked))
-        where = "".join(f"[{i}]" for i in place)
-        if mask.any():
+        mask, where = np.asarray(masks.getmaskarray(masked)), "".join(f"[{i}]" for i in place)
+        is_masked = bool(mask.any())
+        if is_masked:
             at = np.unravel_index(np.argmax(mask), mask.shape)
             index = f"[{', '.join(map(str, at))}]" if at else ""
-            what = f"{name}{where}{index} is masked"
-        elif slice_of_source:
-            continue
-        else:
-            what = f"{name}{where} is a masked array"
-        raise TypeError(f"{what}; fill the masked values or leave them out")
+            found = f"{name}{where}{index} is masked"
+            break
+        found = found or f"{name}{where} is a masked array"
+    if is_masked or not slice_of_source:
+        raise TypeError(f"{found}; fill the masked values or leave them out")
 
 
 def _hides(value: Any, kind: type) -> bool:
@@ -153,6 +153,6 @@ def _all_of(value: Any, kind: type, place: tuple[int, ...] = ()) -> Iterator[Any
     """Yield the place and the value of everything of some type in lists in lists."""
     if isinstance(value, kind):
         yield place, value
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple)) and len(place) < 64:
         for i, part in enumerate(value):
             yield from _all_of(part, kind, (*place, i))

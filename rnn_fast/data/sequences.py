@@ -12,7 +12,7 @@ import numpy as np
 
 from ..layout.network import Network
 from . import checks
-from .arrays import real
+from .arrays import real, refuse_masks
 from .rows import Sequences, padded
 
 
@@ -120,6 +120,7 @@ def _read_list(name: str, X: Any, net: Network, check_finite: bool) -> Input:
     features = () if net.embedding else (net.input_size,)
     shape = "(T,)" if net.embedding else f"(T, {net.input_size})"
     parts = []
+    refuse_masks(name, X)
     for i, x in enumerate(X):
         part_name = f"{name}[{i}]"
         array = real(part_name, x)

@@ -202,6 +202,24 @@ def test_what_does_not_fit_is_known_at_once(x, y, settings, message):
     np.testing.assert_array_equal(flat(m), before)
 
 
+def test_targets_that_are_none():
+    m = model()
+    for call in (m.fit, m.evaluate, m.loss_and_gradients):
+        with pytest.raises(TypeError, match="^y must be the targets of the sequences; got None$"):
+            call(X, None)
+    with pytest.raises(TypeError, match="^validation y must be the targets"):
+        m.fit(X, Y, validation_data=(X, None))
+    with pytest.raises(TypeError, match=r"^batches\[0\] y must be the targets"):
+        m.fit_stream([(X, None)])
+
+
+@pytest.mark.parametrize("x", [np.zeros(()), np.zeros((0, 5, 2)), np.zeros(0), [], [[], []]])
+def test_empty_arrays(x):
+    for value in (x, Source(np.asarray(x))):
+        with pytest.raises(ValueError, match=r"^X must have shape \(N, T, 2\)"):
+            model().fit(value, Y)
+
+
 def test_the_reader_ends_with_the_training():
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError):

@@ -182,6 +182,81 @@ def test_wrong_sample_weight(value, message):
     refused(ValueError, message, weights, NET, sample_weight=value)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sample_weight": [1, 1e39, 1, 1]}, "sample_weight[1] = 1e+39 is too large for float32"),
+        ({"class_weight": {1: 1e39}}, "class_weight[1] = 1e+39 is too large for float32"),
+        (
+            {"sample_weight": [1, 1, 2.0**99, 1], "class_weight": {1: 2.0**101}},
+            "sample_weight times class_weight[2] = 1.6069380442589903e+60 is too large for float32",
+        ),
+    ],
+)
+def test_weights_that_the_dtype_does_not_hold(options, message):
+    binary = NET._replace(loss="bce")
+    refused(ValueError, message, weights, binary, [0, 1, 1, 0], **options)
+    double = binary._replace(dtype=np.dtype("f8"))
+    assert np.isfinite(weights(double, [0, 1, 1, 0], **options)).all()
+
+
+def test_weights_whose_product_overflows():
+    double, large = NET._replace(loss="bce", dtype=np.dtype("f8")), {1: 1e200}
+    message = "sample_weight times class_weight[1] = inf is not finite"
+    options = {"sample_weight": [1, 1e200, 1, 1], "class_weight": large}
+    refused(ValueError, message, weights, double, [0, 1, 1, 0], **options)
+
+
+def test_weights_of_lists():
+    parts = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
+    inputs = read_sequences("X", parts, EVERY)
+    y = [np.zeros(n) for n in LENGTHS]
+    own = [np.full(n, i) for i, n in enumerate(LENGTHS)]
+    found = read_targets("y", y, inputs, EVERY, sample_weight=own).weights
+    assert found.tolist() == np.concatenate(own).tolist()
+    own[2] = np.array([1.0, -1.0])
+    message = "sample_weight[2][1] = -1.0 is not a finite weight"
+    refused(ValueError, message, read_targets, "y", y, inputs, EVERY, sample_weight=own)
+    own[2][1] = 1e39
+    message = "sample_weight[2][1] = 1e+39 is too large for float32"
+    refused(ValueError, message, read_targets, "y", y, inputs, EVERY, sample_weight=own)
+    nothing = [0 * part for part in own]
+    message = "sample_weight must not be 0 everywhere"
+    refused(ValueError, message, read_targets, "y", y, inputs, EVERY, sample_weight=nothing)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("x", TypeError, "class_weight[0] must hold real numbers; got dtype <U1"),
+        (None, TypeError, "class_weight[0] must hold real numbers; got dtype object"),
+        ([1, 2], TypeError, "class_weight[0] must be a number; got shape (2,)"),
+        (-1, ValueError, "class_weight[0] = -1.0 is not a finite weight of at least 0"),
+    ],
+)
+def test_class_weights_that_are_no_numbers(value, error, message):
+    binary = NET._replace(loss="bce")
+    refused(error, message, weights, binary, [0, 1, 1, 0], class_weight={0: value, 1: 1})
+    assert weights(binary, [0, 1, 1, 0], class_weight={1: np.array(3)}).tolist() == [1, 3, 3, 1]
+
+
+def test_hints_about_targets_of_steps():
+    inputs = read_sequences("X", X, EVERY)
+    y = np.zeros((4, 3))
+    y[1, 1:] = np.nan
+    message = "y[1, 1] = nan is not finite; steps of padding are left out by lengths"
+    refused(ValueError, message, read_targets, "y", y, inputs, EVERY)
+    classes = EVERY._replace(loss="cross_entropy", output_size=5)
+    message = (
+        "y must have shape (4, 3) or (4, 3, 1), samples by steps; got (4, 3, 5); one-hot labels "
+        "become class indices by argmax(-1)"
+    )
+    labels = np.eye(5)[np.zeros((4, 3), int)]
+    refused(ValueError, message, read_targets, "y", labels, inputs, classes)
+    message = "y must have shape (4,) or (4, 1) for 4 sequences and 1 output; got (4, 3); targets"
+    refused(ValueError, message, read_targets, "y", y, read_sequences("X", X, NET), NET)
+
+
 def test_masks():
     assert weights(mask=np.ones((4, 3), bool)).all()
     refused(ValueError, "mask needs a model with return_sequences", weights, NET, mask=[True] * 4)
@@ -231,6 +306,8 @@ def test_wrong_states():
     message = "initial_state must have shape (2, 5, 4)"
     refused(ValueError, message, call, np.zeros((5, 2, 4)), 5, net)
     refused(ValueError, "initial_state[0, 0, 0] = nan", call, np.full((2, 5, 4), np.nan), 5, net)
+    large = "initial_state[0, 0, 0] = 1e+39 is too large for float32"
+    refused(ValueError, large, call, np.full((2, 5, 4), 1e39), 5, net)
     lstm = net._replace(cell="lstm")
     refused(TypeError, "initial_state must be a pair (h, c)", call, np.zeros((2, 5, 4)), 5, lstm)
     learned = net._replace(learned_state=True)

@@ -75,6 +75,23 @@ def test_tensors_of_pytorch():
     np.testing.assert_array_equal(flat(one), flat(two))
 
 
+@pytest.mark.parametrize("error", [TypeError, NotImplementedError])
+def test_loaders_whose_length_is_not_known(error):
+    """A DataLoader has the method for every dataset."""
+
+    class Loader:
+        def __iter__(self):
+            return iter(items())
+
+        def __len__(self):
+            raise error("no len() of an IterableDataset")
+
+    one, two = model(), model()
+    one.fit_stream(items(), epochs=2)
+    two.fit_stream(Loader(), epochs=2)
+    np.testing.assert_array_equal(flat(one), flat(two))
+
+
 def test_fresh_sequences_of_a_task():
     task = SignOfSum(steps=5)
     m = SimpleRNN(hidden_size=16, seed=0, learning_rate=0.3, **task.network)
