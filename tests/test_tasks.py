@@ -33,6 +33,14 @@ def test_draws_fit_the_network_and_the_seed(task):
     assert len(task.draw(0)[0]) == 0
 
 
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
+@pytest.mark.parametrize("n", [-1, 2.5, "3", None, True])
+def test_a_wrong_number_of_sequences_is_named(task, n):
+    for draw in (task.draw, task.batches):
+        with pytest.raises((TypeError, ValueError), match="^n must be"):
+            draw(n)
+
+
 def test_adding():
     X, y = Adding(7).draw(50, 0)
     marked = X[:, :, 1] == 1
