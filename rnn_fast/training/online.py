@@ -82,16 +82,16 @@ class Online:
 
     def backward(self, y: Any, learning_rate: float) -> None:
         """See `Model.backward`."""
+        was_stale, self.stale = self.stale, True  # first: an interrupt may come after the update
         if self._batch is not None:
             self._backward_batch(self._batch, y, learning_rate)
         elif self._step is None or not self._shape:
             raise RuntimeError("backward needs a forward pass before it")
         else:
             self._step.y[:] = self._target(y)
-            if self.stale:
+            if was_stale:
                 self._step.forward()
             self._step.backward(learning_rate)
-        self.stale = True
 
     def _target(self, y: Any) -> Any:
         """Check a target; a float in [0, 1] for one binary output needs no check."""
