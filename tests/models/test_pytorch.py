@@ -159,7 +159,6 @@ class Words(torch.nn.Module):
         ({"read": lambda out, last: out, "batch_first": False}, True),
         ({"end": lambda y: (y, None)}, False),
     ],
-    ids=str,
 )
 def test_a_module_that_computes_the_same(options, sequences):
     module = Net(**options).train()

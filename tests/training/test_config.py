@@ -52,7 +52,6 @@ def model(**options):
         ({"schedule": Step(1, 1e30), "epochs": 60}, "learning_rate times .* = inf is too large"),
         ({"schedule": WarmUp(2, Exponential(10.0)), "epochs": 60}, "learning_rate times"),
     ],
-    ids=str,
 )
 def test_what_float32_does_not_have(options, message):
     m = model()
