@@ -236,7 +236,7 @@ class Training:
             self._save()
 
     def _pending(self) -> Pending | None:
-        """Return what to put back if an interrupt comes while callbacks run."""
+        """Return the values to put back if an interrupt comes while callbacks run."""
         if self.keeper is None or not self.config.callbacks:
             return None
         return Pending(self.parameters.copy(), checkpoint.generator_state(self.generator))

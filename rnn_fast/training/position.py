@@ -1,4 +1,4 @@
-"""Where a training stands, between two updates.
+"""The place of a training between two updates.
 
 A training may be left at any moment: by Ctrl-C, a handler of the program's own, an exception that
 another thread sets.  So each step forward is a single store.  Within an epoch the compiled call
@@ -73,7 +73,7 @@ class Position:
 
 
 class Pending(NamedTuple):
-    """What to put back if an interrupt comes while the callbacks of an epoch run."""
+    """Values to put back if an interrupt comes while the callbacks of an epoch run."""
 
     parameters: np.ndarray
     generator: dict[str, Any]  #: state

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..errors import Terminated
 
+DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
 
 class Signals:
     """SIGINT and SIGTERM as exceptions, which can wait while a file is written.
@@ -22,23 +24,27 @@ class Signals:
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
-        self._waits, self._came = False, 0
+        self._is_active, self._waits, self._came = False, False, 0
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-            for number, default in defaults.items():
+            for number, default in DEFAULTS.items():
                 if signal.getsignal(number) is default:
-                    self._before[number] = signal.signal(number, self._handle)
+                    self._before[number] = default
+                    signal.signal(number, self._handle)
+        self._is_active = True
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._is_active = False
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._before.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._waits and not self._came:
+        if not self._is_active:  # an exception kept `__exit__` from putting the default back
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)
+        elif self._waits and not self._came:
             self._came = number
         else:
             self._raise(number)

@@ -120,7 +120,7 @@ def follow_textbook(
     history: Any,
 ) -> None:
     """Compare a training of few updates with float64, batch by batch."""
-    schedule, N = chosen_schedule(settings["schedule"]), problem.N
+    schedule, N = chosen_schedule("schedule", settings["schedule"]), problem.N
     size = settings["batch_size"] or N
     n_batches = -(-N // size)
     drops = world.model.dropout and world.net.layers > 1

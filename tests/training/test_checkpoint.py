@@ -15,6 +15,7 @@ import pytest
 
 import rnn_fast
 from rnn_fast import GRU, LSTM, SGD, EarlyStopping, ModelFileError, SimpleRNN
+from rnn_fast.layout.batch_records import SUMS
 from rnn_fast.saving import checkpoint
 from rnn_fast.saving import model_file as io
 from rnn_fast.training import fit
@@ -214,15 +215,17 @@ def test_stopped_while_it_is_measured(tmp_path, monkeypatch):
         np.testing.assert_array_equal(found[name], wanted[name])
 
 
+def batches_of(position):
+    return None if position is None else position["result"][SUMS.batches]
+
+
 def test_by_time_a_checkpoint_comes_within_an_epoch(tmp_path, monkeypatch):
     places = []
     short_pieces(monkeypatch)
     real = checkpoint.Keeper.save
 
     def save(self, training, arrays):
-        places.append(
-            (len(training["history"]["loss"]), (training["position"] or {}).get("batches"))
-        )
+        places.append((len(training["history"]["loss"]), batches_of(training["position"])))
         real(self, training, arrays)
 
     monkeypatch.setattr(checkpoint.Keeper, "save", save)

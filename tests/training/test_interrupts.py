@@ -16,6 +16,7 @@ from common import assert_same_bits, flat, without_times
 
 import rnn_fast
 from rnn_fast import GRU, LSTM, SGD, DivergedError, EarlyStopping, SimpleRNN
+from rnn_fast.training.signals import DEFAULTS
 from rnn_fast.tuning import tuned
 
 RNG = np.random.default_rng(0)
@@ -86,6 +87,23 @@ def outcome(make, **settings):
     return [flat(model), *bits, model._generator.random()]
 
 
+NUMBERS = [*DEFAULTS, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Let SIGTERM, which may come after a training, be an exception; put handlers back."""
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+
+    def end(number, frame):
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, end)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class Interrupter:
     """Raises exceptions at some bytecodes of this thread, as if they came from elsewhere.
 
@@ -132,6 +150,9 @@ def check(make, path, wanted, moments):
             outcome(make, checkpoint=path)
     except (KeyboardInterrupt, TimeoutError, SystemExit):
         pass
+    with pytest.raises(KeyboardInterrupt):  # as before the training
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert_same_bits(outcome(make, checkpoint=path, resume=True), wanted)
 
 
@@ -211,31 +232,16 @@ def at_random_moments(tmp_path, how, n, seed):
         assert_same_bits(outcome(make, checkpoint=path, resume=True), wanted[name])
 
 
-@pytest.fixture
-def handlers():
-    """Put the handlers of signals back, and ignore SIGTERM's default."""
-    numbers = (signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def end(number, frame):
-        raise SystemExit(143)
-
-    signal.signal(signal.SIGTERM, end)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
 @pytest.mark.parametrize("how", [by_alarm, by_signals, by_a_thread])
-def test_interrupted_by_the_system(how, tmp_path, handlers):
+def test_interrupted_by_the_system(how, tmp_path):
     at_random_moments(tmp_path, how, 10, seed=3)
 
 
 @pytest.mark.sweep
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
 @pytest.mark.parametrize("how", [by_alarm, by_signals, by_a_thread])
-def test_interrupted_by_the_system_often(how, tmp_path, handlers):
+def test_interrupted_by_the_system_often(how, tmp_path):
     at_random_moments(tmp_path, how, 300, seed=4)
 
 

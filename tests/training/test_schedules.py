@@ -46,10 +46,10 @@ def test_a_plateau_is_pytorchs():
     options = {"factor": 0.5, "patience": 2, "threshold": 1e-3}
     wanted = pytorchs(torch, "ReduceLROnPlateau", losses, **options)
     for schedule in (rule, WarmUp(0.5, then=rule)):
-        plateau, found = Plateau(schedule), []
+        plateau, found = Plateau.of(schedule), []
         for loss in losses:
             found.append(plateau.factor)
-            plateau.see(loss)
+            plateau = plateau.after(loss)
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
     assert wanted[-1] < 0.5
 
