@@ -64,8 +64,7 @@ class Worker:
 
     def obituary(self, seed: int) -> dict[str, Any]:
         """Return the report of a case whose worker died."""
-        assert self.process is not None
-        status, self.process = self.process.wait(), None
+        status = self.end()
         self.errors.seek(0)
         text = self.errors.read().decode(errors="replace")
         kind = "hang" if "Timeout (" in text else "crash"
@@ -77,10 +76,16 @@ class Worker:
         }
         return {**report, "trace": text[-6000:]}
 
+    def end(self) -> int | None:
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        with process:  # closes its pipes and waits
+            pass
+        return process.returncode
+
     def close(self) -> None:
-        if self.process is not None and self.process.stdin is not None:
-            self.process.stdin.close()
-            self.process.wait()
+        self.end()
         self.errors.close()
 
 
