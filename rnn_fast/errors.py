@@ -40,3 +40,7 @@ class Terminated(SystemExit):
 
 class ModelFileError(ValueError):
     """A file is not a model that this version reads, or it is damaged."""
+
+
+class CacheWarning(RuntimeWarning):
+    """Compiled programs are not kept on disk, so every process compiles again for some seconds."""
