@@ -10,12 +10,9 @@ The name of a file is a hash of everything that shapes its code: the program's n
 the compiled floors (`sources`) and of modules outside that it names, the versions of Python, Numba,
 llvmlite and NumPy, the processor, and the settings of Numba that change code.  The key and a
 checksum stand in the file as well, so that a damaged or foreign file is not run.  Files are
-replaced atomically and never changed.  Code is filed only if the sources on disk are still those in
-memory.
-
-One process compiles a program, others wait for it at a lock file beside the object file.  The
-system releases the lock when its holder ends, however that ends.  A race for the lock costs a
-second compilation, nothing else.
+replaced atomically and never changed.  Folders are read if only this user and root can change them
+(`trust`).  One process compiles a program, others wait for it at a lock file beside the object file
+(`locks`).  Programs that nobody uses are cleared away (`clearing`).
 """
 
 from __future__ import annotations
@@ -23,15 +20,22 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib
+import importlib.util
 import json
 import os
+import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from .sources import IMPORTED, PACKAGE, unchanged
+from ..errors import CacheWarning
+from .clearing import clear
+from .folders import Folder
+from .locks import locked
+from .sources import IMPORTED, PACKAGE
 from .target import target
 
 MAGIC = b"rnn_fast program 1\n"
@@ -57,54 +61,76 @@ def settings() -> dict[str, str]:
     return chosen
 
 
+def numba_version() -> str:
+    """Return Numba's version, without an import of Numba (0.6 s) if a file of it says so.
+
+    Package metadata may be missing in frozen applications, and takes 40 ms to read.
+    """
+    spec = None if "numba" in sys.modules else importlib.util.find_spec("numba")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        with contextlib.suppress(OSError):
+            text = Path(folder, "_version.py").read_text(encoding="utf-8")
+            if found := re.search(r'"version": "([^"]+)"', text):
+                return found[1]
+    return importlib.import_module("numba").__version__
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that compile."""
+    import llvmlite
+    import numpy
+
+    return {
+        "numba": numba_version(),
+        "llvmlite": llvmlite.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
 @functools.cache
 def stamp() -> str:
     """Return everything that shapes the code of every program, as text."""
-    from importlib.metadata import version  # 40 ms that an import without a fit need not pay
-
-    versions = {name: version(name) for name in ("numba", "llvmlite", "numpy")}
-    return json.dumps([IMPORTED, sys.version, versions, target(), settings()], sort_keys=True)
+    return json.dumps([IMPORTED, sys.version, versions(), target(), settings()], sort_keys=True)
 
 
-def cache_directories() -> Iterator[Path]:
-    """Yield the folders for programs: the first that can be written is used, else memory only."""
+def cache_directories() -> Iterator[str]:
+    """Yield the folders for programs: the first that can be written is used, else memory only.
+
+    The folder in the shared temporary directory is the last resort of containers that run under a
+    number without a home.  It is checked like any other, so another user can make it useless but
+    nothing worse.
+    """
     chosen = os.environ.get("RNN_FAST_CACHE_DIR")
     if chosen:
-        yield Path(chosen)
+        yield os.path.expanduser(chosen)
         return
-    yield PACKAGE / "__pycache__" / "programs"
-    try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        yield home / "rnn_fast"
-    except RuntimeError:  # no home directory
-        pass
-    if hasattr(os, "getuid"):
-        yield Path(tempfile.gettempdir()) / f"rnn_fast-{os.getuid()}"
-
-
-def is_private(directory: Path) -> bool:
-    """Return whether only this user (or root) can put code there: it will be run."""
-    if not hasattr(os, "getuid"):
-        return True
-    info = directory.stat()
-    return info.st_uid in (0, os.getuid()) and not info.st_mode & 0o022
+    yield str(PACKAGE / "__pycache__" / "programs")
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(caches):  # to be ignored then, says its specification
+        caches = os.path.expanduser("~/.cache")
+    if os.path.isabs(caches):  # else there is no home
+        yield os.path.join(caches, "rnn_fast")
+    if hasattr(os, "geteuid"):
+        yield os.path.join(tempfile.gettempdir(), f"rnn_fast-{os.geteuid()}")
 
 
 def _key(name: str) -> bytes:
-    return json.dumps([name, stamp()]).encode()
+    return hashlib.sha256(json.dumps([name, stamp()]).encode()).digest()
 
 
-def file_of(directory: Path, name: str) -> Path:
-    """Return the file of program `name`."""
-    return directory / (hashlib.sha256(_key(name)).hexdigest()[:32] + ".o")
+def file_of(name: str) -> str:
+    """Return the name of the file of program `name`."""
+    return f"{_key(name).hex()[:32]}.o"
 
 
 def read_cache(name: str) -> bytes | None:
     """Return the object code kept for program `name`, if any is whole."""
-    head = MAGIC + hashlib.sha256(_key(name)).digest()
+    head = MAGIC + _key(name)
     for directory in cache_directories():
         try:
-            data = file_of(directory, name).read_bytes() if is_private(directory) else b""
+            with Folder(directory) as folder:
+                data = folder.read(file_of(name))
         except OSError:
             continue
         code = data[len(head) + 32 :]
@@ -113,68 +139,58 @@ def read_cache(name: str) -> bytes | None:
     return None
 
 
-def _writable() -> Iterator[Path]:
-    """Yield the private folders, made if need be."""
-    for directory in cache_directories():
-        with contextlib.suppress(OSError):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if is_private(directory):
-                yield directory
-
-
-def write_cache(name: str, code: bytes) -> Path | None:
+def write_cache(name: str, code: bytes) -> str:
     """Keep `code` for program `name` in the first folder that takes it.
 
-    Nothing is kept if the sources on disk are no longer those in memory.
+    Returns
+    -------
+    trouble : str
+        Why the code is kept nowhere, and the remedy; empty if it is kept.
     """
-    if not unchanged():
-        return None
-    data = MAGIC + hashlib.sha256(_key(name)).digest() + hashlib.sha256(code).digest() + code
-    for directory in _writable():
+    numba = sys.modules.get("numba")
+    if numba is not None and numba.__version__ != versions()["numba"]:
+        return "Numba was upgraded after this process had begun; restart it"
+    data = MAGIC + _key(name) + hashlib.sha256(code).digest() + code
+    refusals = []
+    for directory in cache_directories():
         try:
-            handle, temporary = tempfile.mkstemp(dir=directory, suffix=".tmp")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                os.replace(temporary, file_of(directory, name))
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            return file_of(directory, name)
-        except OSError:
-            continue
-    return None
+            with Folder(directory, create=True) as folder:
+                folder.write(file_of(name), data)
+                with contextlib.suppress(OSError):
+                    clear(folder)
+            return ""
+        except OSError as error:
+            refusals.append(f"{directory}: {error.strerror or error}")
+    return (
+        f"{'; '.join(refusals)}.  Set RNN_FAST_CACHE_DIR to a folder that you can write to and "
+        "other users cannot (chmod go-w)"
+    )
 
 
-def _wait_for(file: Any) -> None:
-    """Lock an open file, or wait for the process that has locked it."""
-    if sys.platform == "win32":
-        import msvcrt
+_is_warned = False
 
-        while True:
-            with contextlib.suppress(OSError):  # after ten seconds it gives up
-                return msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-    else:
-        import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX)
+def warn_of(trouble: str) -> None:
+    """Warn once per process that programs are not kept, if there is trouble."""
+    global _is_warned
+    if trouble and not _is_warned:
+        _is_warned = True
+        warnings.warn(
+            "compiled programs are not kept, so every process compiles for some seconds: "
+            + trouble,
+            CacheWarning,
+            stacklevel=2,
+        )
 
 
 @contextlib.contextmanager
 def sole_compiler(name: str) -> Iterator[None]:
     """Hold the lock of program `name`; go on without one where locks cannot be had."""
+    lock = file_of(name).removesuffix(".o") + ".lock"
     with contextlib.ExitStack() as stack:
-        path: Path | None = None
-        for directory in _writable():
-            try:
-                path = file_of(directory, name).with_suffix(".lock")
-                _wait_for(stack.enter_context(open(path, "ab")))
+        for directory in cache_directories():
+            with contextlib.suppress(OSError):
+                folder = stack.enter_context(Folder(directory, create=True))
+                stack.enter_context(locked(folder, lock))
                 break
-            except OSError:
-                path = None
-        try:
-            yield
-        finally:
-            if path is not None:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        yield

@@ -71,12 +71,17 @@ def _library() -> Any:
 @contextlib.contextmanager
 def linking_only(codegen: Any) -> Iterator[None]:
     """Let Numba link modules without optimising them or putting code into memory."""
-    codegen._library_class = _library()  # of this object; the class keeps its own
+    attributes = vars(codegen)  # of this object; the class keeps its own
+    before = attributes.copy()  # a signal handler may train a model while another is compiled
+    codegen._library_class = _library()
     codegen.set_env = lambda name, env: None  # no code in memory, no environment to set
     try:
         yield
     finally:
-        del codegen._library_class, codegen.set_env
+        for name in ("_library_class", "set_env"):
+            del attributes[name]
+            if name in before:
+                attributes[name] = before[name]
 
 
 @contextlib.contextmanager

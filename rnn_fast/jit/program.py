@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import os
-import sys
-import threading
-import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .cache import read_cache, sole_compiler, write_cache
+from .cache import read_cache, sole_compiler, warn_of, write_cache
 from .compilation import collector_paused, optimised
-from .sources import module_fingerprint
+from .forks import LOADING
+from .sources import check_memory, edited, module_fingerprint
 from .target import target_machine
 
 #: kinds of a program's arguments: C type, and Numba's type given the dtype of the reals
@@ -45,9 +42,7 @@ class Program:
 
     def __init__(self, module: str, factory: str, **arguments: str):
         self.module, self.factory, self.arguments = module, factory, arguments
-        self._lock = threading.Lock()
         self._functions: dict[tuple, Callable[..., None]] = {}
-        _programs.add(self)
 
     def __call__(
         self, dtype: str, *specialisation: Any, sources: tuple[str, ...] = ()
@@ -63,57 +58,56 @@ class Program:
             cell, as ``module:name``.
         """
         key = (dtype, *specialisation, sources)
-        function = self._functions.get(key)
-        if function is None:
-            with self._lock:
-                function = self._functions.get(key) or self._load(key)
-                self._functions[key] = function
-        return function
+        if key not in self._functions:
+            with LOADING:
+                trouble = "" if key in self._functions else self._load(key)
+            warn_of(trouble)
+        return self._functions[key]
 
     @property
     def loaded(self) -> list[tuple]:
         """Specialisations that this process has loaded: dtype and more."""
         return [key[:-1] for key in self._functions]
 
-    def _load(self, key: tuple) -> Callable[..., None]:
+    def _load(self, key: tuple) -> str:
+        """Put a program into memory; return why it cannot be kept on disk, if so."""
         *specialisation, sources = key
         name = f"{self.module}.{self.factory}({', '.join(map(str, specialisation))})"
-        for source in sources:
-            name += f" {source} {module_fingerprint(source.partition(':')[0])}"
-        code = read_cache(name)
+        modules = [source.partition(":")[0] for source in sources]
+        for source, module in zip(sources, modules, strict=True):
+            name += f" {source} {module_fingerprint(module)}"
+        trouble, code = edited(modules), None
+        if not trouble:
+            code = read_cache(name)
         if code is None:
             with sole_compiler(name):
-                code = read_cache(name)  # another process may have compiled it meanwhile
+                if not trouble:
+                    code = read_cache(name)  # another process may have compiled it meanwhile
                 if code is None:
                     code = target_machine().emit_object(self.llvm_module(*specialisation))
-                    write_cache(name, code)
-        return link(code, self.arguments)
+                    trouble = edited(modules) or write_cache(name, code)
+        self._functions[key] = link(code, self.arguments)
+        return trouble
 
     def llvm_module(self, dtype: str, *specialisation: Any) -> Any:
-        """Return the optimised LLVM module."""
-        with collector_paused():
+        """Return the optimised LLVM module.
+
+        Raises
+        ------
+        RuntimeError
+            The package was changed on disk after it was imported.
+        """
+        with LOADING, collector_paused():
             factory = getattr(importlib.import_module(self.module), self.factory)
+            check_memory()
             function = factory(dtype, *specialisation)
-            return optimised(function, signature(dtype, self.arguments))
+            module = optimised(function, signature(dtype, self.arguments))
+            check_memory()  # a factory imports too
+            return module
 
     def assembly(self, dtype: str, *specialisation: Any) -> str:
         """Return the machine code as text, to count loads and FMAs in."""
         return target_machine().emit_assembly(self.llvm_module(dtype, *specialisation))
-
-
-_programs: weakref.WeakSet[Program] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """Free the locks that threads of the parent held: these threads are not in the child."""
-    for program in _programs:
-        program._lock = threading.Lock()
-    if (module := sys.modules.get("numba.core.compiler_lock")) is not None:
-        module.global_compiler_lock._lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def signature(dtype: str, arguments: dict[str, str]) -> tuple[Any, ...]:

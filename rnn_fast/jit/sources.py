@@ -1,9 +1,9 @@
 """A fingerprint of the sources that programs are compiled from.
 
-The fingerprint is taken when the package is imported, so it belongs to the code in memory.  After a
-compilation `unchanged` says whether the sources on disk are still the same: an upgrade may have
-replaced them before a kernel was imported.  Sources are read by their files, or through the
-importer of a zip file; an install without sources has its ``.pyc`` files read instead.
+The fingerprint is taken when the package is imported, so it belongs to the code in memory.  Kernels
+are imported later, by the first compilation; an upgrade may have replaced them meanwhile, and they
+would read records of the old layout.  `check_memory` then raises.  Sources are read by their files,
+or through the importer of a zip file; an install without sources has its ``.pyc`` files read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ def fingerprint() -> str:
 
 
 IMPORTED = fingerprint()  #: of the code in memory
+IMPORT_TIME = time.time()  #: of `IMPORTED`, in seconds
 
 
 def unchanged() -> bool:
@@ -58,6 +61,50 @@ def unchanged() -> bool:
         return fingerprint() == IMPORTED
     except OSError:  # in the midst of an upgrade
         return False
+
+
+_checked: set[str] = set()  #: modules of the compiled floors that `IMPORTED` is about
+
+
+def check_memory() -> None:
+    """Make sure that the compiled floors in memory are the ones that `IMPORTED` is about.
+
+    Raises
+    ------
+    RuntimeError
+        A module was imported, and the files on disk are no longer the same.
+    """
+    floors = tuple(f"{__package__.partition('.')[0]}.{floor}." for floor in FLOORS)
+    new = {name for name in list(sys.modules) if name.startswith(floors)} - _checked
+    if not new:
+        return
+    if not unchanged():
+        raise RuntimeError(
+            "the files of rnn_fast were changed (an upgrade, an edit) after this process imported "
+            "it, and what it needs now would not fit what it has in memory: restart the process"
+        )
+    _checked.update(new)
+
+
+def edited(modules: list[str]) -> str:
+    """Return which module outside the compiled floors is newer than this process, or "".
+
+    A module in memory may then be older than its file, whose fingerprint it would get.
+    """
+    for module in modules:
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is not None and _changed(file) > IMPORT_TIME:
+            return f"{file} was edited after this process had begun; restart it"
+    return ""
+
+
+def _changed(file: str) -> float:
+    """Return the time of a file's last change, in seconds."""
+    try:
+        info = os.stat(file)
+    except OSError:  # in a zip file
+        return 0.0
+    return max(info.st_mtime, info.st_ctime)
 
 
 @functools.cache

@@ -13,45 +13,6 @@ from rnn_fast.jit import compiled, target_machine, vector_bytes
 from rnn_fast.jit.compilation import with_aligned_stack
 from rnn_fast.jit.sources import FLOORS
 
-HOLD = """
-import time
-from rnn_fast.jit.cache import sole_compiler
-from rnn_fast.jit.program import Program
-name = 'small.factory(float64)'
-with sole_compiler(name):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-FORK = """
-import os, runpy, threading, time
-import numpy as np
-import small
-from rnn_fast.jit import Program
-import rnn_fast.jit.program as programs
-
-program = Program("small", "factory", x="reals")
-begun, real = threading.Event(), small.factory
-
-def slow(dtype):
-    begun.set()
-    time.sleep(1.0)
-    return real(dtype)
-
-small.factory = slow
-thread = threading.Thread(target=program, args=("float64",))
-thread.start()
-begun.wait()
-child = os.fork()
-if child == 0:
-    small.factory = real
-    x = np.full(16, 0.5)
-    program("float32")(x.astype("f4").ctypes.data)
-    os._exit(0)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-thread.join()
-"""
-
 WORKERS = """
 import numpy as np
 from joblib import Parallel, delayed
@@ -135,39 +96,6 @@ def test_an_edit_of_a_function_that_a_program_calls_is_seen(run):
 
 def test_no_place_to_write_means_memory_only(run):
     assert run(RNN_FAST_CACHE_DIR="/dev/null/nowhere") == [TANH, "True"]
-
-
-def test_processes_that_start_at_once_do_not_disturb_each_other(run):
-    processes = [run.start() for _ in range(2)]
-    for process in processes:
-        out, error = process.communicate()
-        assert process.returncode == 0, error
-        assert out.split()[0] == TANH
-    assert [file.suffix for file in run.cache.iterdir()] == [".o"]
-    assert run()[1] == "False"
-
-
-def test_one_process_compiles_and_the_other_waits(run):
-    """Both start cold, and only one of them imports Numba to compile."""
-    processes = [run.start() for _ in range(2)]
-    compiled_it = [process.communicate()[0].split()[1] for process in processes]
-    assert sorted(compiled_it) == ["False", "True"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="locks of POSIX")
-def test_a_killed_compiler_blocks_nobody(run):
-    process = run.start(HOLD)
-    assert process.stdout.readline().strip() == "held"
-    process.kill()
-    process.communicate()
-    assert [file.suffix for file in run.cache.iterdir()] == [".lock"]
-    assert run() == [TANH, "True"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_a_child_of_a_fork_can_compile(run):
-    """Also if another thread of the parent compiles at that moment."""
-    assert run(FORK) == ["0"]
 
 
 @pytest.mark.parametrize("n_threads", ["1", "2"])
