@@ -6,6 +6,8 @@ import functools
 import os
 from typing import Any
 
+from .forks import LOADING
+
 
 @functools.cache
 def target() -> tuple[str, str]:
@@ -22,14 +24,24 @@ def target() -> tuple[str, str]:
     return (name if name not in ("", "host") else llvm.get_host_cpu_name()), features
 
 
-def target_machine() -> Any:
-    """Return LLVM's machine for the target."""
+def object_triple(triple: str) -> str:
+    """Return a triple whose object files LLVM can load into a process of `triple`.
+
+    Of Windows' own format only code within 2 GB of the interpreter's can be loaded; else the
+    process aborts.  llvmlite takes ELF there too, but not with the small code model.
+    """
+    return f"{triple}-elf" if "windows" in triple else triple
+
+
+def target_machine(triple: str = "") -> Any:
+    """Return LLVM's machine for the target, in a process of `triple` (default: this one)."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name, features = target()
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+    triple = object_triple(triple or llvm.get_process_triple())
+    return llvm.Target.from_triple(triple).create_target_machine(
         cpu=name, features=features, opt=3, reloc="pic", codemodel="small", jit=True
     )
 
@@ -40,7 +52,8 @@ def vector_bytes() -> int:
 
     LLVM is asked by compiling one addition of 64 bytes: what registers does it take?
     """
-    import llvmlite.binding as llvm
+    with LOADING:  # imports LLVM, perhaps
+        import llvmlite.binding as llvm
 
     source = """define void @add(ptr %p) {
         %x = load <16 x float>, ptr %p
