@@ -12,12 +12,15 @@ def extra(module: str, name: str) -> Any:
     Raises
     ------
     ImportError
-        `module` is not installed; the message has the command that installs it.
+        `module` is not installed; the message has the command that installs it.  Other errors of
+        the import pass through.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         package = module.partition(".")[0]
+        if error.name not in (module, package):  # it is installed, but lacks something itself
+            raise
         raise ImportError(
             f"{package} is not installed; `pip install 'rnn_fast[{name}]'` brings it"
         ) from error

@@ -1,8 +1,10 @@
 """Checks of settings: sizes, rates, choices, the seed.
 
 Each function takes the argument's name, for the message, and returns a plain Python value.  A bool
-is not accepted as a number; NumPy's numbers are.  A message names the argument, what is expected
-and what came, cut to a line.
+is not accepted as a number; NumPy's numbers are.
+
+Each raises TypeError for a value of the wrong type and ValueError for a wrong value of that type.
+The message names the argument, what is expected and what came, cut to a line.
 """
 
 from __future__ import annotations
@@ -19,6 +21,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+#: smallest number, which is subnormal, and largest of each
+RANGES = {
+    DTYPES[0]: (2.0**-149, float(np.finfo(np.float32).max)),
+    DTYPES[1]: (5e-324, float(np.finfo(np.float64).max)),
+}
 #: largest integer of an option: the kernels count in int64
 MOST = 2**63 - 1
 _SHORT = reprlib.Repr()
@@ -29,7 +36,7 @@ def shown(value: Any) -> str:
     """Return the repr of a value on one line, cut where it is long, for a message."""
     try:
         text = _SHORT.repr(value)
-    except Exception:  # an object's own repr, or an int of more digits than Python prints
+    except Exception:  # such as an int of more digits than Python prints
         return f"a value of type {type(value).__name__}"
     text = " ".join(text.split()) if "\n" in text else text
     return text if len(text) <= 120 else f"{text[:117]}..."
@@ -48,15 +55,7 @@ def hint(value: Any, options: Collection[str], least: float = 0.8) -> str:
 
 
 def whole(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
-    """Return `value` as an int with ``least <= value <= most``.
-
-    Raises
-    ------
-    TypeError
-        `value` is not an integer; 3.0 is none.
-    ValueError
-        `value` is out of range.
-    """
+    """Return `value` as an int with ``least <= value <= most``."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -71,13 +70,7 @@ def whole(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
 
 
 def real(name: str, value: Any) -> float:
-    """Return `value` as a float: infinite for an int or a fraction beyond float64.
-
-    Raises
-    ------
-    TypeError
-        `value` is not a real number.
-    """
+    """Return `value` as a float: infinite for an int or a fraction beyond float64."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number; got {shown(value)}")
     try:
@@ -87,15 +80,7 @@ def real(name: str, value: Any) -> float:
 
 
 def rate(name: str, value: Any, below: float = math.inf) -> float:
-    """Return `value` as a float with ``0 <= value < below``.
-
-    Raises
-    ------
-    TypeError
-        `value` is not a real number.
-    ValueError
-        `value` is out of range or NaN.
-    """
+    """Return `value` as a float with ``0 <= value < below``."""
     number = real(name, value)
     if not 0 <= number < below:
         allowed = f"in [0, {below:g})" if below < math.inf else "finite and not negative"
@@ -104,30 +89,14 @@ def rate(name: str, value: Any, below: float = math.inf) -> float:
 
 
 def above_zero(name: str, value: Any) -> float:
-    """Return `value` as a finite float above 0.
-
-    Raises
-    ------
-    TypeError
-        `value` is not a real number.
-    ValueError
-        `value` is out of range or NaN.
-    """
+    """Return `value` as a finite float above 0."""
     if rate(name, value) == 0:
         raise ValueError(f"{name} must be above 0; got {shown(value)}")
     return float(value)
 
 
 def finite(name: str, value: Any) -> float:
-    """Return `value` as a finite float.
-
-    Raises
-    ------
-    TypeError
-        `value` is not a real number.
-    ValueError
-        `value` is NaN or infinite.
-    """
+    """Return `value` as a finite float."""
     number = real(name, value)
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite; got {shown(value)}")
@@ -135,44 +104,23 @@ def finite(name: str, value: Any) -> float:
 
 
 def fits(name: str, value: float, dtype: np.dtype) -> float:
-    """Return `value`, unless it overflows in `dtype` or, being another number, becomes 0.
-
-    Raises
-    ------
-    ValueError
-        `value` does so.
-    """
-    with np.errstate(all="ignore"):
-        rounded = dtype.type(value)
-    if not np.isfinite(rounded) or (rounded == 0) != (value == 0):
-        size = "small" if rounded == 0 else "large"
+    """Return `value`, if it is 0 or within the range of `dtype`, which has subnormal numbers."""
+    low, high = RANGES[dtype]
+    if value != 0 and not low <= abs(value) <= high:
+        size = "small" if abs(value) < low else "large"
         raise ValueError(f"{name} = {shown(value)} is too {size} for {dtype}")
     return value
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return `value` as a bool.
-
-    Raises
-    ------
-    TypeError
-        `value` is not a bool; 0 is none.
-    """
+    """Return `value` as a bool."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False; got {shown(value)}")
     return bool(value)
 
 
 def choice(name: str, value: Any, options: Collection[str]) -> str:
-    """Return `value`, one of `options`.
-
-    Raises
-    ------
-    TypeError
-        `value` is not a string.
-    ValueError
-        `value` is another string.
-    """
+    """Return `value`, one of `options`."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string; got {shown(value)}")
     if value not in options:
@@ -184,15 +132,7 @@ def choice(name: str, value: Any, options: Collection[str]) -> str:
 
 
 def path(name: str, value: Any) -> str:
-    """Return the path of a file as text.
-
-    Raises
-    ------
-    TypeError
-        `value` is neither a string nor a `os.PathLike` of one.
-    ValueError
-        `value` is empty or has a null character.
-    """
+    """Return the path of a file as text."""
     text = value.__fspath__() if isinstance(value, os.PathLike) else value
     if not isinstance(text, str):
         raise TypeError(f"{name} must be a path; got {shown(value)}")

@@ -7,7 +7,18 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rnn_fast.validation import choice, generator, rate, real_dtype, whole
+from rnn_fast.validation import (
+    DTYPES,
+    choice,
+    fits,
+    generator,
+    hint,
+    path,
+    rate,
+    real_dtype,
+    shown,
+    whole,
+)
 
 
 @pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), np.array(3)])
@@ -59,6 +70,60 @@ def test_choice():
     for value in (None, 1, ["a"], b"a"):
         with pytest.raises(TypeError, match="^c must be a string"):
             choice("c", value, ("a", "b"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_fits(dtype):
+    tiny, high = np.nextafter(dtype.type(0), dtype.type(1)), np.finfo(dtype).max
+    for value in (0.0, -0.0, 1.0, float(tiny), -float(tiny), float(high), -float(high)):
+        assert fits("r", value, dtype) == value
+    with pytest.raises(ValueError, match=f"^r = .* is too large for {dtype}"):
+        fits("r", -2.0 * float(high), dtype)
+    with pytest.raises(ValueError, match="^r = 1e-46 is too small for float32"):
+        fits("r", 1e-46, DTYPES[0])
+
+
+class Failing:
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3"),
+        ("x", "'x'"),
+        (np.float32(0.5), repr(np.float32(0.5))),
+        (np.zeros((2, 2)), "array([[0., 0.], [0., 0.]])"),
+        (10**5000, "a value of type int"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_shown(value, text):
+    assert shown(value) == text
+
+
+def test_shown_is_short():
+    for value in ("x" * 10**6, b"x" * 10**6, 10**4000, 10**5000, [["x" * 99] * 99] * 99):
+        assert len(shown(value)) <= 120
+    assert shown(Failing()).startswith("<Failing instance at ")
+
+
+def test_hint():
+    assert hint("Hidden_sizes", ("hidden_size", "loss")) == "; did you mean 'hidden_size'?"
+    assert hint("ce", ("bce", "cross_entropy")) == "; did you mean 'cross_entropy'?"
+    for value in ("", "c", "hinge", None, 3, "x" * 10**6):
+        assert hint(value, ("bce", "cross_entropy")) == ""
+
+
+def test_path(tmp_path):
+    assert path("p", tmp_path) == str(tmp_path) and path("p", "a") == "a"
+    for value in (None, 3, b"a", ["a"], tmp_path.open):
+        with pytest.raises(TypeError, match="^p must be a path; got"):
+            path("p", value)
+    for value in ("", "a\0b"):
+        with pytest.raises(ValueError, match="^p must be the path of a file; got"):
+            path("p", value)
 
 
 @pytest.mark.parametrize("value", ["float32", "f4", np.float32, np.dtype("f4"), "single"])

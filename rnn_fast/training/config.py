@@ -152,8 +152,9 @@ class TrainingConfig(Options):
         self.optimizer.check_dtype(dtype)
         ends = np.array([0.0, max(self.epochs - 1, 0)])
         with np.errstate(all="ignore"):
-            rates = self.learning_rate * self.schedule.factors(ends, max(self.epochs, 1))
-        fits("learning_rate times the largest factor of schedule", float(rates.max()), dtype)
+            factors = self.schedule.factors(ends, max(self.epochs, 1)).tolist()
+        largest = self.learning_rate * max(factors)
+        fits("learning_rate times the largest factor of schedule", largest, dtype)
 
     def shaping(self) -> str:
         """Describe the options that decide the parameters after an epoch."""
