@@ -87,6 +87,8 @@ class BatchSpace:
     ----------
     groups : int
         Threads that can work on a batch.
+    n_bytes : int
+        Bytes of work memory.
     """
 
     def __init__(
@@ -116,16 +118,12 @@ class BatchSpace:
             shared["partial"] = np.zeros(8 * self.groups)
             shared["dtokens"] = memory.vector(self.round * embedded, net.dtype)
         self._shared = shared | {"groups": self.groups, "round": self.round}
+        arrays = [work, *self._shared.values()]
+        self.n_bytes = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
         self._block = np.zeros(
             len(BatchJob._fields), np.int64
         )  # of the job, without the fields that change
         _fill(BatchJob, self._block, self._shared)
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of work memory."""
-        arrays = [*self._shared.values(), *(work for work, _ in self._members)]
-        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
     def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `BatchJob` of arrays, numbers, None."""
@@ -136,6 +134,7 @@ class BatchSpace:
                 lines = TUNING.thread_shift * len(self._members)
                 _, work = self._memory.buffers(self.layout.buffers(), self.net.dtype, lines)
                 self._members.append((work, np.zeros_like(self._members[0][1])))
+                self.n_bytes += work.nbytes
             shared = self._block.copy()
             _fill(BatchJob, shared, {"team": team.sync, **job})
             jobs = []
@@ -181,11 +180,7 @@ class SingleSpace:
         sizes, buffers = single_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
         self.sizes = np.array(sizes, np.int64)
         self.offsets, self.work = memory.buffers(list(buffers), net.dtype)
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of work memory."""
-        return self.work.nbytes
+        self.n_bytes = self.work.nbytes
 
     def run(self, program: Program, *key: str, **job: Any) -> None:
         """Run `program`, further specialised by `key`, on a `SingleJob` of arrays and numbers."""

@@ -176,7 +176,7 @@ def test_interrupted_anywhere_the_bits_are_the_same(case, tmp_path):
 @pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES)
 def test_interrupted_everywhere_the_bits_are_the_same(case, tmp_path):
-    sweep(case, tmp_path, 2000, seed=2)
+    sweep(case, tmp_path, 500, seed=2)
 
 
 # ------------------------------------------------------------------------ by the system's means
