@@ -14,10 +14,10 @@ import os
 import queue
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -85,6 +85,9 @@ def wanted(n_threads: Any) -> int:
 class Cores:
     """Count of the threads that are at work in compiled programs.
 
+    There is no lock, which an exception from elsewhere could leave locked.  Two teams that count at
+    the same moment may take the same core.
+
     Parameters
     ----------
     available : callable
@@ -97,29 +100,25 @@ class Cores:
 
     def free_all(self) -> None:
         """Count no thread as being at work."""
-        self._lock = threading.Lock()
-        # of a team that an interrupt kept from freeing them, the cores are free when it is gone
-        self._busy: WeakKeyDictionary[Team, int] = WeakKeyDictionary()
+        # by the identity of a team; one that could not free its cores frees them with its end
+        self._taken: dict[int, tuple[weakref.ref[Team], int]] = {}
 
     @property
     def n_busy(self) -> int:
         """Threads that are at work."""
-        with self._lock:
-            return sum(self._busy.values())
+        return sum(n for team, n in list(self._taken.values()) if team() is not None)
 
     @contextlib.contextmanager
     def taken(self, team: Team, n_wanted: int) -> Iterator[int]:
         """Take up to `n_wanted` cores for a team, and at least one; yield the number of them."""
         n = n_wanted
-        with self._lock:
-            if n > 1 and self._busy:  # others are at work: take the free cores
-                n = max(1, min(n, self._available() - sum(self._busy.values())))
-            self._busy[team] = n
+        if n > 1 and (n_busy := self.n_busy):  # others are at work: take the free cores
+            n = max(1, min(n, self._available() - n_busy))
+        self._taken[id(team)] = weakref.ref(team), n
         try:
             yield n
         finally:
-            with self._lock:
-                self._busy.pop(team, None)
+            self._taken.pop(id(team), None)
 
 
 CORES = Cores()  # shared by all teams of the process
