@@ -52,6 +52,9 @@ class Tuning:
     kept_bytes : int
         Bytes of work memory that a thread keeps from one call to the next.  Making it anew costs
         0.25 ms for each MB, little beside work that needs as much.
+    history_rows : int
+        Epochs whose history is in a checkpoint itself, before they are filed beside it.  Filing
+        costs a sync; rewriting 256 rows with each checkpoint costs 0.03 ms.
     """
 
     tiles: dict[int, tuple[tuple[int, int, float], ...]] = field(
@@ -73,6 +76,7 @@ class Tuning:
     pieces_between_trials: int = 64
     block_bytes: int = 1 << 25
     kept_bytes: int = 1 << 23
+    history_rows: int = 256
 
     changes: int = (
         0  #: how often `tuned` has changed it: work memory of another count is not reused

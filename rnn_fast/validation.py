@@ -132,12 +132,26 @@ def choice(name: str, value: Any, options: Collection[str]) -> str:
 
 
 def path(name: str, value: Any) -> str:
-    """Return the path of a file as text."""
-    text = value.__fspath__() if isinstance(value, os.PathLike) else value
-    if not isinstance(text, str):
-        raise TypeError(f"{name} must be a path; got {shown(value)}")
+    """Return `value` as the path of a file.
+
+    Raises
+    ------
+    TypeError
+        `value` is neither text, nor bytes, nor a path.
+    ValueError
+        No file can have that name.
+    """
+    try:
+        text = os.fsdecode(value)
+        os.fsencode(text)
+    except TypeError:
+        raise TypeError(f"{name} must be a path; got {shown(value)}") from None
+    except UnicodeError:
+        raise ValueError(f"{name} must be a path that can be encoded; got {shown(value)}") from None
     if not text or "\0" in text:
-        raise ValueError(f"{name} must be the path of a file; got {shown(value)}")
+        raise ValueError(
+            f"{name} must be the path of a file, without a NUL character; got {shown(value)}"
+        )
     return text
 
 

@@ -193,7 +193,7 @@ class Model(Learner, Predictor):
         The file does not contain the state of the random generator.  An existing file is replaced
         at once or, after an OSError, unchanged.
         """
-        model_file.write(validation.path("path", path), self.description(), self._views)
+        model_file.write(path, self.description(), self._views)
 
     def to_torch(self) -> torch.nn.Module:
         """Return a PyTorch module that computes the logits, with copies of the weights.

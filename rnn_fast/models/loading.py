@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .. import validation
 from ..errors import ModelFileError
+from ..layout.network import Network
+from ..layout.parameters import parameter_views
 from ..saving import model_file
+from ..saving.model_file import ModelFile
+from .architecture import Architecture
 from .base import Model
 from .pytorch import read_module
 from .recurrent import GRU, LSTM, SimpleRNN
@@ -25,7 +32,7 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
     Parameters
     ----------
     path : path
-        The file.
+        A model file or a checkpoint.
     seed : None, int, SeedSequence, Generator, ...
         Draws the order of the sequences, and dropout, in further training; the file contains no
         state of a random generator.
@@ -33,21 +40,61 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
     Raises
     ------
     ModelFileError
-        The file is not a model, has another version, or is damaged.
+        The file is not a model, has another version, or is damaged.  Nothing has been drawn from
+        `seed`.
+    TypeError, ValueError
+        `path` is no path, or `seed` no seed.
     OSError
-        The file cannot be read; `FileNotFoundError` if it does not exist.
+        The file cannot be read, or is a folder, a device or a FIFO; `FileNotFoundError` if it does
+        not exist.
     """
     generator = validation.generator(seed)
-    architecture, arrays = model_file.read(path)
-    try:
-        model = MODELS[architecture.pop("cell")](**architecture, seed=generator)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{os.fspath(path)}: unknown architecture") from error
-    views = model.parameters
-    model_file.check_same(path, arrays, views)
-    for name, view in views.items():
+    with model_file.reading(path) as file:
+        kind, arguments, net = _implied(file)
+        nothing = np.broadcast_to(np.zeros((), net.dtype), net.n_parameters)  # without memory
+        file.expect(parameter_views(nothing, net))
+        arrays = file.read()
+    model = kind(**arguments, seed=generator)
+    for name, view in model.parameters.items():
         view[...] = arrays[name]
     return model
+
+
+#: sizes of a model that costs nothing, to check all other options
+LEAST = {
+    "input_size": 1,
+    "hidden_size": 1,
+    "output_size": 2,
+    "num_layers": 1,
+    "embedding_size": None,
+}
+
+
+def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network]:
+    """Return the class, the arguments and the network of a file's architecture.
+
+    Raises
+    ------
+    ModelFileError
+        There is no such architecture, or its parameters have another size than those in the file.
+    """
+    arguments = dict(file.architecture)
+    try:
+        kind = MODELS[arguments.pop("cell")]
+        if arguments.get("dtype", "float32") not in [dtype.name for dtype in validation.DTYPES]:
+            raise ValueError("another dtype")  # NumPy's language of dtypes is a large one
+        least = kind(**{**arguments, **LEAST}, seed=0)
+        options = {each.name for each in fields(Architecture)}
+        shared = {name: value for name, value in arguments.items() if name in options}
+        net: Network = Architecture.of(shared).network(least._net.cell)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError("unknown architecture, or damaged") from error
+    # Each run has parameters of its own, so a sum over the runs is as short as the file's header.
+    if net.runs > len(file.parameters) or net.n_parameters * net.dtype.itemsize != sum(
+        tensor.stop - tensor.start for tensor in file.parameters.values()
+    ):
+        raise ModelFileError("its parameters do not fit its architecture")
+    return kind, arguments, net
 
 
 def from_torch(

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine import threads
 from ..optimizers import Optimizer, chosen_optimizer
+from ..saving.checkpoint import check_path
 from ..validation import (
     Options,
     above_zero,
@@ -20,7 +21,6 @@ from ..validation import (
     flag,
     option,
     optional,
-    path,
     rate,
     shown,
     whole,
@@ -129,7 +129,7 @@ class TrainingConfig(Options):
     validation_split: float = option(partial(rate, below=1), 0.0)
     early_stopping: EarlyStopping | None = option(lambda name, value: chosen_stopping(value), None)
     callbacks: tuple[Callable[..., Any], ...] = option(functions, ())
-    checkpoint: str | None = option(optional(path), None)
+    checkpoint: str | None = option(optional(check_path), None)
     checkpoint_every: Every = option(every, 1)
     resume: bool = option(flag, False)
     n_threads: int = option(lambda name, value: threads.wanted(value), None)

@@ -22,6 +22,7 @@ from ..optimizers import Optimizer
 from ..saving.checkpoint import Keeper
 from .config import TrainingConfig, is_true
 from .early_stopping import EarlyStopping
+from .facts import facts_of
 from .history import History
 from .loop import Training
 from .online import Online
@@ -149,8 +150,9 @@ class Learner:
         checkpoint : path, optional
             A file to write after every `checkpoint_every` epochs, at the end, and when a signal
             stops the training.  It is replaced at once or, after an OSError, not at all; the
-            previous one is kept as ``<path>.previous``.  `rnn_fast.load` reads it as the model of
-            that moment.
+            previous one is kept as ``<path>.previous``, and what a long history had before the
+            last epochs in ``<path>.history.0`` or ``.1``.  `rnn_fast.load` reads it as the model
+            of that moment.
         checkpoint_every : int or timedelta
             Epochs between checkpoints, or a time after which one is written between two updates.
         resume : bool
@@ -322,32 +324,42 @@ class Learner:
                 "settings": config.shaping(),
                 "penalties": repr((config.l1, config.l2)),
             }
+            validates = held_out is not None or config.validation_split > 0
+            facts = facts_of(
+                config, self._net, about, validates=validates, penalizes=penalties is not None
+            )
             keeper = Keeper(
-                config.checkpoint, self.description(), self._views, self._generator, about
+                config.checkpoint, self.description(), self._views, self._generator, about, facts
             )
             if config.resume:
                 saved = keeper.resume()
-        source, drawn = parts()  # after `resume` has put the generator back
-        held_out = held_out or drawn
-        validate = None
-        if held_out is not None:
-            validate = partial(measure, self._net, self._flat, held_out, config.n_threads)
 
         def after(history: History) -> bool:
             results = [call(self, history) for call in config.callbacks]
             return any([is_true(f"callbacks[{i}]", r) for i, r in enumerate(results)])
 
         self._online.stale = True
-        return Training(
-            net=self._net,
-            parameters=self._flat,
-            source=source,
-            config=config,
-            generator=self._generator,
-            dropout=self._architecture.dropout,
-            validate=validate,
-            after=after,
-            penalties=penalties,
-            keeper=keeper,
-            saved=saved,
-        ).run()
+        try:
+            source, drawn = parts()  # after `resume` has put the generator back
+            held_out = held_out or drawn
+            validate = None
+            if held_out is not None:
+                validate = partial(measure, self._net, self._flat, held_out, config.n_threads)
+            training = Training(
+                net=self._net,
+                parameters=self._flat,
+                source=source,
+                config=config,
+                generator=self._generator,
+                dropout=self._architecture.dropout,
+                validate=validate,
+                after=after,
+                penalties=penalties,
+                keeper=keeper,
+                saved=saved,
+            )
+        except BaseException:
+            if keeper is not None:
+                keeper.undo()
+            raise
+        return training.run()

@@ -300,6 +300,7 @@ class Training:
         """Train on some batches of a visit, in one compiled call."""
         block, order = visit.block, visit.order[piece.start * size : piece.stop * size]
         position.rate = float(rates[piece.stop - 1])
+        position.sequences += len(order)
         start = perf_counter()
         epoch = self.run_epoch(
             self.net,
@@ -317,7 +318,6 @@ class Training:
             team=self.team if together else None,
             result=position.result,
         )
-        position.sequences += len(order)
         position.seconds += perf_counter() - start
         if not (epoch.finite and checks.all_finite(self.parameters)):
             position.mark_divergence()

@@ -41,7 +41,8 @@ class Position:
     def __init__(self, began: dict[str, Any], before: np.ndarray):
         self.began, self.before = began, before
         self.result = np.zeros(operations.RESULTS)
-        self.rate, self.sequences, self.seconds = 0.0, 0, 0.0
+        self.rate, self.sequences = 0.0, 0
+        self.seconds = 1e-9  # not 0: an interrupt may come before the time is noted
 
     @property
     def batches(self) -> int:

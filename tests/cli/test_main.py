@@ -459,6 +459,6 @@ def test_a_signal_leaves_a_checkpoint_and_a_word(number, code, tmp_path):
     assert process.returncode == code
     last = err.decode().splitlines()[-1]
     assert last.startswith("rnn-fast: error: training stopped after ") and str(path) in last
-    assert checkpoint.find(path).epochs > 0
+    assert checkpoint.epochs(path) > 0
     assert "stopped early" in out.decode() and str(model) in out.decode()
     assert rnn_fast.load(model).hidden_size == 32
