@@ -150,7 +150,7 @@ def path(name: str, value: Any) -> str:
         raise ValueError(f"{name} must be a path that can be encoded; got {shown(value)}") from None
     if not text or "\0" in text:
         raise ValueError(
-            f"{name} must be the path of a file, without a NUL character; got {shown(value)}"
+            f"{name} must be a path without a NUL character; got {shown(value)}"
         )
     return text
 

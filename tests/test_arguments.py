@@ -56,7 +56,7 @@ FLAG = {"true"}
 CHOICE: set[str] = set()
 SOME_CHOICE = {"none"}
 CALLS = {"list", "dict"}
-PATH = {"text", "long text"}
+PATH = {"text", "long text", "bytes"}
 SEED = {"none", "big", "huge", "list"}
 DATA = None  # arrays, see tests/data
 

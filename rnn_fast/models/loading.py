@@ -86,7 +86,7 @@ def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network]:
         least = kind(**{**arguments, **LEAST}, seed=0)
         options = {each.name for each in fields(Architecture)}
         shared = {name: value for name, value in arguments.items() if name in options}
-        net: Network = Architecture.of(shared).network(least._net.cell)
+        net: Network = Architecture.of(shared, kind).network(least._net.cell)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError("unknown architecture, or damaged") from error
     # Each run has parameters of its own, so a sum over the runs is as short as the file's header.

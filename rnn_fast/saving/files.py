@@ -10,7 +10,6 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from typing import Any
 
 try:
     import fcntl

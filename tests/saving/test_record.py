@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -67,20 +68,20 @@ def written(request, tmp_path_factory):
     with tuned(history_rows=2):
         run(make(), **within)
         if place == "1":
-            alter(path, begun)
+            parameters = np.concatenate([a.ravel() for a in content(path)[1].values()])
+            alter(path, partial(begun, parameters))
     return make, lambda model: run(model, resume=True, **{**within, "epochs": 6}), path
 
 
-def begun(training, arrays):
+def begun(parameters, training, arrays):
     """Turn the checkpoint after an epoch into one after two batches of the next."""
-    training["finished"] = False
+    training["finished"], arrays["before"] = False, parameters
     training["position"] = {
         "began": training["generator"],
-        "batches": 2,
         "sequences": 14,
         "seconds": 0.5,
         "rate": 0.01,
-        "result": [1.0] * operations.RESULTS,
+        "result": [2.0] * operations.RESULTS,
     }
 
 
@@ -122,7 +123,7 @@ MISSING = object()
 
 
 def try_it(written, change):
-    """Go on from an altered checkpoint; return whether it was refused, for a reason that is said."""
+    """Go on from an altered checkpoint; return whether it was refused, with a reason."""
     make, go_on, path = written
     original = path.read_bytes()
     model, before = make(), make()
@@ -229,7 +230,7 @@ def test_arrays_altered(written, change):
 
 def test_rows_altered(written):
     """Numbers that no epoch has, in the last row of the history."""
-    training, arrays = content(written[2])[2:]
+    training = content(written[2])[2]
     columns = training["history"]["columns"]
     wrong = {
         "loss": (math.nan, math.inf),
