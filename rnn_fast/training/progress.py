@@ -53,7 +53,10 @@ def progress(epochs: int, past: int, verbose: bool | int | None) -> Progress:
 
 
 class Stderr:
-    """The program's stderr of the moment, which loses what cannot be written."""
+    """The program's stderr of the moment, which loses what cannot be written.
+
+    An error while tqdm writes would leave its lock taken: bars of other threads then wait for ever.
+    """
 
     def write(self, text: str) -> int:
         """Write text, if there is a stream that takes it."""
