@@ -149,9 +149,7 @@ def path(name: str, value: Any) -> str:
     except UnicodeError:
         raise ValueError(f"{name} must be a path that can be encoded; got {shown(value)}") from None
     if not text or "\0" in text:
-        raise ValueError(
-            f"{name} must be a path without a NUL character; got {shown(value)}"
-        )
+        raise ValueError(f"{name} must be a path without a NUL character; got {shown(value)}")
     return text
 
 

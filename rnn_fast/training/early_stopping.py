@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import validation
+from ..validation import check_fields, flag, rate, whole
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,7 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        validation.whole("patience", self.patience)
-        validation.rate("min_delta", self.min_delta)
-        validation.flag("restore_best", self.restore_best)
+        check_fields(self, patience=whole, min_delta=rate, restore_best=flag)
 
 
 def chosen_stopping(value: Any) -> EarlyStopping | None:
@@ -47,7 +45,7 @@ def chosen_stopping(value: Any) -> EarlyStopping | None:
     """
     if value is None or isinstance(value, EarlyStopping):
         return value
-    return EarlyStopping(validation.whole("early_stopping", value))
+    return EarlyStopping(whole("early_stopping", value))
 
 
 @dataclass(frozen=True)

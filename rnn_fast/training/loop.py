@@ -330,7 +330,8 @@ class Training:
             operations.reported(position.result).loss,
             position.sequences / position.seconds,
         )
-        self.progress.within(self.history, share, loss, speed)
+        with self.signals.waiting():  # an exception while tqdm draws leaves its lock locked
+            self.progress.within(self.history, share, loss, speed)
         wait = self.config.checkpoint_every.seconds
         if wait and perf_counter() - self._saved_at >= wait:
             self._save()
@@ -359,7 +360,8 @@ class Training:
             pending=self._pending(),
             position=None,
         )
-        self.progress.epoch(self.history)
+        with self.signals.waiting():
+            self.progress.epoch(self.history)
 
 
 def _diverged(config: TrainingConfig, history: History) -> DivergedError:
