@@ -13,10 +13,10 @@ def test_a_missing_package_is_named():
 
 
 def test_a_package_that_fails_says_itself_why(tmp_path, monkeypatch):
-    (tmp_path / "lacking.py").write_text("import nothing_of_this_name")
-    (tmp_path / "failing.py").write_text("raise ImportError('its own words')")
+    (tmp_path / "package_that_lacks.py").write_text("import nothing_of_this_name")
+    (tmp_path / "package_that_fails.py").write_text("raise ImportError('its own words')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
-        extra("lacking", "e")
+        extra("package_that_lacks", "e")
     with pytest.raises(ImportError, match="^its own words$"):
-        extra("failing", "e")
+        extra("package_that_fails", "e")

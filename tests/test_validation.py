@@ -117,12 +117,12 @@ def test_hint():
 
 
 def test_path(tmp_path):
-    assert path("p", tmp_path) == str(tmp_path) and path("p", "a") == "a"
-    for value in (None, 3, b"a", ["a"], tmp_path.open):
+    assert path("p", tmp_path) == str(tmp_path) and path("p", "a") == path("p", b"a") == "a"
+    for value in (None, 3, ["a"], tmp_path.open):
         with pytest.raises(TypeError, match="^p must be a path; got"):
             path("p", value)
     for value in ("", "a\0b"):
-        with pytest.raises(ValueError, match="^p must be the path of a file; got"):
+        with pytest.raises(ValueError, match="^p must be a path without a NUL character; got"):
             path("p", value)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import array
+import importlib.util
 import os
 
 import numpy as np
 import pytest
+from common import run_python
 
 from rnn_fast.data.files import FileSlices
 from rnn_fast.data.mapped import Mapped
@@ -132,7 +134,6 @@ IN_MEMORY = {
     "subclass": lambda: A.view(type("Sub", (np.ndarray,), {})),
     "bytes": lambda: np.frombuffer(A.tobytes()).reshape(A.shape),
     "torch": lambda: pytest.importorskip("torch").tensor(A),
-    "jax": lambda: pytest.importorskip("jax").numpy.asarray(A),
     "pandas": lambda: pytest.importorskip("pandas").Series(A[:, 0, 0], np.arange(10) * 2.5),
     "pandas frame": lambda: pytest.importorskip("pandas").DataFrame(A[:, 0]),
     "polars": lambda: pytest.importorskip("polars").Series(A[:, 0, 0].tolist()),
@@ -145,6 +146,18 @@ def test_what_is_in_memory_is_an_array_at_once(kind):
     read = opened("X", value, {})
     assert type(read) is np.ndarray
     np.testing.assert_array_equal(read, np.asarray(value.array if kind == "__array__" else value))
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
+def test_an_array_of_jax_is_in_memory():
+    """In another process, because JAX warns of each fork after its import."""
+    code = """
+import jax, numpy as np
+from rnn_fast.data.readers import opened
+read = opened("X", jax.numpy.arange(6.0), {})
+print(type(read) is np.ndarray and read.tolist())
+"""
+    assert run_python(code, "-W", "ignore").split("\n")[0] == "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]"
 
 
 def test_lists_stay_lists():
