@@ -47,8 +47,10 @@ def is_list(X: Any) -> bool:
         return False
     if any(isinstance(x, np.ndarray) and x.ndim for x in X):
         return True
-    sized = all(hasattr(x, "__len__") for x in X)
-    return sized and len({len(x) for x in X}) > 1
+    try:
+        return len({len(x) for x in X}) > 1
+    except TypeError:  # numbers, also arrays of no axis, whose len() fails
+        return False
 
 
 # ---------------------------------------------------------------------------------- sequences

@@ -72,7 +72,8 @@ def slice_state(value: Any, net: Network, start: int, stop: int) -> Any:
 
 
 def _sliced(part: Any, start: int, stop: int) -> np.ndarray:
-    array = part if getattr(part, "ndim", 0) == 3 else real("initial_state", part)
+    is_array = getattr(part, "ndim", 0) == 3 and hasattr(part, "dtype")  # a memoryview is not cut
+    array = part if is_array else real("initial_state", part)
     if array.ndim != 3:
         raise ValueError(
             "initial_state must have three axes, layers times directions by samples by units; got "

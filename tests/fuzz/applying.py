@@ -59,7 +59,8 @@ def flawed(
         flaws.append(lambda: wrong_shape(rng, value, fixed=name != "X"))
     indices = name == "lengths" or (name == "X" and net.embedding)
     indices |= name == "y" and LOSSES[net.loss].takes_classes
-    inside = value.ndim < 2 or i is not None or not (name in ("y", "sample_weight") or name == "X")
+    inside = value.ndim < 2 if i is None else name == "X"  # a step of a list may be masked
+    inside |= name not in ("X", "y", "sample_weight")
     if name != "mask" and (inside or problem.counts.all()):
         if indices:
             flaws.append(lambda: out_of_range(rng, value))

@@ -197,7 +197,7 @@ def through_torch(world: World) -> None:
     X = problem.sequences[0][None]
     with torch.no_grad():
         kind = torch.int64 if world.net.embedding else getattr(torch, world.model.dtype.name)
-        out = module(torch.tensor(X, dtype=kind)).numpy()
+        out = module.eval()(torch.tensor(X, dtype=kind)).numpy()
     own = world.model.decision_function(X)
     world.close("to_torch", out.reshape(own.shape), own, max(1.0, np.abs(own).max()))
     if world.model.learn_initial_state:

@@ -233,6 +233,9 @@ class Reusing:
     def __init__(self, items: list[dict[str, Any]]):
         self.items = items
 
+    def __len__(self) -> int:
+        return len(self.items)
+
     def __iter__(self) -> Any:
         kept: dict[Any, np.ndarray] = {}
         for item in self.items:
