@@ -238,3 +238,26 @@ def test_reading_is_one_ahead_and_no_more():
         sleep(0.01)
         assert len(read) <= i + 3
     assert read == list(range(20))
+
+
+def test_a_memoryview_is_a_state_of_blocks():
+    state = np.random.default_rng(3).standard_normal((1, 40, 4))
+    X = np.random.default_rng(4).standard_normal((40, 5, 2))
+    found = []
+    for each in (state, memoryview(state), state.tolist()):
+        m = GRU(2, 4, loss="mse", seed=0)
+        m.fit(X, X.sum((1, 2)), initial_state=each, shuffle_block=16, epochs=1, verbose=0)
+        found.append(m.Whh.copy())
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("bad", [np.ma.masked, np.float64(1.0), np.array(1.0)])
+def test_a_list_of_weights_may_hold_arrays_without_axes(bad):
+    X = np.zeros((2, 5, 2))
+    m = GRU(2, 4, return_sequences=True, loss="mse", seed=0)
+    if bad is np.ma.masked:
+        with pytest.raises(TypeError, match=r"^sample_weight\[1\] is masked"):
+            m.loss_and_gradients(X, X[:, :, 0], sample_weight=[1.0, bad])
+    else:
+        m.loss_and_gradients(X, X[:, :, 0], sample_weight=[1.0, bad])
