@@ -13,6 +13,23 @@ U = TypeVar("U")
 AHEAD = 2  #: items that are read before they are asked for
 
 
+def start(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    `Thread.start` waits by Python code, in which an interrupt can come as a RuntimeError of a lock.
+    The interrupt itself is raised then.
+
+    Raises
+    ------
+    RuntimeError
+        There are no more threads.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise error.__context__ or error from None
+
+
 def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
     """Yield ``read(item)`` of each item; a thread reads the next ones meanwhile.
 
@@ -33,7 +50,7 @@ def read_ahead(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
             ready.put((None, error))
 
     try:
-        threading.Thread(target=work, name="rnn_fast reader", daemon=True).start()
+        start(threading.Thread(target=work, name="rnn_fast reader", daemon=True))
         for _ in range(AHEAD):
             wishes.put(True)
         while True:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
+from ..data.prefetch import start
 from ..layout.batch_records import TEAM
 
 #: variables that limit the threads of a process; the first that is set counts.  joblib, Dask and
@@ -140,7 +141,7 @@ class Helper:
         self._works: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="rnn_fast helper", daemon=True)
-        self._thread.start()
+        start(self._thread)
 
     def _serve(self) -> None:
         while (work := self._works.get()) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,27 +25,24 @@ class Signals:
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
-        self._is_active, self._waits, self._came = False, False, 0
+        self._waits, self._came = False, 0
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             for number, default in DEFAULTS.items():
-                if signal.getsignal(number) is default:
+                handler = signal.getsignal(number)
+                if handler is default or (isinstance(handler, Handler) and handler.is_left):
                     self._before[number] = default
-                    signal.signal(number, self._handle)
-        self._is_active = True
+                    signal.signal(number, Handler(self, default))
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._is_active = False
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._is_active:  # an exception kept `__exit__` from putting the default back
-            signal.signal(number, self._before[number])
-            signal.raise_signal(number)
-        elif self._waits and not self._came:
+    def handle(self, number: int) -> None:
+        """Raise the exception of a signal, now or when the block ends."""
+        if self._waits and not self._came:
             self._came = number
         else:
             self._raise(number)
@@ -63,3 +61,27 @@ class Signals:
             self._waits = False
         if self._came:
             self._raise(self._came)
+
+
+class Handler:
+    """The handler of a signal as long as its `Signals` lives.
+
+    An exception may keep `Signals.__exit__` from putting the default back; then the handler does.
+    """
+
+    def __init__(self, signals: Signals, default: Any) -> None:
+        self._signals, self._default = weakref.ref(signals), default
+
+    @property
+    def is_left(self) -> bool:
+        """True if the training has ended."""
+        return self._signals() is None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Raise the exception of a signal, or put the default back and leave it the signal."""
+        signals = self._signals()
+        if signals is not None:
+            signals.handle(number)
+        else:
+            signal.signal(number, self._default)
+            signal.raise_signal(number)

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from asyncio import CancelledError
 
 import numpy as np
 import pytest
@@ -108,15 +109,16 @@ def handlers():
 
 
 class Interrupter:
-    """Raises exceptions at some bytecodes of this thread, as if they came from elsewhere.
+    """Raises exceptions at some lines of this thread, as if they came from elsewhere.
 
-    Not in generators: a trace function that raises in one keeps Python 3.11 from closing it, and
-    ends in a double free.  Signals come there as well.
+    Between two bytecodes of a line a trace function may not raise: Python 3.11 keeps the names of a
+    call's arguments from one to the next, and calls another function with them.  Nor does it close
+    a generator in which one raised.  Signals, which Python looks for where it is safe, come there.
 
     Parameters
     ----------
-    moments : dict of int to exception
-        By number of bytecode, counted from 1.
+    moments : dict of int to class of exception
+        By number of line, counted from 1.
     """
 
     def __init__(self, moments=None):
@@ -131,13 +133,10 @@ class Interrupter:
         sys.settrace(self._before)
 
     def _enter(self, frame, event, argument):
-        if frame.f_code.co_flags & inspect.CO_GENERATOR:
-            return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        return self._step
+        return None if frame.f_code.co_flags & inspect.CO_GENERATOR else self._step
 
     def _step(self, frame, event, argument):
-        if event == "opcode":
+        if event == "line":
             self.n += 1
             if self.n in self.moments:
                 raise self.moments[self.n]
@@ -145,7 +144,7 @@ class Interrupter:
 
 
 def count(make, path):
-    """Return the number of bytecodes of a training."""
+    """Return the number of lines of a training."""
     with Interrupter() as interrupter:
         outcome(make, checkpoint=path)
     return interrupter.n
@@ -156,8 +155,9 @@ def check(make, path, wanted, moments):
     try:
         with Interrupter(moments):
             outcome(make, checkpoint=path)
-    except (KeyboardInterrupt, TimeoutError, SystemExit):
+    except (KeyboardInterrupt, CancelledError, SystemExit):
         pass
+    gc.collect()
     with pytest.raises(KeyboardInterrupt):  # as before the training
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -170,9 +170,9 @@ def sweep(case, tmp_path, n, seed):
     wanted, total = outcome(make), count(make, tmp_path / "whole")
     for i in range(n):
         first = draw.randrange(total)
-        moments = {first: draw.choice([KeyboardInterrupt, SystemExit, TimeoutError])()}
+        moments = {first: draw.choice([KeyboardInterrupt, SystemExit, CancelledError])}
         if i % 3 == 0:
-            moments[first + draw.randrange(1, 300)] = KeyboardInterrupt()
+            moments[first + draw.randrange(1, 100)] = KeyboardInterrupt
         check(make, tmp_path / f"{i}", wanted, moments)
 
 
@@ -184,7 +184,7 @@ def test_interrupted_anywhere_the_bits_are_the_same(case, tmp_path):
 @pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES)
 def test_interrupted_everywhere_the_bits_are_the_same(case, tmp_path):
-    sweep(case, tmp_path, 500, seed=2)
+    sweep(case, tmp_path, 300, seed=2)
 
 
 # ------------------------------------------------------------------------ by the system's means
@@ -254,6 +254,23 @@ def test_interrupted_by_the_system_often(how, tmp_path):
 
 
 # -------------------------------------------------------------------------------------- messages
+
+
+@pytest.mark.parametrize("kind", [SystemExit, CancelledError, TimeoutError])
+def test_a_checkpoint_is_written_for_all_that_are_no_errors(kind, tmp_path):
+    def stop(model, history):
+        if len(history) == 2:
+            raise kind
+
+    path = tmp_path / "c"
+    m = SimpleRNN(2, 5, loss="mse", seed=3)
+    with pytest.raises(kind):
+        m.fit(X, Y, epochs=4, callbacks=[stop], checkpoint=path, checkpoint_every=9, verbose=0)
+    again = SimpleRNN(2, 5, loss="mse", seed=3)
+    again.fit(X, Y, epochs=4, checkpoint=path, checkpoint_every=9, resume=True, verbose=0)
+    whole = SimpleRNN(2, 5, loss="mse", seed=3)
+    whole.fit(X, Y, epochs=4, verbose=0)
+    np.testing.assert_array_equal(flat(again), flat(whole))
 
 
 def test_a_checkpoint_that_cannot_be_written_is_said(tmp_path, monkeypatch):
