@@ -10,6 +10,7 @@ import numpy as np
 from forms import dressed, masked, not_finite, out_of_range, wrong_dtype, wrong_shape
 from judge import Call, Fault, World
 from lies import changing, lying
+from settings import NO_COUNT, NO_FLAG, without
 from worlds import Problem
 
 from rnn_fast.losses import LOSSES
@@ -19,6 +20,10 @@ MEASURED = (*IN, "y", "mask", "sample_weight")
 LEARNED = (*MEASURED, "class_weight")
 #: arguments whose data may lie in files
 ON_DISK = ("X", "y", "lengths", "mask", "sample_weight")
+
+
+#: settings that must be refused
+NO_SETTING = {"n_threads": without(NO_COUNT, None), "check_finite": NO_FLAG}
 
 
 # ---------------------------------------------------------------------------- three kinds of call
@@ -82,6 +87,12 @@ def called(
     """Call a method with the arguments in other forms, with a flaw, or with a lie."""
     method, roll = getattr(world.model, name), int(world.rng.integers(10))
     roll = 0 if world.honest else roll
+    if roll == 0 and not world.honest:
+        flags = [n for n in ("return_state", "input_gradients") if n in settings]
+        bad = world.pick([*NO_SETTING, *flags])
+        settings[bad] = world.pick(NO_SETTING.get(bad, NO_FLAG))
+        call = partial(method, **arguments, **settings)
+        return world.attempt(Call(name, call, arguments, flaw=(bad,)))
     if roll < 6:
         given = dress(world, arguments)
         call = partial(method, **given, **settings)
@@ -239,51 +250,3 @@ def measures(world: World) -> None:
     world.honest = True
     for one in (gradients, predict, evaluate):
         one(world)
-
-
-def online(world: World) -> None:
-    """A step of the tutorial's interface: outputs, then descent."""
-    problem, net = world.problem(), world.net
-    problem = Problem(world.rng, net, 40)
-    single = world.flip()
-    n = 1 if single else problem.N
-    x = np.array([s for s in problem.data("X")["X"]][:n]) if not problem.is_list else None
-    if x is None or "lengths" in problem.arguments:
-        return
-    sequences, targets = problem.sequences[:n], problem.targets[:n]
-    before = world.parameters()
-    with np.errstate(all="ignore"):
-        from reference import run
-
-        wanted = run(net, before, sequences, targets)
-    given = dressed(world.rng, x[0] if single else x)
-    if single and not net.embedding and x.shape[-1] == 1 and x.shape[1] == 1:
-        return  # (1, 1, 1) and the like are one sequence
-    activation = LOSSES[net.loss].activation
-
-    def check(outputs: Any) -> None:
-        outs = np.array([activation(out) for out in wanted.outputs])
-        scale = max(1.0, np.abs(outs).max())
-        world.close("forward", outputs, outs[0] if single else outs, scale)
-
-    if not single and not net.embedding and x.shape[1:] == (net.input_size, 1):
-        return  # columns
-    if (
-        world.attempt(Call("forward", lambda: world.model.forward(given), given, check=check))
-        is None
-    ):
-        return
-    if world.flip(3):
-        flaw = world.pick([np.nan, "text", None, [[[0.0]]], 10**400])
-        world.attempt(Call("backward", lambda: world.model.backward(flaw), flaw=("y",)))
-    y = np.array(targets)[0] if single else np.array(targets)
-
-    def learned(result: Any) -> None:
-        if world.jumps:
-            return
-        for name, view in world.views.items():
-            step = before[name] - world.model.learning_rate * wanted.gradients[name]
-            scale = max(np.abs(step).max(), np.abs(before[name]).max(), 1e-3)
-            world.close(f"{name} after backward", view, step, scale)
-
-    world.attempt(Call("backward", lambda: world.model.backward(y), y, check=learned))

@@ -24,6 +24,7 @@ from worlds import Problem, copied
 import rnn_fast
 from rnn_fast.optimizers import chosen_optimizer
 from rnn_fast.training.schedules import chosen_schedule
+from rnn_fast.tuning import tuned
 
 
 def twin_of(world: World) -> Any:
@@ -37,6 +38,7 @@ def same_training(world: World, twin: Any, wanted: Any, got: Any) -> None:
         if view.tobytes() != twin.parameters[name].tobytes():
             raise Fault("wrong", f"{name} differs from that of the plain call")
     mine, theirs = (without_times(history.arrays()) for history in (got, wanted))
+    repr(got), got.to_frame()
     for name, values in theirs.items():
         if not np.array_equal(mine[name], values, equal_nan=True):
             raise Fault("wrong", f"history.{name} differs from that of the plain call")
@@ -92,6 +94,12 @@ def validation(world: World) -> tuple[Any, ...]:
 
 def fit_rightly(world: World, problem: Problem, settings: dict[str, Any]) -> None:
     """Train on valid data; compare with the plain call, and with the textbook."""
+    with tuned(block_bytes=1 << 25):  # files are one block, as arrays are
+        fit_as_twin(world, problem, settings)
+
+
+def fit_as_twin(world: World, problem: Problem, settings: dict[str, Any]) -> None:
+    """See `fit_rightly`."""
     twin, before = twin_of(world), world.parameters()
     generator = copy.deepcopy(world.generator)
     wanted = history_of(partial(twin.fit, **problem.data(*LEARNED), **plain(settings)))
@@ -180,7 +188,7 @@ def fit_on_lies(world: World, arguments: dict[str, Any], settings: dict[str, Any
 
 def interfere(world: World, model: Any, history: Any) -> Any:
     """Do within a callback what nobody should."""
-    kind = int(world.rng.integers(6))
+    kind = int(world.rng.integers(7))
     if kind == 0:
         raise Whim("the callback has had enough")
     if kind == 1:
@@ -192,6 +200,8 @@ def interfere(world: World, model: Any, history: Any) -> Any:
         model.predict(Problem(world.rng, world.net, 10).sequences)
     elif kind == 4:
         history.loss.clear()
+    elif kind == 5:
+        model.Why[...] = 0.25
     else:
         model.learning_rate = 0.0
     return None
@@ -287,7 +297,7 @@ class Unruly:
 
 def resume(world: World) -> None:
     """Stop a training by an error of a callback, resume it, and compare with an unbroken one."""
-    problem, path = world.problem(), world.folder / f"checkpoint{world.tally['calls']}"
+    problem, path = world.problem(), world.folder / f"checkpoint-{world.tally['calls']}"
     settings = drawn_settings(world, problem.N) | {"epochs": 4}
     stop = int(world.rng.integers(1, 4))
     whole, again = twin_of(world), twin_of(world)
@@ -301,7 +311,13 @@ def resume(world: World) -> None:
     given = problem.data(*LEARNED)
     run = partial(world.model.fit, **given, **settings, **keep, callbacks=[break_off])
     world.attempt(Call("fit with a checkpoint", partial(history_of, run), given, lies=True))
-    given = dress(world, problem.data(*LEARNED))
+    given = problem.data(*LEARNED)
+    if "shuffle_block" not in settings:
+        given = dress(world, given, files=False)
+    if damaged := world.flip(4) and path.exists():
+        data = bytearray(path.read_bytes())
+        data[int(world.rng.integers(len(data)))] ^= 1 << int(world.rng.integers(8))
+        path.write_bytes(data)  # the checkpoint before it will do
     run = partial(again.fit, **given, **settings, **keep, resume=True)
     check = partial(same_training, SimpleNamespace(views=again.parameters), whole, wanted)
-    world.attempt(Call("fit, resumed", partial(history_of, run), given, check=check))
+    world.attempt(Call("fit, resumed", partial(history_of, run), given, check=check, lies=damaged))

@@ -112,7 +112,7 @@ def drawn_settings(world: World, n: int, streams: bool = False) -> dict[str, Any
         "clip_value": world.pick([None, None, 0.03125]),
         "l1": world.pick([None, None, 0.0078125, {"Whh": 0.0625, "by": 1}]),
         "l2": world.pick([None, None, 0.0078125, {"Wxh": 0.5}]),
-        "verbose": 0,
+        "verbose": world.pick([0, 0, 0, 0, 0, None, 1, 2]),
         "early_stopping": world.pick([None, None, 1, rf.EarlyStopping(1, min_delta=0.5)]),
         "n_threads": world.pick([1, 2, 3]),
     }

@@ -21,7 +21,8 @@ from typing import Any
 
 sys.path.insert(1, str(Path(__file__).parents[1] / "support"))
 
-from applying import evaluate, gradients, measures, online, predict
+import numpy as np
+from applying import evaluate, gradients, measures, predict
 from judge import Fault, World
 from keeping import (
     assign,
@@ -33,6 +34,7 @@ from keeping import (
     through_torch,
 )
 from learning import fit, resume, stream
+from stepping import online
 from worlds import programs_of
 
 from rnn_fast.tuning import TUNING, tuned
@@ -59,12 +61,26 @@ SECONDS = 120  #: that a case may take, the compilation of its programs included
 MEMORY = 12 << 30  #: bytes of addresses, so that absurd sizes are a MemoryError
 
 
+def constants(seed: int) -> dict[str, Any]:
+    """Draw tuned constants, so that small cases take the ways of large ones."""
+    rng = np.random.default_rng([seed, 1])
+    pick = lambda *values: values[int(rng.integers(len(values)))]  # noqa: E731
+    return {
+        "tiles": {n: tiles[programs_of(seed).tile :][:1] for n, tiles in TUNING.tiles.items()},
+        "worth_seconds": pick(0.0, TUNING.worth_seconds),  # 0: threads always join in
+        "predict_steps": pick(1, 3, 7, TUNING.predict_steps),
+        "gradient_numbers": pick(1, 500, TUNING.gradient_numbers),
+        "max_groups": pick(1, 2, TUNING.max_groups),
+        "piece_seconds": pick(0.0, TUNING.piece_seconds),
+        "block_bytes": pick(1, 500, TUNING.block_bytes),
+    }
+
+
 def run_case(seed: int, only: str = "") -> dict[str, Any]:
     """Run the case of a seed; return its tally, and its fault if there is one."""
     chosen = [action for action in CALLS if only in ("", action.__name__)]
-    tiles = {n: tiles[programs_of(seed).tile :][:1] for n, tiles in TUNING.tiles.items()}
     report: dict[str, Any] = {"seed": seed}
-    with tempfile.TemporaryDirectory() as folder, tuned(tiles=tiles):
+    with tempfile.TemporaryDirectory() as folder, tuned(**constants(seed)):
         world = None
         try:
             world = World(seed, Path(folder))
