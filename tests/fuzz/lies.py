@@ -60,10 +60,10 @@ def reshape(rng: Rng, a: np.ndarray) -> None:
 
 
 def resize(rng: Rng, a: np.ndarray) -> None:
-    """Take the memory away, if NumPy lets us."""
+    """Take the memory away, which NumPy does to any array that nobody has pinned."""
     try:
-        a.resize(1)
-    except ValueError:  # there are views
+        a.resize(int(rng.integers(2)) * 10**5, refcheck=False)
+    except ValueError:  # a view, or pinned
         pass
 
 
@@ -79,12 +79,12 @@ def change(rng: Rng, arguments: Any) -> None:
 
 @contextmanager
 def changing(rng: Rng, arguments: Any) -> Iterator[None]:
-    """Scribble on the arguments from another thread within the block."""
+    """Change the arguments from another thread within the block."""
     over, found = threading.Event(), [*arrays_in(arguments)]
 
     def work() -> None:
         while found and not over.is_set():
-            scribble(rng, found[rng.integers(len(found))])
+            CHANGES[rng.integers(len(CHANGES))](rng, found[rng.integers(len(found))])
 
     thread = threading.Thread(target=work)
     thread.start()
