@@ -221,7 +221,7 @@ class World:
             )
 
     def close(self, name: str, got: Any, wanted: Any, scale: float | None = None) -> None:
-        """Compare with the textbook, relative to the largest number."""
+        """Compare with the textbook, relative to the largest number; terms of 1 may cancel."""
         got, wanted = np.asarray(got, float), np.asarray(wanted, float)
         if got.shape != wanted.shape:
             raise Fault("wrong", f"{name} has shape {got.shape}, not {wanted.shape}")
@@ -229,7 +229,7 @@ class World:
             return
         if np.abs(wanted).max() > np.finfo(self.model.dtype).max and not np.isfinite(got).all():
             return  # the dtype does not have such numbers
-        scale = max(1e-12, float(np.abs(wanted).max()) if scale is None else scale)
+        scale = max(1e-6, float(np.abs(wanted).max()) if scale is None else scale)
         error = float(np.abs(got - wanted).max()) / scale
         if not error <= self.tolerance:
             raise Fault("wrong", f"{name} is off by {error:.1e} of {scale:.1e}")
