@@ -243,7 +243,17 @@ class World:
 #: words that the message of a refusal must have one of, if it is not known what is wrong
 ARGUMENTS = (
     *("X", "y", "lengths", "mask", "sample_weight", "class_weight", "initial_state", "weights"),
-    *("batches", "validation", "x ", "x[", "checkpoint", "resume", ".npy", ".npz"),
+    *(
+        "batches",
+        "validation",
+        "validation_split",
+        "x ",
+        "x[",
+        "checkpoint",
+        "resume",
+        ".npy",
+        ".npz",
+    ),
 )
 
 
