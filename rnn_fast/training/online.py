@@ -94,10 +94,11 @@ class Online:
             self._step.backward(learning_rate)
 
     def _target(self, y: Any) -> Any:
-        """Check a target; a float in [0, 1] for one binary output needs no check."""
+        """Check a target; a number in [0, 1] for one binary output needs no check."""
         if self._binary:
-            value = y.item() if type(y) is np.ndarray and y.size == 1 and y.ndim < 3 else y
-            if type(value) is float and 0.0 <= value <= 1.0:
+            is_array = type(y) is np.ndarray and y.size == 1 and y.ndim < 3
+            value = y.item() if is_array or isinstance(y, np.generic) else y
+            if type(value) in (float, int) and 0 <= value <= 1:
                 return value
         return checks.target("y", y, self._net)
 
