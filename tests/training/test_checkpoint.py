@@ -464,4 +464,4 @@ def test_killed_at_random_moments(tmp_path):
 
 @pytest.mark.sweep
 def test_killed_two_hundred_times(tmp_path):
-    assert killed(tmp_path, 5000) >= 200
+    assert killed(tmp_path, 40_000) >= 200
