@@ -18,7 +18,7 @@ import numpy as np
 from .. import validation
 from ..errors import ModelFileError
 from . import files, model_file, record, strict_json
-from .journal import Journal, filed_rows, slots
+from .journal import Journal, filed_rows, locked
 from .record import Facts
 
 
@@ -124,7 +124,7 @@ class Keeper:
         OSError
             A file cannot be read.
         """
-        with files.locked(slots(self._target)[0], create=False):
+        with locked(self._target, create=False):
             saved = self._last()
         if saved is not None:
             views = self.parameters
@@ -154,7 +154,7 @@ class Keeper:
         history, n = training["history"], len(training["history"]["loss"])
         alone: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if self._journal.is_long(n):
-            alone = files.locked(slots(self._target)[0], create=True, files=self.system)
+            alone = locked(self._target, create=True, system=self.system)
         with alone:
             noted, rows = self._journal.note(history, n)
             state = {**self.about, "began": self.began, **training, "history": noted}

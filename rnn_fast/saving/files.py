@@ -8,7 +8,6 @@ import glob
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator
 
 try:
@@ -20,7 +19,6 @@ except ImportError:  # Windows, which does not let an open file be removed
 CAREFUL = sum(getattr(os, flag, 0) for flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"))
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 ATTEMPTS = 5  #: at a file whose scratch file is taken for a dead job's, each in some microseconds
-LOCK_SECONDS = 60  #: after which the other job is taken for suspended
 
 
 class Files:
@@ -286,34 +284,3 @@ def lock(handle: int) -> bool:
         except OSError:
             pass
     return True
-
-
-@contextlib.contextmanager
-def locked(file: str, create: bool, files: Files = FILES) -> Iterator[None]:
-    """Keep other jobs out of such a block, as far as the system has locks.
-
-    A job that has been suspended in such a block is waited for no longer than `LOCK_SECONDS`.
-
-    Parameters
-    ----------
-    file : str
-        File to lock.
-    create : bool
-        Whether to make the file if there is none.  Otherwise nothing is locked then.
-    """
-    flags = os.O_RDWR | NO_LINK | (os.O_CREAT if create else 0)
-    end = time.monotonic() + LOCK_SECONDS
-    try:
-        with naming(file):
-            handle = open_regular(file, flags, files)
-    except OSError:
-        if create:
-            raise
-        yield
-        return
-    try:
-        while not lock(handle) and time.monotonic() < end:
-            time.sleep(0.005)
-        yield
-    finally:
-        os.close(handle)

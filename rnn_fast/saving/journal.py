@@ -13,9 +13,11 @@ the file that the last checkpoint does not need.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,11 +30,41 @@ MAGIC = b"rnn_fast history"
 HEAD = len(MAGIC) + 16
 LIMIT = 1 << 16  #: rows in a checkpoint itself; `Tuning.history_rows` are less
 ROW = np.dtype("<f8")
+LOCK_SECONDS = 60  #: after which the other job is taken for suspended
 
 
 def slots(target: str) -> tuple[str, str]:
     """Return the two files; the first is also the one that is locked."""
     return f"{target}.history.0", f"{target}.history.1"
+
+
+@contextlib.contextmanager
+def locked(target: str, create: bool, system: files.Files = files.FILES) -> Iterator[None]:
+    """Keep other jobs that write or read a checkpoint out of the block, as far as the system can.
+
+    A job that has been suspended in such a block is waited for no longer than `LOCK_SECONDS`.
+
+    Parameters
+    ----------
+    target : str
+        The checkpoint.
+    create : bool
+        Whether to make the file to lock if there is none.  Otherwise nothing is locked then.
+    system : Files
+        Calls of the operating system.
+    """
+    file, flags = slots(target)[0], os.O_RDWR | files.NO_LINK | (os.O_CREAT if create else 0)
+    end = time.monotonic() + LOCK_SECONDS
+    handle = None
+    with files.naming(file), contextlib.suppress(*([] if create else [OSError])):
+        handle = files.open_regular(file, flags, system)
+    try:
+        while handle is not None and not files.lock(handle) and time.monotonic() < end:
+            time.sleep(0.005)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def rows_of(history: Mapping[str, Any], columns: Sequence[str], start: int) -> np.ndarray:

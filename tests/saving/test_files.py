@@ -268,28 +268,6 @@ def test_a_scratch_file_that_is_taken_away_is_written_again(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["f", "kept"]
 
 
-@posix
-def test_a_lock_keeps_others_out(tmp_path):
-    path, order = str(tmp_path / "lock"), []
-
-    def second():
-        with files.locked(path, create=False):
-            order.append("second")
-
-    with files.locked(path, create=True):
-        thread = threading.Thread(target=second)
-        thread.start()
-        time.sleep(0.05)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
-
-
-def test_no_lock_is_made_to_read(tmp_path):
-    with files.locked(str(tmp_path / "lock"), create=False):
-        assert os.listdir(tmp_path) == []
-
-
 def test_many_at_once(tmp_path):
     """Threads that replace one file never raise, and what is there is always whole."""
     path, models, errors = tmp_path / "f", [OLD, NEW, LSTM(1, 1, seed=0)], []
