@@ -6,7 +6,6 @@ else, and its memory stays in place while the array lives.  Masks are refused wh
 
 from __future__ import annotations
 
-import mmap
 import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .mapped import Mapped, owners
+from .mapped import Mapped, owner_of
 
 #: hints by the kind of a dtype that holds no real numbers
 HINTS = {
@@ -98,10 +97,10 @@ def held(array: np.ndarray) -> np.ndarray:
     The numbers may still be written to.  Memory is copied if its owner could free it: tensors of
     PyTorch, and objects that only tell an address (0.2 s a GB).  An array on disk is read.
     """
-    *_, owner = owners(array)
+    owner = owner_of(array)
     if isinstance(owner, Held):
         return array
-    on_disk = Mapped.of(array) if isinstance(owner, mmap.mmap) else None
+    on_disk = Mapped.of(array)
     if on_disk is not None:
         return on_disk.whole()
     try:
@@ -120,7 +119,7 @@ def refuse_masks(name: str, value: Any, slice_of_source: bool = False) -> None:
     In a list of numbers each takes 30 ns, as long as NumPy takes to convert it.
     """
     masks = sys.modules.get("numpy.ma")  # not imported: there are no masked arrays
-    if masks is None or not _hides(value, masks.MaskedArray):
+    if masks is None or type(value) is np.ndarray or not _hides(value, masks.MaskedArray):
         return
     found, is_masked = "", False
     for place, masked in _all_of(value, masks.MaskedArray):

@@ -87,7 +87,7 @@ class Dataset:
         if lengths is None and holds(f"{prefix}X", X, "lengths", files):
             lengths = X
         self.X = opened(f"{prefix}X", X, files)
-        if not (isinstance(self.X, Slices) or is_list(self.X)):
+        if not (isinstance(self.X, (np.ndarray, Slices)) or is_list(self.X)):
             self.X = real(f"{prefix}X", self.X)
         self.y = None if y is NO_TARGETS else opened(f"{prefix}y", y, files)
         self.lengths, self.state = opened("lengths", lengths, files), state

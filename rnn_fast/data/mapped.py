@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,20 @@ PROCESS = "/proc/self"
 _base: Callable[[np.ndarray], Any] = np.ndarray.base.__get__
 
 
-def owners(array: np.ndarray) -> Iterator[Any]:
-    """Yield an array, the object it is a view of, and so on, up to the owner of the memory."""
-    thing: Any = array
-    while thing is not None:
-        yield thing
-        if isinstance(thing, np.ndarray):
-            thing = _base(thing)  # a subclass may say anything about its base
-        else:
-            thing = thing.obj if isinstance(thing, memoryview) else None
+def owner_of(thing: Any) -> Any:
+    """Return the object that the memory of an array belongs to, behind all views."""
+    while True:
+        below = _below(thing)
+        if below is None:
+            return thing
+        thing = below
+
+
+def _below(thing: Any) -> Any:
+    """Return the object whose memory an array or a memoryview shows, or None."""
+    if isinstance(thing, np.ndarray):
+        return _base(thing)  # a subclass may say anything about its base
+    return thing.obj if isinstance(thing, memoryview) else None
 
 
 class Mapped(Slices):
@@ -67,11 +72,13 @@ class Mapped(Slices):
     @classmethod
     def of(cls, array: np.ndarray) -> Mapped | None:
         """Return the file behind an array, if it is part of a memmap; None for joblib's memmaps."""
-        root: Any = None
-        for owner in owners(array):
-            if isinstance(owner, np.memmap):
-                root = owner
-        if root is None or not isinstance(owner, mmap.mmap):
+        owner = owner_of(array)
+        if not isinstance(owner, mmap.mmap):
+            return None
+        root, thing = None, array
+        while thing is not owner:
+            root, thing = thing if isinstance(thing, np.memmap) else root, _below(thing)
+        if root is None:
             return None
         name = getattr(root, "filename", None)
         if name is not None and any(part.startswith(JOBLIB) for part in Path(name).parts):
