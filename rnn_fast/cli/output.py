@@ -43,13 +43,14 @@ def complain(text: str) -> None:
 
 
 def settle() -> None:
-    """Flush standard output or, if that fails, point it to nowhere.
+    """Flush both streams; point one that fails to nowhere.
 
-    Python flushes it once more at its end, and would fail with status 120.
+    Python flushes them once more at its end, and would fail with status 120.
     """
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -101,6 +101,7 @@ def train(args: argparse.Namespace) -> None:
         except OSError:  # such as a pipe to `head`
             if not (args.save or args.checkpoint):  # what is learned would reach nobody
                 raise
+            output.settle()
 
     source = args.data or "is the sum of standard-normal numbers positive?"
     size = f"{np.sum(~data.test)} sequences of {T} steps of {features}"

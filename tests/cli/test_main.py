@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -397,8 +398,10 @@ def shell(models, npz, tmp_path):
     return call
 
 
-def test_a_reader_that_ends_early(shell, tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_ends_early(unbuffered, shell, tmp_path):
     """The model is saved; where there is none to save, nobody waits for the results."""
+    shell = partial(shell, PYTHONUNBUFFERED=unbuffered)
     codes, out, err = shell("$train --save $file | head -1")
     assert codes == [0, 0] and out.startswith("<SimpleRNN(") and out.count("\n") == 1
     assert rnn_fast.load(tmp_path / "model").hidden_size == 32
@@ -430,7 +433,9 @@ def test_standard_error_that_is_closed(shell, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
-def test_standard_output_that_is_full(shell, tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_that_is_full(unbuffered, shell, tmp_path):
+    shell = partial(shell, PYTHONUNBUFFERED=unbuffered)
     for command in ("$train >/dev/full", "$predict >/dev/full"):
         codes, _, err = shell(command)
         assert codes == [1] and err.endswith("No space left on device\n")
