@@ -1,4 +1,4 @@
-"""Signals that wait until nothing is half done."""
+"""Signals that come at once, or wait while a file is written."""
 
 from __future__ import annotations
 
