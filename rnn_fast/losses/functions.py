@@ -26,8 +26,8 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """exp(z) / sum exp(z) over the last axis, without overflow; NaN passes through."""
-    with np.errstate(under="ignore"):
+    """exp(z) / sum exp(z) over the last axis, without overflow; NaN for infinite or NaN logits."""
+    with np.errstate(under="ignore", invalid="ignore"):
         e = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return e / e.sum(axis=-1, keepdims=True)
 

@@ -10,6 +10,11 @@ import numpy as np
 from .loss import LOSSES
 
 
+def quiet() -> np.errstate:
+    """Let numbers beyond float64 become infinite or NaN without a warning."""
+    return np.errstate(over="ignore", under="ignore", invalid="ignore")
+
+
 class Spread:
     """Weight, mean and squared deviations of targets (N, O), to which more may be added.
 
@@ -29,24 +34,28 @@ class Spread:
         if not len(y):
             return cls()
         weight = float(len(y) if weights is None else weights.sum())
-        mean = np.average(y, axis=0, weights=weights)
-        squares = np.square(y - mean)
-        return cls(weight, mean, squares.sum(0) if weights is None else weights @ squares)
+        with quiet():
+            mean = np.average(y, axis=0, weights=weights)
+            squares = np.square(y - mean)
+            return cls(weight, mean, squares.sum(0) if weights is None else weights @ squares)
 
     def __add__(self, other: Spread) -> Spread:
         weight = self.weight + other.weight
         if not self.weight or not other.weight:
             return self if self.weight else other
-        share, apart = other.weight / weight, other.mean - self.mean
-        squares = self.squares + other.squares + self.weight * share * apart**2
-        return Spread(weight, self.mean + share * apart, squares)
+        share = other.weight / weight
+        with quiet():
+            apart = other.mean - self.mean
+            squares = self.squares + other.squares + self.weight * share * apart**2
+            return Spread(weight, self.mean + share * apart, squares)
 
     def r2(self, mse: float) -> float:
         """``1 - (sum of squared errors) / (sum of squared deviations from the mean)``.
 
         Both are over all outputs.  NaN where the targets are all the same.
         """
-        total = float(self.squares.sum())
+        with quiet():
+            total = float(self.squares.sum())
         if not total > 0:
             return math.nan
         return 1 - mse * self.weight * self.squares.size / total
@@ -65,7 +74,7 @@ class Measures:
 
     def add(self, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Add N outputs, (N, O); weights (N,)."""
-        with np.errstate(under="ignore"):
+        with quiet():
             losses, hits = self.loss.losses(logits, y), self.loss.hits(logits, y)
             if weights is None:
                 self.weight += len(y)

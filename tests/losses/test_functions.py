@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from rnn_fast import SimpleRNN
 from rnn_fast.losses import LOSSES
 from rnn_fast.losses.measures import Measures, Spread
 
@@ -98,6 +99,32 @@ def test_losses_of_huge_logits():
     assert mean_loss("bce", z, np.array([[0.0], [1.0]])) == pytest.approx(1e30)
     z = np.array([[1000.0, -1000.0]])
     assert mean_loss("cross_entropy", z, np.array([[1.0]])) == 2000
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_what_overflows_is_infinite_or_nan_without_a_warning(loss, dtype):
+    O = LOSSES[loss].least_outputs
+    model = SimpleRNN(1, 3, O, loss=loss, dtype=dtype, seed=0)
+    for name in ("Why", "bh"):
+        view = model.parameters[name]
+        view[...] = np.finfo(view.dtype).max / 2
+    X, y = np.ones((4, 2, 1)), np.zeros(4)
+    assert not np.isfinite(model.decision_function(X)).any()
+    model.predict(X), model.forward(X), model.forward(X[0])
+    assert not np.isfinite(model.evaluate(X, y)["loss"])
+    if LOSSES[loss].classifies:
+        model.predict_proba(X)
+
+
+@pytest.mark.parametrize("loss", ["mae", "huber"])
+def test_a_spread_beyond_float64_gives_no_r2_and_no_warning(loss):
+    model, X = SimpleRNN(1, 3, loss=loss, dtype="f8", seed=0), np.ones((4, 2, 1))
+    y = np.array([1e300, -1e300, 1e300, 0.0])
+    history = model.fit(X, y, batch_size=2, epochs=2, validation_data=(X, y))
+    history_of_items = model.fit_stream([(X, y), (X, y)])
+    r2 = [*history.r2, *history.val_r2, *history_of_items.r2, model.evaluate(X, y)["r2"]]
+    assert not np.isfinite(r2).any() and np.isfinite(history.loss).all()
 
 
 def test_accuracy():
