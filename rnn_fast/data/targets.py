@@ -74,6 +74,10 @@ def read_targets(
         weights = counts if weights is None else weights * counts
     if weights is not None:
         weights = checks.cast("sample_weight times class_weight", weights, net.dtype, True)
+        with np.errstate(over="ignore"):
+            total = weights.sum(dtype=np.float64)
+        if not np.isfinite(total):  # the mean loss would be 0
+            raise ValueError("sample_weight times class_weight is too large: its sum is infinite")
         if not (is_part or (weights if counts is None else weights[counts]).any()):
             raise ValueError("all weights are 0")
     return Targets(values, weights)

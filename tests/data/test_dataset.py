@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from common import assert_same_bits, flat, learned
 
-from rnn_fast import GRU, LSTM, DivergedError
+from rnn_fast import GRU, LSTM, DivergedError, SimpleRNN
 from rnn_fast.data.dataset import Dataset
 from rnn_fast.data.prefetch import read_ahead
 from rnn_fast.layout.network import Network
@@ -261,3 +261,12 @@ def test_a_list_of_weights_may_hold_arrays_without_axes(bad):
             m.loss_and_gradients(X, X[:, :, 0], sample_weight=[1.0, bad])
     else:
         m.loss_and_gradients(X, X[:, :, 0], sample_weight=[1.0, bad])
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "loss_and_gradients"])
+def test_weights_whose_sum_is_infinite_are_refused(method):
+    """The mean loss would be 0, whatever the loss is."""
+    model, weights = SimpleRNN(2, 3, dtype="f8", seed=0), np.full(4, 1e308)
+    with pytest.raises(ValueError, match=r"^sample_weight .* sum is infinite"):
+        getattr(model, method)(np.zeros((4, 3, 2)), np.zeros(4), sample_weight=weights)
+    model.evaluate(np.zeros((4, 3, 2)), np.zeros(4), sample_weight=weights / 8)
