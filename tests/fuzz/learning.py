@@ -26,6 +26,8 @@ from rnn_fast.optimizers import chosen_optimizer
 from rnn_fast.training.schedules import chosen_schedule
 from rnn_fast.tuning import tuned
 
+ONE_BLOCK = 1 << 25  #: bytes of a block, more than any case has
+
 
 def twin_of(world: World) -> Any:
     """Return a copy of the model, with a copy of its random generator."""
@@ -76,11 +78,12 @@ def fit(world: World) -> None:
             settings.pop("validation_split", None)
     elif roll == 7:
         words = spoil(world, problem, arguments)
-        settings.pop("shuffle_block", None)  # of several blocks the last alone is read before
+        settings.pop("shuffle_block", None)
     else:
         return fit_on_lies(world, arguments, settings)
     call = partial(world.model.fit, **arguments, **settings)
-    world.attempt(Call("fit", call, arguments, flaw=words))
+    with tuned(block_bytes=ONE_BLOCK):  # of several blocks the last alone is read before
+        world.attempt(Call("fit", call, arguments, flaw=words))
     return None
 
 
@@ -94,7 +97,7 @@ def validation(world: World) -> tuple[Any, ...]:
 
 def fit_rightly(world: World, problem: Problem, settings: dict[str, Any]) -> None:
     """Train on valid data; compare with the plain call, and with the textbook."""
-    with tuned(block_bytes=1 << 25):  # files are one block, as arrays are
+    with tuned(block_bytes=ONE_BLOCK):  # files are one block, as arrays are
         fit_as_twin(world, problem, settings)
 
 
