@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from typing import Any
 FOLDER = Path(__file__).parent
 WORKERS = int(os.environ.get("FUZZ_WORKERS", "2"))
 
+LIFE = 400  #: cases of a worker: compiling many programs leaves 70 MB a block of seeds
+
 
 class Worker:
     """A process that runs cases, started again after its death.
@@ -27,10 +30,12 @@ class Worker:
     def __init__(self, script: Path = FOLDER / "worker.py") -> None:
         self.errors, self.script = tempfile.TemporaryFile(), script
         self.process: subprocess.Popen[str] | None = None
+        self.age = 0
 
     def start(self) -> None:
         self.errors.seek(0)
         self.errors.truncate()
+        self.age = 0
         self.process = subprocess.Popen(
             [sys.executable, str(self.script)],
             stdin=subprocess.PIPE,
@@ -42,6 +47,9 @@ class Worker:
 
     def run(self, first: int, stop: int, only: str = "") -> Iterable[dict[str, Any]]:
         """Yield the report of each seed."""
+        killed = None
+        if self.age > LIFE:
+            self.end()
         while first < stop:
             if self.process is None:
                 self.start()
@@ -55,11 +63,15 @@ class Worker:
                         return
                     began = report.get("began", began)
                     if "tally" in report:
-                        first = report["seed"] + 1
+                        first, self.age = report["seed"] + 1, self.age + 1
                         yield report
             except BrokenPipeError:
                 pass
-            yield self.obituary(began)
+            report = self.obituary(began)
+            if report["status"] == -signal.SIGKILL and began != killed:
+                first = killed = began  # by the system or another program, unless it comes again
+                continue
+            yield report
             first = began + 1
 
     def obituary(self, seed: int) -> dict[str, Any]:
@@ -71,6 +83,7 @@ class Worker:
         report = {
             "seed": seed,
             "fault": kind,
+            "status": status,
             "text": f"exit status {status}",
             "tally": {"calls": 1},
         }
