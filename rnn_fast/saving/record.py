@@ -30,7 +30,7 @@ class Facts:
     moments: tuple[int, ...]  #: shape
     parameters: tuple[int, ...]  #: shape
     dtype: np.dtype
-    results: int  #: sums of an epoch
+    counts: tuple[bool, ...]  #: of each sum of an epoch, whether it counts something
     outputs: int  #: numbers in a target
     blocks: int | None  #: of the data; None for a stream
     plateau: int | None  #: patience of the schedule; None if it has none
@@ -61,9 +61,19 @@ def text(pattern: str) -> Check:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
-def list_of(check: Check, n: int) -> Check:
-    """Make a check for a list of n values."""
-    return lambda value: isinstance(value, list) and len(value) == n and all(map(check, value))
+def list_of(*checks: Check) -> Check:
+    """Make a check for a list of values, each with a check of its own."""
+
+    def check(values: Any) -> bool:
+        size = isinstance(values, list) and len(values) == len(checks)
+        return size and all(each(value) for each, value in zip(checks, values, strict=True))
+
+    return check
+
+
+def tally(value: Any) -> bool:
+    """Return whether a value is a whole number that a float can count up to."""
+    return type(value) is float and 0 <= value <= 2**53 and value.is_integer()
 
 
 def flag(value: Any) -> bool:
@@ -140,7 +150,7 @@ def fields(facts: Facts, generator: np.random.Generator, is_within: bool) -> dic
         "sequences": count,
         "seconds": not_negative,
         "rate": not_negative,
-        "result": list_of(real(), facts.results),
+        "result": list_of(*(tally if counts else real() for counts in facts.counts)),
     }
     plateau = {"factor": real(0, 1), "best": real(), "waited": whole(high=facts.plateau or 0)}
     watch = {"best": real(), "waited": whole(high=facts.patience or 0)}
@@ -175,7 +185,7 @@ def _knobs(facts: Facts) -> Check:
 
     def check(knobs: Any) -> bool:
         return (
-            list_of(real(), len(facts.knobs))(knobs)
+            list_of(*[real()] * len(facts.knobs))(knobs)
             and 0 <= knobs[0] < 2**53
             and knobs[0] == int(knobs[0])
             and tuple(knobs[1 : 1 + len(settings)]) == settings
@@ -186,8 +196,8 @@ def _knobs(facts: Facts) -> Check:
 
 def _spread(facts: Facts) -> Check:
     """Make a check for the arguments of a `losses.measures.Spread`."""
-    none, means = [0.0, 0.0, 0.0], list_of(finite, facts.outputs)
-    squares = list_of(not_negative, facts.outputs)
+    none, means = [0.0, 0.0, 0.0], list_of(*[finite] * facts.outputs)
+    squares = list_of(*[not_negative] * facts.outputs)
 
     def check(value: Any) -> bool:
         if value == none or not (isinstance(value, list) and len(value) == 3):

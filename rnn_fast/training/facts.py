@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..engine.operations import RESULTS
+from ..layout.batch_records import Sums
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..saving.record import Facts
 from .config import TrainingConfig
 from .history import History
 from .schedules import Plateau
+
+COUNTS = ("updates", "windows", "batches")  #: sums that count something
 
 
 def facts_of(
@@ -47,7 +49,7 @@ def facts_of(
         moments=(len(optimizer.state) * net.n_parameters,),
         parameters=(net.n_parameters,),
         dtype=net.dtype,
-        results=RESULTS,
+        counts=tuple(name in COUNTS for name in Sums._fields),
         outputs=net.target_size,
         blocks=None if blocks is None else -(-about["sequences"] // blocks),
         plateau=None if plateau.rule is None else plateau.rule.patience,
