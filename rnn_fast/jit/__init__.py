@@ -3,12 +3,13 @@
 from .cache import cache_directories, read_cache, write_cache
 from .kernel import kernel, kernel_named, overloads
 from .program import Program, compiled
-from .target import target, target_machine, vector_bytes, vector_registers
+from .target import has_avx512, target, target_machine, vector_bytes, vector_registers
 
 __all__ = [
     "Program",
     "cache_directories",
     "compiled",
+    "has_avx512",
     "kernel",
     "kernel_named",
     "overloads",

@@ -46,22 +46,37 @@ def target_machine(triple: str = "") -> Any:
     )
 
 
+def _assembly(kind: str, *lines: str) -> str:
+    """Return the target's code for `lines` of LLVM, which make %y from %x, both of type `kind`."""
+    with LOADING:  # imports LLVM, perhaps
+        import llvmlite.binding as llvm
+
+    body = "\n".join([f"%x = load {kind}, ptr %p", *lines, f"store {kind} %y, ptr %p", "ret void"])
+    source = f"define void @ask(ptr %p) {{\n{body}\n}}"
+    return target_machine().emit_assembly(llvm.parse_assembly(source))
+
+
 @functools.cache
 def vector_bytes() -> int:
     """Width of the target's vector registers: 64 (AVX-512), 32 (AVX2) or 16 (SSE, NEON).
 
     LLVM is asked by compiling one addition of 64 bytes: what registers does it take?
     """
-    with LOADING:  # imports LLVM, perhaps
-        import llvmlite.binding as llvm
-
-    source = """define void @add(ptr %p) {
-        %x = load <16 x float>, ptr %p
-        %y = fadd <16 x float> %x, %x
-        store <16 x float> %y, ptr %p
-        ret void }"""
-    assembly = target_machine().emit_assembly(llvm.parse_assembly(source))
+    assembly = _assembly("<16 x float>", "%y = fadd <16 x float> %x, %x")
     return 64 if "zmm" in assembly else 32 if "ymm" in assembly else 16
+
+
+@functools.cache
+def has_avx512(bits: int) -> bool:
+    """Return whether the target has AVX-512's instructions for vectors of `bits`.
+
+    That is AVX512F for 512 bits, AVX512VL for 256 and 128.  LLVM is asked by compiling
+    ``x & 1 | 2``: does it take AVX-512's one instruction for two operations?
+    """
+    kind = f"<{bits // 32} x i32>"
+    one, two = (f"splat (i32 {i})" for i in (1, 2))
+    assembly = _assembly(kind, f"%a = and {kind} %x, {one}", f"%y = or {kind} %a, {two}")
+    return "vpternlog" in assembly
 
 
 def vector_registers() -> int:

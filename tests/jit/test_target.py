@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -51,3 +54,20 @@ def test_code_for_windows_can_be_loaded_and_gives_the_same_bits():
     here(y.ctypes.data)
     assert x.tobytes() == y.tobytes()
     np.testing.assert_allclose(x, np.tanh(before))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86 processors")
+@pytest.mark.parametrize(
+    ("processor", "widths"),
+    [("skylake-avx512", "[128, 256, 512]"), ("knl", "[512]"), ("haswell", "[]")],
+)
+def test_widths_of_avx512(processor, widths):
+    ask = "from rnn_fast.jit import has_avx512 as f; print([n for n in (128, 256, 512) if f(n)])"
+    out = subprocess.run(
+        [sys.executable, "-c", ask],
+        env=os.environ | {"NUMBA_CPU_NAME": processor},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert out.stdout.strip() == widths
