@@ -21,12 +21,12 @@ from .elementwise import (
     flush,
     flush_root,
     fma,
+    horner,
     polynomial,
     pow2,
     root,
     unscale,
     where_less,
-    where_negative,
     with_sign,
 )
 from .memory import (
@@ -42,6 +42,7 @@ from .memory import (
     width,
 )
 from .records import buffers_of, typed_view, view
+from .tables import has_tables, quarter_octave, scaled, table
 from .tiles import (
     dots,
     gather_transpose,
@@ -76,6 +77,8 @@ __all__ = [
     "flush_root",
     "fma",
     "gather_transpose",
+    "has_tables",
+    "horner",
     "lanes",
     "load",
     "load_acquire",
@@ -87,10 +90,12 @@ __all__ = [
     "pointer",
     "polynomial",
     "pow2",
+    "quarter_octave",
     "rank1",
     "rank_lanes",
     "replace",
     "root",
+    "scaled",
     "size",
     "spread",
     "store",
@@ -98,13 +103,13 @@ __all__ = [
     "store_release",
     "store_tile",
     "sum_rows",
+    "table",
     "total",
     "transpose",
     "typed_view",
     "unscale",
     "view",
     "where_less",
-    "where_negative",
     "width",
     "with_sign",
     "zeros",

@@ -110,12 +110,6 @@ def _with_sign(builder, x, sign):
     return builder.bitcast(builder.or_(builder.bitcast(x, it), bits), x.type)
 
 
-def _where_negative(builder, s, x, y):
-    it, _ = integers(s.type)
-    negative = builder.icmp_signed("<", builder.bitcast(s, it), constant(it, 0))
-    return builder.select(negative, x, y)
-
-
 def _exponent(builder, x):
     vt = x.type
     it, mantissa = integers(vt)
@@ -128,6 +122,12 @@ def _scale_exponent(builder, x, n):
     it, mantissa = integers(x.type)
     shift = builder.shl(builder.fptosi(n, it), constant(it, mantissa))
     return builder.bitcast(builder.sub(builder.bitcast(x, it), shift), x.type)
+
+
+def _horner(builder, x, highest, *terms):
+    for term in terms:
+        highest = call_llvm(builder, "fmuladd", highest, x, term)
+    return highest
 
 
 #: a * b + c, one rounding where the target has it (``fmuladd``: without FMA hardware ``llvm.fma``
@@ -145,8 +145,6 @@ pow2 = elementwise(_pow2, "pow2")
 exponent = elementwise(_exponent, "exponent")
 #: x * 2**-n for integer-valued n, by integer arithmetic on the exponent field
 unscale = elementwise(_scale_exponent, "unscale")
-#: x where the sign bit of s is set, else y; a comparison would take a multiplier's place
-where_negative = elementwise(_where_negative, "where_negative")
 #: square root
 root = elementwise(lambda b, x: call_llvm(b, "sqrt", x), "root")
 absolute = elementwise(lambda b, x: call_llvm(b, "fabs", x), "absolute")
@@ -157,6 +155,10 @@ where_less = elementwise(
     lambda b, a, c, x, y: b.select(b.fcmp_ordered("<", a, c), x, y), "where_less"
 )
 
+
+#: a polynomial in x, highest term first, by Horner's scheme: fewer registers and operations than
+#: `polynomial` takes, twice the latency
+horner = elementwise(_horner, "horner")
 
 operator_of(operator.add, lambda b, x, y: b.fadd(x, y))
 operator_of(operator.sub, lambda b, x, y: b.fsub(x, y))

@@ -28,6 +28,16 @@ def call_llvm(builder, name, *args):
     return builder.call(function, args)
 
 
+def call_avx512(builder, name, *args):
+    """Call the AVX-512 intrinsic `name`; the first of `args` has the type of the result."""
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(args[0].type, [each.type for each in args]),
+        f"llvm.x86.avx512.{name}",
+    )
+    return builder.call(function, args)
+
+
 def integers(vector_type):
     """The integer vector type of the same width, and its count of mantissa bits."""
     bits, mantissa = (32, 23) if isinstance(vector_type.element, ir.FloatType) else (64, 52)

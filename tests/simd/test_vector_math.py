@@ -1,15 +1,29 @@
 """Errors over the whole range, in units in the last place, and the special cases."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from numba import types
+from numba.extending import intrinsic, register_model
 
-from rnn_fast.jit import compiled, vector_bytes
-from rnn_fast.simd import load, store, width
+from rnn_fast.jit import compiled, has_avx512, vector_bytes
+from rnn_fast.simd import Vec, has_tables, lanes, load, store, width
 from rnn_fast.simd import vector_math as vmath
-from rnn_fast.simd.vector_math import tanh
+from rnn_fast.simd.llvm import load_vector, store_vector
+from rnn_fast.simd.types import VecModel
+from rnn_fast.simd.vector_math import sigmoid, tanh
 
-BOUNDS = {"tanh": 2.5, "sigmoid": 2.0, "exp": 1.1, "log1p": 2.5}
+BOUNDS = {"tanh": 2.7, "sigmoid": 2.5, "exp": 1.1, "log1p": 2.5}
 DTYPES = ["float32", "float64"]
+
+
+def bound(name, dtype):
+    if name == "tanh" and has_tables(Vec(types.float32)):
+        return {"float32": 1.1, "float64": 3.0}[dtype.name]
+    return BOUNDS[name]
 
 
 def exact(name, x):
@@ -21,9 +35,8 @@ def exact(name, x):
         return getattr(np, name)(x)
 
 
-@pytest.fixture(scope="module", params=[(n, d) for n in BOUNDS for d in DTYPES], ids=str)
-def function(request):
-    name, dtype = request.param
+def vectorised(name, dtype):
+    """Return the function `name` of the room, on arrays."""
     kernel = getattr(vmath, name)
 
     def program(x, y, n):
@@ -39,7 +52,13 @@ def function(request):
         run(x.ctypes.data, y.ctypes.data, len(x))
         return y[: len(values)]
 
-    return name, np.dtype(dtype), apply
+    return apply
+
+
+@pytest.fixture(scope="module", params=[(n, d) for n in BOUNDS for d in DTYPES], ids=str)
+def function(request):
+    name, dtype = request.param
+    return name, np.dtype(dtype), vectorised(name, dtype)
 
 
 def in_domain(name, x):
@@ -56,6 +75,7 @@ def test_error(function):
         [
             np.linspace(-ends, ends, 200_001),
             np.linspace(-12, 12, 1_000_001),
+            2.0 ** -rng.integers(1, 9, 200_000) * rng.uniform(0.98, 1.02, 200_000),
             rng.uniform(-1, 1, 500_000),
             10 ** rng.uniform(smallest, 2, 500_000) * rng.choice([-1, 1], 500_000),
         ]
@@ -69,15 +89,21 @@ def test_error(function):
     with np.errstate(under="ignore"):
         ulp = error / np.spacing(np.abs(expected).astype(dtype)).astype(expected.dtype)
     worst = np.argmax(ulp)
-    assert ulp[worst] <= BOUNDS[name], f"{ulp[worst]:.3f} ULP at {x[worst]!r}"
+    assert ulp[worst] <= bound(name, dtype), f"{ulp[worst]:.3f} ULP at {x[worst]!r}"
 
 
 def test_special_cases(function):
     name, dtype, apply = function
-    tiny = np.finfo(dtype).smallest_subnormal
+    tiny, big = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
     cases = {
-        "tanh": ([np.inf, -np.inf, 0.0, -0.0, tiny, -tiny], [1.0, -1.0, 0.0, -0.0, tiny, -tiny]),
-        "sigmoid": ([np.inf, -np.inf, -800.0, 0.0, -0.0, tiny], [1.0, 0.0, 0.0, 0.5, 0.5, 0.5]),
+        "tanh": (
+            [np.inf, -np.inf, big, -big, 0.0, -0.0, tiny, -tiny],
+            [1.0, -1.0, 1.0, -1.0, 0.0, -0.0, tiny, -tiny],
+        ),
+        "sigmoid": (
+            [np.inf, -np.inf, big, -big, 800.0, -800.0, 0.0, -0.0, tiny],
+            [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.5, 0.5, 0.5],
+        ),
         "exp": ([-np.inf, -800.0, 0.0, -0.0, -tiny], [0.0, 0.0, 1.0, 1.0, 1.0]),
         "log1p": ([0.0, tiny], [0.0, tiny]),
     }
@@ -88,15 +114,76 @@ def test_special_cases(function):
     assert np.isnan(apply(np.array([np.nan], dtype))[0])
 
 
-def test_odd_function_is_odd():
-    def program(x, y):
-        store(y, tanh(load(x)))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sigmoid_falls_to_zero(dtype):
+    """Where exp(-x) overflows, through denormal numbers or at once, and never to NaN."""
+    info = np.finfo(dtype)
+    smallest = np.log(info.tiny)
+    x = np.linspace(smallest + 1, smallest - 3, 100_000, dtype=dtype)
+    y = vectorised("sigmoid", dtype)(x)
+    assert np.all(np.diff(y) <= 0) and y[0] > info.tiny and y[-1] == 0
+    assert np.all(y[x < smallest] <= info.tiny)
 
-    run = compiled(program, "float64", x="reals", y="reals")
-    x = np.random.default_rng(0).normal(size=16)
-    y, minus = np.empty_like(x), np.empty_like(x)
-    negated = -x
-    run(x.ctypes.data, y.ctypes.data)
-    run(negated.ctypes.data, minus.ctypes.data)
-    n = vector_bytes() // 8
-    np.testing.assert_array_equal(y[:n], -minus[:n])
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_odd_function_is_odd(dtype):
+    apply = vectorised("tanh", dtype)
+    x = 3 * np.random.default_rng(0).normal(size=4096)
+    np.testing.assert_array_equal(apply(x), -apply(-x))
+
+
+class HalfVec(Vec):
+    """Half a register: ymm where zmm is the widest."""
+
+    def __init__(self, dtype):
+        self.dtype, self.n = dtype, lanes(dtype) // 2
+        types.Type.__init__(self, f"HalfVec({dtype}, {self.n})")
+
+
+register_model(HalfVec)(VecModel)
+
+
+@intrinsic
+def load_half(typing_context, p):
+    half = HalfVec(p.dtype)
+
+    def codegen(context, builder, signature, args):
+        return load_vector(builder, args[0], context.get_value_type(half))
+
+    return half(p), codegen
+
+
+@intrinsic
+def store_half(typing_context, p, half):
+    def codegen(context, builder, signature, args):
+        store_vector(builder, args[1], args[0])
+
+    return types.void(p, half), codegen
+
+
+@pytest.mark.skipif(vector_bytes() == 16, reason="no half of the narrowest register")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", [tanh, sigmoid], ids=lambda kernel: kernel.__name__)
+def test_half_a_register_gives_the_same_bits(kernel, dtype):
+    def program(x, y, z, n):
+        for i in range(0, n, width(x)):
+            store(y + i, kernel(load(x + i)))
+        for i in range(0, n, width(x) // 2):
+            store_half(z + i, kernel(load_half(x + i)))
+
+    run = compiled(program, dtype, x="reals", y="reals", z="reals", n="int")
+    x = np.linspace(-30, 30, 4096, dtype=dtype)
+    y, z = np.empty_like(x), np.empty_like(x)
+    run(x.ctypes.data, y.ctypes.data, z.ctypes.data, len(x))
+    np.testing.assert_array_equal(y, z)
+
+
+@pytest.mark.skipif(not has_avx512(512), reason="all other tests are on the portable forms")
+@pytest.mark.parametrize("processor", ["haswell", pytest.param("x86-64", marks=pytest.mark.sweep)])
+def test_targets_without_tables(processor):
+    """The same tests, on the portable forms."""
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__],
+        env=os.environ | {"NUMBA_CPU_NAME": processor},
+        check=True,
+    )

@@ -42,8 +42,9 @@ def forward(cell, step):
     """c_t and h_t.
 
     One loop for each function, not one for all: a chain of two exponentials and two divisions
-    fills the processor's queue, and the chain of the next number has to wait (28 ns against 21 a
-    register of units, measured on AVX2).
+    fills the processor's queue, and the chain of the next number has to wait.  One loop takes 1.02
+    to 1.05 of the time of a training step (LSTM on AVX-512; Zen 4, H 10 to 32, B 1 to 256), two
+    loops, for c and for h, the same; a GRU's one loop 1.04, and 1.10 on AVX2 (H 2, B 100).
     """
     n, a, p = step.n, step.a, step.vectors
     i, f, g, o, tanh_c = a, a + n, a + 2 * n, a + 3 * n, a + 4 * n
