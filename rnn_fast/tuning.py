@@ -19,11 +19,15 @@ class Tuning:
     Attributes
     ----------
     tiles : dict
-        By number of vector registers: (rows, vectors, relative cost of a number) of register tiles
-        that leave room for operands.  Measured on Zen 3 with 16 registers, where a tile one vector
-        wide loads a number for each multiplication, and on Zen 4 with 32, where the load is part of
-        the multiplication.  The first is favoured, since each further one is compiled on its first
-        use.  ``rnn-fast bench ladder``.
+        By number of vector registers: (rows, vectors, parts, relative cost of a number) of register
+        tiles that leave room for operands; a vector is a register cut into `parts`.  Measured on
+        Zen 3 with 16 registers, where a tile one vector wide loads a number for each
+        multiplication, and on Zen 4 with 32, where the load is part of the multiplication.  The
+        first is favoured, since each further one is compiled on its first use, and so are whole
+        vectors, by 4 %.  ``rnn-fast bench ladder``.
+    splitting : tuple of str
+        Processors, by LLVM's names, that compute a vector of half a register in half the time:
+        Zen 4 splits its 512 bits.  On others half a vector takes the time of a whole one.
     crowded_bytes : float
         A block's states cost 1 % more for each so many bytes: less of them stays in cache.
         ``rnn-fast bench ladder``.
@@ -57,12 +61,22 @@ class Tuning:
         costs a sync; rewriting 256 rows with each checkpoint costs 0.03 ms.
     """
 
-    tiles: dict[int, tuple[tuple[int, int, float], ...]] = field(
+    tiles: dict[int, tuple[tuple[int, int, int, float], ...]] = field(
         default_factory=lambda: {
-            16: ((4, 2, 0.97), (5, 2, 0.98), (8, 1, 1.17), (10, 1, 1.17)),
-            32: ((16, 1, 0.96), (4, 4, 0.97), (5, 4, 0.99), (8, 2, 1.0)),
+            16: ((4, 2, 1, 0.97), (5, 2, 1, 0.98), (8, 1, 1, 1.17), (10, 1, 1, 1.17)),
+            32: (
+                (16, 1, 1, 0.96),
+                (4, 4, 1, 0.97),
+                (5, 4, 1, 0.99),
+                (8, 2, 1, 1.0),
+                (3, 7, 2, 1.02),
+                (4, 5, 2, 1.04),
+                (8, 3, 2, 1.06),
+                (16, 1, 2, 1.15),
+            ),
         }
     )
+    splitting: tuple[str, ...] = ("znver4",)
     crowded_bytes: float = 1.5e6
     max_groups: int = 32
     gradient_numbers: int = 1 << 24

@@ -45,7 +45,7 @@ MEMORY = Memory()
 
 def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], None]:
     """Return the compiled function of a program for a network, further specialised by `key`."""
-    optimizers = tuple(OPTIMIZERS[name] for name in key[2:])
+    optimizers = tuple(OPTIMIZERS[name] for name in key if isinstance(name, str))
     sources = _outside(CELLS[net.cell], tuple(LOSSES.values()), optimizers)
     return program(_NAMES[net.dtype], net.cell, *key, sources=sources)
 
@@ -95,10 +95,10 @@ class BatchSpace:
         self, net: Network, T: int, batch: int, memory: Memory = MEMORY, **options: bool
     ) -> None:
         self.net, self.tile, self._memory = net, batch_tile(net, T, batch), memory
-        lanes = self.tile[1] * vector_lanes(net)
+        lanes = self.tile.lanes
         row = CELLS[net.cell].n_grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
-        self.layout = BatchLayout(net, T, self.tile, lanes, chunk, **options)
+        self.layout = BatchLayout(net, T, self.tile[:2], lanes, chunk, **options)
         blocks = self.blocks = -(-batch // lanes)
         self.offsets, work = memory.buffers(self.layout.buffers(), net.dtype)
         starts, packed = memory.buffers(self.layout.weights(), net.dtype)

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from .llvm import INT32, INT64, load_vector, splat, store_vector
 from .llvm import address as advance
-from .types import Vec, lanes
+from .types import vec_at
 
 
 @infer_global(operator.add)
@@ -87,7 +87,7 @@ def store_record(typing_context, p, record):
 @intrinsic
 def load(typing_context, p):
     """The Vec at `p`."""
-    vec = Vec(p.dtype)
+    vec = vec_at(p)
 
     def codegen(context, builder, signature, args):
         return load_vector(builder, args[0], context.get_value_type(vec))
@@ -108,8 +108,8 @@ def store(typing_context, p, v):
 
 @intrinsic
 def fill(typing_context, p, x):
-    """A Vec of the dtype of pointer `p` with `x` in every lane."""
-    vec = Vec(p.dtype)
+    """A Vec as `load` reads it at `p`, with `x` in every lane."""
+    vec = vec_at(p)
 
     def codegen(context, builder, signature, args):
         scalar = context.cast(builder, args[1], signature.args[1], vec.dtype)
@@ -148,8 +148,8 @@ def total(typing_context, v):
 
 @intrinsic
 def width(typing_context, p):
-    """Lanes of a Vec of the dtype that `p` points to, as a compile-time constant."""
-    n = lanes(p.dtype)
+    """Lanes of a Vec that `load` reads at `p`, as a compile-time constant."""
+    n = vec_at(p).n
 
     def codegen(context, builder, signature, args):
         return INT64(n)

@@ -15,14 +15,15 @@ from numba.extending import intrinsic, models, register_model
 
 from .llvm import INT64
 from .llvm import address as advance
+from .types import Reals
 
 
-def field_types(record, number, real=None):
+def field_types(record, number, vec=None):
     """Numba types of a record's fields, by their annotations (`layout.pointers`)."""
     kinds = {"int": number, "float": number, "Any": number}
     kinds |= {"Ints": types.CPointer(types.int64), "Doubles": types.CPointer(types.float64)}
-    if real is not None:
-        kinds["Reals"] = types.CPointer(real)
+    if vec is not None:
+        kinds["Reals"] = Reals(vec)
     annotations = [record.__annotations__[name] for name in record._fields]
     return [kinds[getattr(a, "__forward_arg__", None) or a.__name__] for a in annotations]
 
@@ -30,10 +31,10 @@ def field_types(record, number, real=None):
 class View(types.Type):
     """A pointer to a record."""
 
-    def __init__(self, record, real=None):
+    def __init__(self, record, vec=None):
         self.places = {name: i for i, name in enumerate(record._fields)}
-        self.fields = field_types(record, types.int64, real)
-        super().__init__(f"View({record.__name__}, {real})")
+        self.fields = field_types(record, types.int64, vec)
+        super().__init__(f"View({record.__name__}, {vec})")
 
 
 class Buffers(types.Type):
@@ -116,14 +117,14 @@ def view(typing_context, record, p):
 
 
 @intrinsic
-def typed_view(typing_context, record, p, real):
-    """`view` of a record that has fields of kind ``Reals``, numbers of type `real`."""
-    result = View(record.instance_class, real.dtype)
+def typed_view(typing_context, record, p, shape):
+    """`view` of a record that has fields of kind ``Reals``: numbers in the vectors of a Shape."""
+    result = View(record.instance_class, shape.tile.vec)
 
     def codegen(context, builder, signature, args):
         return builder.bitcast(args[1], context.get_value_type(result))
 
-    return result(record, p, real), codegen
+    return result(record, p, shape), codegen
 
 
 @intrinsic

@@ -8,7 +8,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .llvm import INT32, INT64, address, build_tile, call_llvm, load_vector, splat, store_vector
-from .types import Vec
+from .types import vec_at
 
 
 @intrinsic
@@ -195,7 +195,7 @@ def transpose(typing_context, source, lds, to, ldt):
 
     def codegen(context, builder, signature, args):
         source_, lds_, to_, ldt_ = args
-        vector_type = context.get_value_type(Vec(source.dtype))
+        vector_type = context.get_value_type(vec_at(source))
         rows = [
             load_vector(builder, address(builder, source_, (lds_, r)), vector_type)
             for r in range(vector_type.count)
@@ -213,7 +213,7 @@ def gather_transpose(typing_context, source, order, lds, to, rows):
 
     def codegen(context, builder, signature, args):
         source_, order_, lds_, to_, rows_ = args
-        vector_type = context.get_value_type(Vec(source.dtype))
+        vector_type = context.get_value_type(vec_at(source))
         vectors = []
         for r in range(vector_type.count):
             index = builder.load(address(builder, order_, INT64(r)))

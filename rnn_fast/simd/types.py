@@ -1,4 +1,4 @@
-"""Numba types: Vec, Tile, and Shape, a tile's size in compiled code."""
+"""Numba types: Vec, Tile, pointers to Vecs, and Shape, a tile's size in compiled code."""
 
 from __future__ import annotations
 
@@ -19,11 +19,33 @@ def lanes(dtype: types.Float) -> int:
 
 
 class Vec(types.Type):
-    """One vector register."""
+    """A vector of `n` numbers, by default a whole register of them."""
 
-    def __init__(self, dtype: types.Float):
-        self.dtype, self.n = dtype, lanes(dtype)
+    def __init__(self, dtype: types.Float, n: int | None = None):
+        self.dtype, self.n = dtype, n or lanes(dtype)
         super().__init__(f"Vec({dtype}, {self.n})")
+
+
+class Reals(types.CPointer):
+    """A pointer to numbers that kernels read `vec` by `vec`.
+
+    The vector is part of the type, so that a kernel compiled for one width is another function for
+    the next.
+    """
+
+    def __init__(self, vec: Vec):
+        super().__init__(vec.dtype)
+        self.vec, self.name = vec, f"Reals({vec})"
+
+    @property
+    def key(self) -> Vec:
+        """The identity of the type."""
+        return self.vec
+
+
+def vec_at(p: types.CPointer) -> Vec:
+    """Return the Vec that kernels read at a pointer: a whole register, unless `Reals` says less."""
+    return p.vec if isinstance(p, Reals) else Vec(p.dtype)
 
 
 class Tile(types.Type):
@@ -39,12 +61,15 @@ class Tile(types.Type):
 
 
 class Shape:
-    """The size of a tile, as a value that kernels hand on: ``Shape("float32", 4, 2)``."""
+    """The size of a tile, as a value that kernels hand on: ``Shape("float32", 4, 2)``.
 
-    def __init__(self, dtype: str, rows: int, vecs: int):
+    Its vectors have `n` numbers, by default a whole register of them.
+    """
+
+    def __init__(self, dtype: str, rows: int, vecs: int, n: int | None = None):
         self.dtype = {"float32": types.float32, "float64": types.float64}[dtype]
-        self.rows, self.vecs = rows, vecs
-        self.lanes = vecs * lanes(self.dtype)
+        self.vec = Vec(self.dtype, n)
+        self.rows, self.vecs, self.lanes = rows, vecs, vecs * self.vec.n
 
 
 class ShapeType(types.Type):
@@ -52,7 +77,7 @@ class ShapeType(types.Type):
 
     def __init__(self, shape: Shape):
         self.shape = shape
-        self.tile = Tile(Vec(shape.dtype), shape.rows, shape.vecs)
+        self.tile = Tile(shape.vec, shape.rows, shape.vecs)
         super().__init__(f"Shape({self.tile})")
 
 
@@ -72,6 +97,9 @@ def marker_type(numba_type: type) -> None:
 
 marker(Shape, ShapeType)
 marker_type(ShapeType)
+
+
+register_model(Reals)(models.PointerModel)
 
 
 @register_model(Vec)

@@ -96,14 +96,16 @@ def longest_of(job, first, n):
     return longest
 
 
-def batch_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name: str) -> Callable:
-    """Training in mini-batches."""
+def batch_epoch(
+    dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, optimizer_name: str
+) -> Callable:
+    """Training in mini-batches, with register tiles of rows x vecs vectors of `numbers`."""
     cell, shape, optimizer = (
         marker_of(cell_name),
-        Shape(dtype, rows, vecs),
+        Shape(dtype, rows, vecs, numbers),
         optimizer_marker(optimizer_name),
     )
-    real, losses = shape.dtype, Choice()
+    losses = Choice()
 
     def program(job):
         """Visit the samples of the `BatchJob`, `batch` at a time, with an update after each batch.
@@ -112,7 +114,7 @@ def batch_epoch(dtype: str, cell_name: str, rows: int, vecs: int, optimizer_name
         from one to the next: truncated back-propagation.  A loss that is not finite ends the epoch
         before its update.
         """
-        job = typed_view(BatchJob, job, real)
+        job = typed_view(BatchJob, job, shape)
         space, result = space_of(job, losses), job.result
         prepare(shape, space)
         if job.helps:
@@ -164,14 +166,13 @@ def predict_blocks(cell, shape, space, job):
             rests = rest(job.team, rests)
 
 
-def predictions(dtype: str, cell_name: str, rows: int, vecs: int) -> Callable:
+def predictions(dtype: str, cell_name: str, rows: int, vecs: int, numbers: int) -> Callable:
     """Logits: a sample has the same bits alone and in any company."""
-    cell, shape = marker_of(cell_name), Shape(dtype, rows, vecs)
-    real, losses = shape.dtype, Choice()
+    cell, shape, losses = marker_of(cell_name), Shape(dtype, rows, vecs, numbers), Choice()
 
     def program(job):
         """``out`` = the logits of the samples of the `BatchJob`, ``final`` = their last states."""
-        job = typed_view(BatchJob, job, real)
+        job = typed_view(BatchJob, job, shape)
         space = space_of(job, losses)
         _, lanes = size(shape)
         prepare(shape, space)

@@ -83,11 +83,11 @@ def single_epoch(
     """Training on one sample at a time, or on very few."""
     cell, (sums, row, tile, one) = marker_of(cell_name), single_shapes(dtype, partial, vecs)
     optimizer, n_rows = optimizer_marker(optimizer_name), len(OPTIMIZERS[optimizer_name].state)
-    real, losses = row.dtype, Choice()
+    losses = Choice()
 
     def program(job):
         """Visit the samples of the `SingleJob`, as `batch_epoch`."""
-        job = typed_view(SingleJob, job, real)
+        job = typed_view(SingleJob, job, one)
         sizes = view(SingleSizes, job.sizes)
         buffers, result = buffers_of(SingleBuffers, job.work, job.offsets), job.result
         prepare_units(sizes, buffers, n_rows)
@@ -117,7 +117,7 @@ def single_epoch(
 def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """One sequence: forward, or backward with an update."""
     cell, (sums, row, tile, one) = marker_of(cell_name), single_shapes(dtype, partial, vecs)
-    real, largest, losses = row.dtype, float(np.finfo(dtype).max), Choice()
+    largest, losses = float(np.finfo(dtype).max), Choice()
 
     def program(record):
         """Do the task that the `OnlineJob` names.
@@ -126,7 +126,7 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
         Backward: the exact gradient of the loss, and a step of descent.  One argument, since
         converting twelve costs as much as the arithmetic.
         """
-        job = typed_view(OnlineJob, record, real)
+        job = typed_view(OnlineJob, record, one)
         sizes = view(SingleSizes, job.sizes)
         buffers = buffers_of(SingleBuffers, job.work, job.offsets)
         if job.task == PREPARE:
