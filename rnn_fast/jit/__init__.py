@@ -1,6 +1,7 @@
 """Compilation, caching and calls of compiled code; no other room uses Numba's compiler."""
 
 from .cache import cache_directories, read_cache, write_cache
+from .denormals import has_flags
 from .kernel import kernel, kernel_named, overloads
 from .program import Program, compiled
 from .target import has_avx512, target, target_machine, vector_bytes, vector_registers
@@ -10,6 +11,7 @@ __all__ = [
     "cache_directories",
     "compiled",
     "has_avx512",
+    "has_flags",
     "kernel",
     "kernel_named",
     "overloads",

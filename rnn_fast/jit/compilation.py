@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .denormals import flush_denormals
 from .kernel import POLICY, numba_enabled, pipeline
 from .target import vector_bytes
 
@@ -48,6 +49,7 @@ def optimised(function: Callable, signature: tuple[Any, ...]) -> Any:
     ]
     if outside:
         raise RuntimeError(f"{function.__qualname__}: compiled code calls {', '.join(outside)}")
+    flush_denormals(module)
     return with_aligned_stack(module)
 
 

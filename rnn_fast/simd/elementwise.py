@@ -13,6 +13,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 
+from ..jit import has_flags
 from .llvm import build_tile, call_llvm, constant, integers, splat
 from .types import Tile, Vec
 
@@ -92,6 +93,8 @@ def _clip(builder, x, low, high):
 
 
 def _flush(builder, x, tiny=(1e-30, 1e-290)):
+    if has_flags(builder.module.triple):
+        return x
     limit = constant(x.type, tiny[isinstance(x.type.element, ir.DoubleType)])
     small = builder.fcmp_ordered("<", call_llvm(builder, "fabs", x), limit)
     return builder.select(small, constant(x.type, 0.0), x)
@@ -135,9 +138,10 @@ def _horner(builder, x, highest, *terms):
 fma = elementwise(lambda b, x, y, z: call_llvm(b, "fmuladd", x, y, z), "fma")
 #: x limited to [low, high]; NaN passes through, since it compares false (minnum would drop it)
 clip = elementwise(_clip, "clip")
-#: x, or zero where abs(x) is below 1e-30 (float32) or 1e-290 (float64)
+#: x, or zero where abs(x) is below 1e-30 (float32) or 1e-290 (float64), if the target has no flags
+#: that flush denormals
 flush = elementwise(_flush, "flush")
-#: x, or zero where x * x is below those limits
+#: x, or zero where x * x is below those limits, likewise
 flush_root = elementwise(lambda b, x: _flush(b, x, (1e-15, 1e-145)), "flush_root")
 #: 2**n, given t = n + bias + 1.5 * 2**mantissa_bits, whose low bits hold the integer n + bias
 pow2 = elementwise(_pow2, "pow2")
