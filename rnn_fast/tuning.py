@@ -31,6 +31,12 @@ class Tuning:
     crowded_bytes : float
         A block's states cost 1 % more for each so many bytes: less of them stays in cache.
         ``rnn-fast bench ladder``.
+    step_cost : float
+        Fixed cost of a step of a block, in multiplications of a number.  At H = 16 a tanh network
+        took 0.93 of the time with blocks of 64 instead of 16.
+    near_bytes, reading_cost : float
+        Weights of more bytes than that do not stay near the core, and each costs so many
+        multiplications when it is read.  At H = 256, 0.95 of the time with blocks of 64.
     max_groups : int
         Groups of blocks that a batch is divided into, at most: threads that can work on it.
     gradient_numbers : int
@@ -78,6 +84,9 @@ class Tuning:
     )
     splitting: tuple[str, ...] = ("znver4",)
     crowded_bytes: float = 1.5e6
+    step_cost: float = 1450.0
+    near_bytes: float = 200e3
+    reading_cost: float = 1.3
     max_groups: int = 32
     gradient_numbers: int = 1 << 24
     thread_shift: int = 33

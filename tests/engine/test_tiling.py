@@ -54,3 +54,10 @@ def test_predictions_have_the_same_bits_with_half_vectors():
     assert_same_bits(predictions[0], predictions[2])
     assert_same_bits(predictions[1], predictions[3])
     assert_same_bits(predictions[0][:3], predictions[1])
+
+
+@halves
+def test_wide_blocks_read_large_weights_less_often():
+    batch = 16 * vector_lanes(network(1))
+    assert batch_tile(network(64), 20, batch).vecs == 1
+    assert batch_tile(network(256), 20, batch).vecs > 1
