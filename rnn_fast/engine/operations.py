@@ -52,6 +52,133 @@ def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.nda
     return order[np.lexsort((-own, np.arange(len(order)) // batch_size))]
 
 
+class Epochs:
+    """Training on some sequences, prepared once: a call costs little more than its kernels.
+
+    Parameters
+    ----------
+    net : Network
+    data : Sequences
+    targets : Targets
+    batch_size : int
+    parameters : (n_parameters,) array
+        Updated in place.
+    descent : Descent
+        Its state is updated.
+    bptt : int
+        Steps of a window of truncated back-propagation, with an update after each window; 0 for
+        whole sequences.
+    dropout : float
+        Probability of dropping an output of a layer below the top.
+    state : (N, states, runs, H) array or None
+        Initial states.
+    spaces : Spaces
+        Work memory.  Default: the memory that this thread last used.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        data: Sequences,
+        targets: Targets,
+        batch_size: int,
+        parameters: np.ndarray,
+        descent: Descent,
+        *,
+        bptt: int = 0,
+        dropout: float = 0.0,
+        state: np.ndarray | None = None,
+        spaces: Spaces = spaces,
+    ) -> None:
+        self.parameters = parameters
+        self._lengths, self._batch_size = data.lengths, batch_size
+        longest = int(data.lengths.max())  # of all, for a part must do what the whole does
+        self._equal = bool((data.lengths == longest).all())
+        common = {
+            "y": targets.y,
+            "batch": batch_size,
+            "loss": LOSSES.place(net.loss),
+            "parameters": parameters,
+            "moments": descent.moments,
+            "knobs": descent.knobs,
+            "penalties": descent.penalties,
+            "spare": descent.spare,
+        }
+        plain = self._equal and targets.weights is None and state is None
+        plain = plain and not 0 < bptt < longest and len(data.x) == len(data.starts) * longest
+        if plain and runs_singly(net, batch_size):
+            self._space = spaces.get(SingleSpace, net, longest, len(descent.optimizer.state))
+            self._job = self._space.job(
+                SINGLE_EPOCH,
+                descent.optimizer.name,
+                **common,
+                x=data.x,
+                n_parameters=len(parameters),
+            )
+            self._seeded = False
+            return
+        T = min(bptt or longest, longest)
+        shape = (batch_size, net.states, net.runs, net.hidden_size)
+        self._space = spaces.get(
+            BatchSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1
+        )
+        self._job = self._space.job(
+            BATCH_EPOCH,
+            descent.optimizer.name,
+            **common,
+            **inputs(net, data),
+            weights=targets.weights,
+            gradients=descent.gradients,
+            update=len(parameters),
+            sparse=int(descent.sparse(net)),
+            state=state,
+            carry=np.zeros(shape, net.dtype) if T < longest else None,
+            dropout=np.array([dropout]),
+        )
+        self._seeded = True
+
+    def run(
+        self,
+        order: np.ndarray,
+        schedule: np.ndarray,
+        result: np.ndarray,
+        *,
+        seed: int = 0,
+        team: Team | None = None,
+    ) -> Epoch:
+        """Train on the samples ``order`` in batches, with a step of descent after each.
+
+        Parts of an epoch have the bits of the whole epoch, if all parts except the last consist of
+        whole batches.
+
+        Parameters
+        ----------
+        order : (n,) int64 array
+            Samples, in this order.
+        schedule : (batches,) float64 array
+            Learning rate of each batch.
+        result : (`RESULTS`,) float64 array
+            Sums of the epoch so far, added to.
+        seed : int
+            Seed of dropout, in [0, 2**62).
+        team : Team or None
+            Threads to work with.  Default: this thread alone.
+
+        Returns
+        -------
+        Epoch
+            Measures of everything summed up in `result`.
+        """
+        if not self._equal:
+            order = by_length(order, self._lengths, self._batch_size)
+        fields = {"order": order, "n": len(order), "schedule": schedule, "result": result}
+        if self._seeded:
+            fields["seed"] = seed
+        self._job.set(fields)
+        self._space.lead(self._job, team)
+        return reported(result)
+
+
 def train_epoch(
     net: Network,
     data: Sequences,
@@ -62,107 +189,15 @@ def train_epoch(
     descent: Descent,
     schedule: np.ndarray,
     *,
-    bptt: int = 0,
-    dropout: float = 0.0,
     seed: int = 0,
-    state: np.ndarray | None = None,
     team: Team | None = None,
-    spaces: Spaces = spaces,
     result: np.ndarray | None = None,
+    **options: Any,
 ) -> Epoch:
-    """Train on the samples ``order`` in batches, with a step of descent after each.
-
-    Parts of an epoch have the bits of the whole epoch, if all parts except the last consist of
-    whole batches.
-
-    Parameters
-    ----------
-    net : Network
-    data : Sequences
-    targets : Targets
-    order : (n,) int64 array
-        Samples, in this order.
-    batch_size : int
-    parameters : (n_parameters,) array
-        Updated in place.
-    descent : Descent
-        Its state is updated.
-    schedule : (batches,) float64 array
-        Learning rate of each batch.
-    bptt : int
-        Steps of a window of truncated back-propagation, with an update after each window; 0 for
-        whole sequences.
-    dropout : float
-        Probability of dropping an output of a layer below the top.
-    seed : int
-        Seed of dropout, in [0, 2**62).
-    state : (N, states, runs, H) array or None
-        Initial states.
-    team : Team or None
-        Threads to work with.  Default: this thread alone.
-    spaces : Spaces
-        Work memory.  Default: the memory that this thread last used.
-    result : (`RESULTS`,) float64 array or None
-        Sums of the epoch so far, added to.
-
-    Returns
-    -------
-    Epoch
-        Measures of everything summed up in `result`.
-    """
+    """Train once on the samples ``order``; the arguments are those of `Epochs` and its `run`."""
+    epochs = Epochs(net, data, targets, batch_size, parameters, descent, **options)
     result = np.zeros(RESULTS) if result is None else result
-    longest = int(data.lengths.max())  # of all, for a part must do what the whole does
-    equal = runs_singly(net, batch_size) and (data.lengths == longest).all()
-    if equal and targets.weights is None and state is None and not 0 < bptt < longest:
-        space = spaces.get(SingleSpace, net, longest, len(descent.optimizer.state))
-        x = data.x if len(data.x) == len(data.starts) * longest else None
-        if x is not None:
-            space.run(
-                SINGLE_EPOCH,
-                descent.optimizer.name,
-                x=data.x,
-                y=targets.y,
-                order=order,
-                n=len(order),
-                batch=batch_size,
-                loss=LOSSES.place(net.loss),
-                parameters=parameters,
-                moments=descent.moments,
-                n_parameters=len(parameters),
-                schedule=schedule,
-                knobs=descent.knobs,
-                penalties=descent.penalties,
-                spare=descent.spare,
-                result=result,
-            )
-            return reported(result)
-    T = min(bptt or longest, longest)
-    shape = (batch_size, net.states, net.runs, net.hidden_size)
-    space = spaces.get(BatchSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1)
-    space.run(
-        BATCH_EPOCH,
-        descent.optimizer.name,
-        team=team,
-        **_job(net, data, targets),
-        order=by_length(order, data.lengths, batch_size),
-        n=len(order),
-        batch=batch_size,
-        parameters=parameters,
-        gradients=descent.gradients,
-        moments=descent.moments,
-        knobs=descent.knobs,
-        schedule=schedule,
-        spare=descent.spare,
-        update=len(parameters),
-        penalties=descent.penalties,
-        sparse=int(descent.sparse(net)),
-        state=state,
-        carry=np.zeros(shape, net.dtype) if T < longest else None,
-        dropout=np.array([dropout]),
-        seed=seed,
-        result=result,
-    )
-    return reported(result)
+    return epochs.run(order, schedule, result, seed=seed, team=team)
 
 
 #: numbers that an epoch sums up

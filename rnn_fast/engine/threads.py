@@ -102,24 +102,33 @@ class Cores:
     def free_all(self) -> None:
         """Count no thread as being at work."""
         # by the identity of a team; one that could not free its cores frees them with its end
-        self._taken: dict[int, tuple[weakref.ref[Team], int]] = {}
+        self._taken: dict[int, tuple[weakref.ref[Any], int]] = {}
 
     @property
     def n_busy(self) -> int:
         """Threads that are at work."""
         return sum(n for team, n in list(self._taken.values()) if team() is not None)
 
-    @contextlib.contextmanager
-    def taken(self, team: Team, n_wanted: int) -> Iterator[int]:
-        """Take up to `n_wanted` cores for a team, and at least one; yield the number of them."""
+    def take(self, team: object, n_wanted: int) -> int:
+        """Take up to `n_wanted` cores for a team, and at least one; return the number of them."""
         n = n_wanted
         if n > 1 and (n_busy := self.n_busy):  # others are at work: take the free cores
             n = max(1, min(n, self._available() - n_busy))
         self._taken[id(team)] = weakref.ref(team), n
+        return n
+
+    def free(self, team: object) -> None:
+        """Free the cores of a team."""
+        self._taken.pop(id(team), None)
+
+    @contextlib.contextmanager
+    def taken(self, team: object, n_wanted: int) -> Iterator[int]:
+        """Take cores as `take` for a ``with`` block; yield the number of them."""
+        n = self.take(team, n_wanted)
         try:
             yield n
         finally:
-            self._taken.pop(id(team), None)
+            self.free(team)
 
 
 CORES = Cores()  # shared by all teams of the process

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..losses import LOSSES, Loss
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..tuning import TUNING
 from ..validation import DTYPES
-from .threads import Team
+from .threads import CORES, Team
 from .tiling import batch_tile, vector_lanes
 
 
@@ -120,47 +119,88 @@ class BatchSpace:
         self._shared = shared | {"groups": self.groups, "round": self.round}
         arrays = [work, *self._shared.values()]
         self.n_bytes = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
-        self._block = np.zeros(
-            len(BatchJob._fields), np.int64
-        )  # of the job, without the fields that change
-        _fill(BatchJob, self._block, self._shared)
+        self._team = Team()  # of a thread that works alone
+        self._fixed = Job(BatchJob, None, {**self._shared, **self._of_thread(0, self._team)})
 
-    def run(self, program: Program, *key: str, team: Team | None = None, **job: Any) -> None:
-        """Run `program`, further specialised by `key`, on a `BatchJob` of arrays, numbers, None."""
+    def _of_thread(self, helps: int, team: Team) -> dict[str, Any]:
+        """Fields of a job that each thread of a team has of its own, and the team."""
+        work, ids = self._members[helps]
+        return {"work": work, "ids": ids, "helps": helps, "team": team.sync}
+
+    def job(self, program: Program, *key: str, **fields: Any) -> Job:
+        """Return a job of `program`, further specialised by `key`, for arrays, numbers, None."""
         function = function_of(program, self.net, *self.tile, *key)
-        team = team or Team()
+        return self._fixed.but(function, fields)
+
+    def lead(self, job: Job, team: Team | None = None) -> None:
+        """Run a job that `job` has made, with the threads of a team."""
+        if team is None:
+            CORES.take(self, 1)
+            try:
+                self._team.run(job.run, ())
+            finally:
+                CORES.free(self)
+            return
         with team.taken(self.groups) as n:
             while len(self._members) < n:
                 lines = TUNING.thread_shift * len(self._members)
                 _, work = self._memory.buffers(self.layout.buffers(), self.net.dtype, lines)
                 self._members.append((work, np.zeros_like(self._members[0][1])))
                 self.n_bytes += work.nbytes
-            shared = self._block.copy()
-            _fill(BatchJob, shared, {"team": team.sync, **job})
-            jobs = []
-            for helps, (work, ids) in enumerate(self._members[:n]):
-                jobs.append(shared.copy())
-                _fill(BatchJob, jobs[-1], {"work": work, "ids": ids, "helps": helps})
-            lead, *helps_ = (partial(_call, function, own, job) for own in jobs)
-            team.run(lead, helps_)
+            lead, *helps = (job.but(job.function, self._of_thread(i, team)).run for i in range(n))
+            team.run(lead, helps)
+
+    def run(self, program: Program, *key: str, team: Team | None = None, **fields: Any) -> None:
+        """Run `program` once, see `job` and `lead`."""
+        self.lead(self.job(program, *key, **fields), team)
+
+
+class Job:
+    """A program and the record it works on, to be run again and again.
+
+    Parameters
+    ----------
+    record : type
+        A NamedTuple of the fields.
+    function : callable or None
+        Takes the address of the record.
+    fields : dict
+        Arrays, which live as long as their addresses are in the record; numbers; None.
+    """
+
+    def __init__(self, record: Any, function: Any, fields: Mapping[str, Any]) -> None:
+        self.record, self.function = record, function
+        self._places, self._fields = _places(record), {}  # type: ignore[var-annotated]
+        self._block = np.zeros(len(record._fields), np.int64)
+        self._address = self._block.ctypes.data
+        self.set(fields)
+
+    def but(self, function: Any, fields: Mapping[str, Any]) -> Job:
+        """Return another job, with some other fields."""
+        other = Job(self.record, function, {})
+        other._block[:] = self._block
+        other._fields.update(self._fields)
+        other.set(fields)
+        return other
+
+    def set(self, fields: Mapping[str, Any]) -> None:
+        """Change fields; an array or number that is there already costs nothing."""
+        kept = self._fields
+        for name, value in fields.items():
+            if name not in kept or kept[name] is not value:
+                kept.pop(name, None)  # first: an interrupt must not leave an address without array
+                self._block[self._places[name]] = address(value)
+                kept[name] = value
+
+    def run(self) -> None:
+        """Run the program."""
+        self.function(self._address)
 
 
 @functools.cache
 def _places(record: Any) -> dict[str, int]:
     """Place of each field of a record."""
     return {name: place for place, name in enumerate(record._fields)}
-
-
-def _fill(record: Any, block: np.ndarray, fields: dict[str, Any]) -> None:
-    """Write fields of a job: addresses of arrays, numbers, 0 for None."""
-    places = _places(record)
-    for name, value in fields.items():
-        block[places[name]] = address(value)
-
-
-def _call(function: Callable[[int], None], block: np.ndarray, alive: object) -> None:
-    """Run a program on a job; `alive` holds the arrays whose addresses it has."""
-    function(block.ctypes.data)
 
 
 class SingleSpace:
@@ -182,12 +222,15 @@ class SingleSpace:
         self.offsets, self.work = memory.buffers(list(buffers), net.dtype)
         self.n_bytes = self.work.nbytes
 
-    def run(self, program: Program, *key: str, **job: Any) -> None:
-        """Run `program`, further specialised by `key`, on a `SingleJob` of arrays and numbers."""
-        block = np.zeros(len(SingleJob._fields), np.int64)
-        shared = {"sizes": self.sizes, "offsets": self.offsets, "work": self.work}
-        _fill(SingleJob, block, {**shared, **job})
-        function_of(program, self.net, *self.tile, *key)(block.ctypes.data)
+    def job(self, program: Program, *key: str, **fields: Any) -> Job:
+        """Return a job of `program`, further specialised by `key`, for arrays and numbers."""
+        own = {"sizes": self.sizes, "offsets": self.offsets, "work": self.work}
+        function = function_of(program, self.net, *self.tile, *key)
+        return Job(SingleJob, function, {**own, **fields})
+
+    def lead(self, job: Job, team: Team | None = None) -> None:
+        """Run a job in this thread."""
+        job.run()
 
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:
