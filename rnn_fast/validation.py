@@ -9,6 +9,7 @@ The message names the argument, what is expected and what came, cut to a line.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import os
@@ -227,14 +228,28 @@ class Options:
         TypeError, ValueError
             As the check of an option raises.
         """
-        return cls(
-            **{
-                each.name: each.metadata["check"](
-                    shown.get(each.name, each.name), arguments.get(each.name, each.default)
-                )
-                for each in fields(cls)  # type: ignore[arg-type]
-            }
+        values = {}
+        for name, check, default, checked in _options(cls):  # type: ignore[arg-type]
+            value = arguments.get(name, default)
+            if value is default is not MISSING:
+                values[name] = checked
+            else:
+                values[name] = check(shown.get(name, name), value)
+        return cls(**values)
+
+
+@functools.cache
+def _options(kind: type[Options]) -> list[tuple[str, Callable[[str, Any], Any], Any, Any]]:
+    """Return the name, the check, the default and its checked value of each option of a record."""
+    return [
+        (
+            each.name,
+            each.metadata["check"],
+            each.default,
+            MISSING if each.default is MISSING else each.metadata["check"](each.name, each.default),
         )
+        for each in fields(kind)  # type: ignore[arg-type]
+    ]
 
 
 class Named(Protocol):

@@ -68,3 +68,4 @@ class Visit(NamedTuple):
     skip: int  # batches of `order` that were visited before
     key: int  # number of the block, or of the item of a stream
     spread: Spread  # of the targets
+    stays: bool = False  # whether the next epoch visits the same block in memory

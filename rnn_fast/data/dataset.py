@@ -19,6 +19,7 @@ from . import checks
 from .arrays import real
 from .blocks import Block, Visit, count_held_out
 from .files import File
+from .plain import plain_block
 from .prefetch import read_ahead
 from .readers import holds, n_entries, opened, read_part
 from .sequences import is_list, read_sequences
@@ -31,6 +32,11 @@ from .weights import balanced, class_counts
 WEIGHTS = ("mask", "sample_weight", "class_weight")
 #: in the place of `y`: there are no targets
 NO_TARGETS = object()
+
+
+def any_given(weights: dict[str, Any]) -> bool:
+    """Return whether an argument is not None."""
+    return any([value is not None for value in weights.values()])
 
 
 class Dataset:
@@ -83,6 +89,12 @@ class Dataset:
         self.net, self.check_finite, self.prefix, self.trains = net, check_finite, prefix, trains
         if y is None:
             raise TypeError(f"{prefix}y must be the targets of the sequences; got None")
+        if block is None and lengths is state is None and not any_given(weights):
+            plain = plain_block(net, X, None if y is NO_TARGETS else y, check_finite)
+            if plain is not None:
+                self.blocks = [(0, len(plain.inputs))]
+                self._single: Block | None = plain
+                return
         files: dict[str, File] = {}  # each is opened once
         if lengths is None and holds(f"{prefix}X", X, "lengths", files):
             lengths = X
@@ -237,7 +249,8 @@ class Part:
 
     def spread(self) -> Spread:
         """Return the spread of the targets seen."""
-        return sum((self._spreads[k] for k in sorted(self._spreads)), Spread())
+        first, *rest = [self._spreads[k] for k in sorted(self._spreads)] or [Spread()]
+        return sum(rest, first)
 
     def record(self) -> Any:
         """Return what `restore` needs, as JSON can hold it."""
@@ -261,7 +274,7 @@ class Part:
             order = self.samples(0)
             if generator is not None:
                 order = order[generator.permutation(len(order))]
-            return iter([self._visit(0, order, skip)])
+            return iter([self._visit(0, order, skip, stays=True)])
         places, seed = np.arange(len(self.sizes)), None
         if generator is not None:
             places, seed = generator.permutation(places), int(generator.integers(2**62))
@@ -280,11 +293,11 @@ class Part:
             order = order[np.random.default_rng([seed, k]).permutation(len(order))]
         return self._visit(k, order, skip)
 
-    def _visit(self, k: int, order: np.ndarray, skip: int) -> Visit:
+    def _visit(self, k: int, order: np.ndarray, skip: int, stays: bool = False) -> Visit:
         block, spread = self.dataset.load(k), self._spreads.get(k)
         if spread is None and self.dataset.trains:
             spread = block.spread(self.dataset.net, self.samples(k))
-        return Visit(block, order, skip, k, spread or Spread())
+        return Visit(block, order, skip, k, spread or Spread(), stays)
 
     def __iter__(self) -> Iterator[Visit]:
         """Visit all blocks in their order."""

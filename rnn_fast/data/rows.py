@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +26,18 @@ class Targets(NamedTuple):
 def padded(x: np.ndarray) -> Sequences:
     """Return a view of (N, T, I) numbers, or (N, T) indices, as sequences of equal length."""
     N, T = x.shape[:2]
-    return Sequences(
-        x.reshape(N * T, *x.shape[2:]),
-        np.arange(0, N * T, T, dtype=np.int64),
-        np.full(N, T, np.int64),
-    )
+    return Sequences(x.reshape(N * T, *x.shape[2:]), *(few_rows if N <= FEW else equal_rows)(N, T))
+
+
+FEW = 1024  #: sequences whose places are kept, 8 bytes each and twice
+
+
+def equal_rows(N: int, T: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the starts and the lengths of N sequences of T steps."""
+    places = np.arange(0, N * T, T, dtype=np.int64), np.full(N, T, np.int64)
+    for array in places:
+        array.flags.writeable = False
+    return places
+
+
+few_rows = functools.lru_cache(64)(equal_rows)

@@ -21,7 +21,7 @@ from ..tuning import TUNING
 from .optimizer_state import Descent
 from .threads import Team
 from .tiling import runs_singly
-from .workspace import BatchSpace, SingleSpace, Spaces, spaces
+from .workspace import BatchSpace, Job, SingleSpace, Spaces, spaces
 
 BATCH_EPOCH = Program("rnn_fast.kernels.batch.program", "batch_epoch", job="integers")
 PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
@@ -53,14 +53,11 @@ def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.nda
 
 
 class Epochs:
-    """Training on some sequences, prepared once: a call costs little more than its kernels.
+    """Training on the same sequences again and again, at little more than the kernels' cost.
 
     Parameters
     ----------
     net : Network
-    data : Sequences
-    targets : Targets
-    batch_size : int
     parameters : (n_parameters,) array
         Updated in place.
     descent : Descent
@@ -70,72 +67,105 @@ class Epochs:
         whole sequences.
     dropout : float
         Probability of dropping an output of a layer below the top.
-    state : (N, states, runs, H) array or None
-        Initial states.
     spaces : Spaces
         Work memory.  Default: the memory that this thread last used.
+
+    Attributes
+    ----------
+    space : BatchSpace or SingleSpace
+        Work memory in use, after `load`.
     """
+
+    space: Any
 
     def __init__(
         self,
         net: Network,
-        data: Sequences,
-        targets: Targets,
-        batch_size: int,
         parameters: np.ndarray,
         descent: Descent,
         *,
         bptt: int = 0,
         dropout: float = 0.0,
-        state: np.ndarray | None = None,
         spaces: Spaces = spaces,
     ) -> None:
-        self.parameters = parameters
-        self._lengths, self._batch_size = data.lengths, batch_size
-        longest = int(data.lengths.max())  # of all, for a part must do what the whole does
-        self._equal = bool((data.lengths == longest).all())
-        common = {
-            "y": targets.y,
-            "batch": batch_size,
-            "loss": LOSSES.place(net.loss),
-            "parameters": parameters,
+        self.net, self.parameters, self.descent = net, parameters, descent
+        self.bptt, self.dropout, self._spaces = bptt, dropout, spaces
+        self._key: tuple[Any, ...] | None = None  # of the job
+
+    def load(
+        self,
+        data: Sequences,
+        targets: Targets,
+        batch_size: int,
+        state: np.ndarray | None = None,
+    ) -> None:
+        """Take the data of the next runs.
+
+        Parameters
+        ----------
+        data : Sequences
+        targets : Targets
+        batch_size : int
+        state : (N, states, runs, H) array or None
+            Initial states.
+        """
+        net, lengths = self.net, data.lengths
+        longest = int(lengths.max())  # of all, for a part must do what the whole does
+        self._unequal = None if len(lengths) == 1 or (lengths == longest).all() else lengths
+        plain = self._unequal is None and targets.weights is None and state is None
+        plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
+        single = plain and runs_singly(net, batch_size)
+        fields = {"y": targets.y, "batch": batch_size}
+        if single:
+            fields["x"] = data.x
+        else:
+            fields |= inputs(net, data)
+            fields |= {"weights": targets.weights, "state": state}
+        key = TUNING.changes, single, longest, batch_size
+        if key != self._key:
+            self._key = None
+            self._job = self._single_job(longest) if single else self._job_of(longest, batch_size)
+            self._key = key
+        self._job.set(fields)
+        self._batch_size, self._single = batch_size, single
+
+    def forget(self) -> None:
+        """Let the memory of the data go."""
+        self._job.forget("x", "tokens", "y", "weights", "state")
+
+    def _common(self) -> dict[str, Any]:
+        descent = self.descent
+        return {
+            "loss": LOSSES.place(self.net.loss),
+            "parameters": self.parameters,
             "moments": descent.moments,
             "knobs": descent.knobs,
             "penalties": descent.penalties,
             "spare": descent.spare,
         }
-        plain = self._equal and targets.weights is None and state is None
-        plain = plain and not 0 < bptt < longest and len(data.x) == len(data.starts) * longest
-        if plain and runs_singly(net, batch_size):
-            self._space = spaces.get(SingleSpace, net, longest, len(descent.optimizer.state))
-            self._job = self._space.job(
-                SINGLE_EPOCH,
-                descent.optimizer.name,
-                **common,
-                x=data.x,
-                n_parameters=len(parameters),
-            )
-            self._seeded = False
-            return
-        T = min(bptt or longest, longest)
+
+    def _single_job(self, T: int) -> Job:
+        name, rows = self.descent.optimizer.name, len(self.descent.optimizer.state)
+        self.space = self._spaces.get(SingleSpace, self.net, T, rows)
+        fields = {**self._common(), "n_parameters": len(self.parameters)}
+        return self.space.job(SINGLE_EPOCH, name, **fields)
+
+    def _job_of(self, longest: int, batch_size: int) -> Job:
+        net, descent = self.net, self.descent
+        T = min(self.bptt or longest, longest)
         shape = (batch_size, net.states, net.runs, net.hidden_size)
-        self._space = spaces.get(
-            BatchSpace, net, T, batch_size, dropout=dropout > 0 and net.layers > 1
-        )
-        self._job = self._space.job(
+        drops = self.dropout > 0 and net.layers > 1
+        self.space = self._spaces.get(BatchSpace, net, T, batch_size, dropout=drops)
+        return self.space.job(
             BATCH_EPOCH,
             descent.optimizer.name,
-            **common,
-            **inputs(net, data),
-            weights=targets.weights,
+            **self._common(),
             gradients=descent.gradients,
-            update=len(parameters),
+            update=len(self.parameters),
             sparse=int(descent.sparse(net)),
-            state=state,
             carry=np.zeros(shape, net.dtype) if T < longest else None,
-            dropout=np.array([dropout]),
+            dropout=np.array([self.dropout]),
         )
-        self._seeded = True
 
     def run(
         self,
@@ -169,13 +199,13 @@ class Epochs:
         Epoch
             Measures of everything summed up in `result`.
         """
-        if not self._equal:
-            order = by_length(order, self._lengths, self._batch_size)
+        if self._unequal is not None:
+            order = by_length(order, self._unequal, self._batch_size)
         fields = {"order": order, "n": len(order), "schedule": schedule, "result": result}
-        if self._seeded:
+        if not self._single:
             fields["seed"] = seed
         self._job.set(fields)
-        self._space.lead(self._job, team)
+        self.space.lead(self._job, team)
         return reported(result)
 
 
@@ -189,13 +219,15 @@ def train_epoch(
     descent: Descent,
     schedule: np.ndarray,
     *,
+    state: np.ndarray | None = None,
     seed: int = 0,
     team: Team | None = None,
     result: np.ndarray | None = None,
     **options: Any,
 ) -> Epoch:
-    """Train once on the samples ``order``; the arguments are those of `Epochs` and its `run`."""
-    epochs = Epochs(net, data, targets, batch_size, parameters, descent, **options)
+    """Train once on the samples ``order``, with the arguments of `Epochs` and its methods."""
+    epochs = Epochs(net, parameters, descent, **options)
+    epochs.load(data, targets, batch_size, state)
     result = np.zeros(RESULTS) if result is None else result
     return epochs.run(order, schedule, result, seed=seed, team=team)
 

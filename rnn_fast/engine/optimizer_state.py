@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layout.memory import aligned
+from ..layout.memory import aligned, offsets
 from ..layout.network import Network, parameter_offsets
 from ..optimizers import Optimizer
 
@@ -39,9 +39,12 @@ class Descent:
     ):
         self.optimizer, self.knobs = optimizer, optimizer.knobs(clip_norm, clip_value)
         self.penalties = penalties
-        self.moments = aligned(len(optimizer.state) * n, dtype)
-        self.gradients = aligned(n, dtype)
-        self.spare = aligned((2 + len(optimizer.state)) * REGISTER, dtype)
+        sizes = [len(optimizer.state) * n, n, (2 + len(optimizer.state)) * REGISTER]
+        starts, length = offsets(sizes)
+        memory = aligned(length, dtype)
+        self.moments, self.gradients, self.spare = (
+            memory[start : start + size] for start, size in zip(starts.tolist(), sizes, strict=True)
+        )
 
     def sparse(self, net: Network) -> bool:
         """Return whether a gradient of zero leaves a row of the embedding as it is."""

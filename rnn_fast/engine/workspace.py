@@ -192,6 +192,12 @@ class Job:
                 self._block[self._places[name]] = address(value)
                 kept[name] = value
 
+    def forget(self, *names: str) -> None:
+        """Let arrays go, before they are set anew."""
+        for name in names:
+            if self._fields.pop(name, None) is not None:
+                self._block[self._places[name]] = 0
+
     def run(self) -> None:
         """Run the program."""
         self.function(self._address)

@@ -71,6 +71,8 @@ def penalty_coefficients(l1: Any, l2: Any, net: Network) -> np.ndarray | None:
     TypeError, ValueError
         No such parameter, no number, below 0.
     """
+    if l1 is l2 is None:
+        return None
     flat = aligned(2 * net.n_parameters, net.dtype)
     for argument, value, own in zip(("l1", "l2"), (l1, l2), np.split(flat, 2), strict=True):
         named = parameter_views(own, net)

@@ -35,9 +35,11 @@ class Spread:
             return cls()
         weight = float(len(y) if weights is None else weights.sum())
         with quiet():
+            if weights is None:
+                mean = np.add.reduce(y) / weight
+                return cls(weight, mean, np.add.reduce(np.square(y - mean)))
             mean = np.average(y, axis=0, weights=weights)
-            squares = np.square(y - mean)
-            return cls(weight, mean, squares.sum(0) if weights is None else weights @ squares)
+            return cls(weight, mean, weights @ np.square(y - mean))
 
     def __add__(self, other: Spread) -> Spread:
         weight = self.weight + other.weight

@@ -80,8 +80,9 @@ class Optimizer:
     def knobs(self, clip_norm: float = 0.0, clip_value: float = 0.0) -> np.ndarray:
         """Return the knobs before the first update, float64; a limit of 0 is none."""
         limits = Limits(clip_norm=clip_norm, clip_value=clip_value)
+        settings = (getattr(self, field.name) for field in dataclasses.fields(self))
         scalars = (start for _, start in self.scalars)
-        return np.array([*limits, *dataclasses.astuple(self), *scalars], np.float64)
+        return np.array([*limits, *settings, *scalars], np.float64)
 
 
 OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer")

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine import threads
 from ..optimizers import Optimizer, chosen_optimizer
 from ..saving.checkpoint import check_path
 from ..validation import (
@@ -132,7 +131,7 @@ class TrainingConfig(Options):
     checkpoint: str | None = option(optional(check_path), None)
     checkpoint_every: Every = option(every, 1)
     resume: bool = option(flag, False)
-    n_threads: int = option(lambda name, value: threads.wanted(value), None)
+    n_threads: int = option(whole, 1)
     verbose: int | None = option(verbosity, None)
     check_finite: bool = option(flag, True)
 
@@ -150,6 +149,8 @@ class TrainingConfig(Options):
         for name in ("learning_rate", "clip_norm", "clip_value"):
             fits(name, getattr(self, name), dtype)
         self.optimizer.check_dtype(dtype)
+        if self.schedule.is_steady:
+            return
         ends = np.array([0.0, max(self.epochs - 1, 0)])
         with np.errstate(all="ignore"):
             factors = self.schedule.factors(ends, max(self.epochs, 1)).tolist()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from .. import validation
 from ..data.dataset import Dataset, Part
 from ..data.source import Source
 from ..data.stream import Stream
+from ..engine import threads
 from ..engine.evaluation import measure
 from ..layout.network import Network
 from ..layout.parameters import penalty_coefficients
@@ -286,11 +286,12 @@ class Learner:
 
     def _config(self, arguments: Mapping[str, Any]) -> TrainingConfig:
         """Check the arguments of `fit` or `fit_stream`."""
-        config: TrainingConfig = TrainingConfig.checked(arguments)
+        own = {"n_threads": threads.wanted(arguments["n_threads"])}
+        if arguments["learning_rate"] is None:
+            own["learning_rate"] = self.learning_rate
+        config: TrainingConfig = TrainingConfig.checked({**arguments, **own})
         if config.bptt and self._net.directions == 2:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
-        if config.learning_rate is None:
-            config = replace(config, learning_rate=self.learning_rate)
         config.check_dtype(self._net.dtype)
         return config
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..data import checks
-from ..data.blocks import Visit
+from ..data.blocks import Block, Visit
 from ..data.source import Source
 from ..engine import operations, threads
 from ..engine.optimizer_state import Descent
@@ -28,6 +28,7 @@ from .position import Pending, Position, State
 from .progress import progress
 from .schedules import Plateau
 from .signals import Signals
+from .snapshot import restored, snapshot
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Training:
     keeper: checkpoint.Keeper | None = None
     saved: checkpoint.Saved | None = None
 
-    run_epoch: ClassVar[Any] = staticmethod(operations.train_epoch)
+    run_epoch: ClassVar[Any] = staticmethod(operations.Epochs.run)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -100,56 +101,29 @@ class Training:
             validates=self.validate is not None,
             penalizes=self.penalties is not None,
         )
+        self.epochs = operations.Epochs(
+            self.net,
+            self.parameters,
+            self.descent,
+            bptt=config.bptt,
+            dropout=self.dropout,
+        )
+        self._loaded: Block | None = None  # in `epochs`, if it stays there
+        self._steady: tuple[int, float, Any] = 0, 1.0, None  # batches, factor, their rates
         self._saved_at = perf_counter()
         if self.saved is not None:
-            self._restore(self.saved)
+            whole = self.parameters, self.descent, self.generator, self.source
+            self.state, self.history = restored(self.saved, self.state, *whole)
 
     # ----------------------------------------------------------------------------- checkpoints
-
-    def _restore(self, saved: checkpoint.Saved) -> None:
-        training, position = saved.training, None
-        self.history = History(**training["history"])
-        self.descent.knobs[:] = training["knobs"]
-        self.descent.moments[:] = saved.arrays["moments"]
-        checkpoint.set_generator_state(self.generator, training["generator"])
-        self.source.restore(training["source"], len(self.history))
-        if training["position"] is not None:
-            position = Position.restored(training["position"], saved.arrays["before"])
-            checkpoint.set_generator_state(self.generator, position.began)
-        self.state = State(
-            epochs=len(self.history),
-            plateau=replace(self.state.plateau, **training["plateau"]),
-            watch=replace(
-                self.state.watch, **training["watch"], parameters=saved.arrays.get("best")
-            ),
-            finished=training["finished"],
-            pending=self._pending() if training["pending"] else None,
-            position=position,
-        )
 
     def _save(self) -> None:
         """Write a checkpoint of the state, which `_stopped` has made whole."""
         if self.keeper is None:
             return
-        state, position = self.state, self.state.position
-        training = {
-            "finished": state.finished,
-            "history": vars(self.history),
-            "knobs": self.descent.knobs.tolist(),
-            "plateau": state.plateau.record(),
-            "watch": state.watch.record(),
-            "generator": checkpoint.generator_state(self.generator),
-            "source": self.source.record(),
-            "pending": state.pending is not None,
-            "position": position.record() if position else None,
-        }
-        arrays = {"moments": self.descent.moments}
-        if state.watch.parameters is not None:
-            arrays["best"] = state.watch.parameters
-        if position is not None:
-            arrays["before"] = position.before
+        content = snapshot(self.state, self.history, self.descent, self.generator, self.source)
         with self.signals.waiting():
-            self.keeper.save(training, arrays)
+            self.keeper.save(*content)
         self._saved_at = perf_counter()
 
     def _stopped(self, stop: BaseException) -> None:
@@ -255,30 +229,50 @@ class Training:
         for visit in visits:
             size = min(config.batch_size or len(visit.order), len(visit.order))
             first, n = visit.skip, -(-len(visit.order) // size)
-            start = position.batches - first
-            rates = self._rates(past, start, n, batches)
-            for piece, together in self._pieces(visit, size):
+            rows = self._load(visit, size) / n
+            rates = self._rates(past, position.batches - first, n, batches)
+            for piece, together in self._pieces(first, n, rows):
                 if piece.stop == n:
                     self.source.seen(visit)  # before: a visit is seen again, but not trained on
                 self._train(visit, size, piece, rates, seed, together, position)
                 self._look_around(position, batches)
+            if not visit.stays:
+                self.epochs.forget()
         if not position.batches:
             raise ValueError("there is nothing to train on: no batches came")
 
+    def _load(self, visit: Visit, size: int) -> float:
+        """Take the data of a visit; return the rows of its sequences."""
+        (sequences, _), targets, state = visit.block
+        if not visit.stays or self._loaded is not visit.block:
+            assert targets is not None
+            self.epochs.load(sequences, targets, size, state)
+            self._loaded = visit.block if visit.stays else None
+            self._rows = float(sequences.lengths[visit.order].sum())
+        return self._rows
+
     def _rates(self, past: int, start: int, n: int, batches: int | None) -> np.ndarray:
         """Return the learning rates of n batches of an epoch, from batch `start` on."""
+        schedule, factor = self.config.schedule, self.state.plateau.factor
+        rate = self.config.learning_rate
+        assert rate is not None
+        if schedule.is_steady:
+            if (n, factor) != self._steady[:2]:
+                self._steady = n, factor, np.full(n, rate * factor)
+            return self._steady[2]
         x, step = np.full(n, float(past)), 1.0
         if batches is not None:
             x, step = past + np.arange(start, start + n) / batches, 1 / batches
-        factors = self.config.schedule.factors(x, self.config.epochs, step)
-        return self.config.learning_rate * (factors * self.state.plateau.factor)
+        factors = schedule.factors(x, self.config.epochs, step)
+        rates: np.ndarray = rate * (factors * factor)
+        return rates
 
-    def _pieces(self, visit: Visit, size: int) -> Iterator[tuple[slice, bool]]:
-        """Yield the batches of a visit, some at a time, and whether the team works on them."""
-        lengths = visit.block.inputs.sequences.lengths
-        n = -(-len(visit.order) // size)
-        rows = float(lengths[visit.order].sum()) / n  # of a batch
-        at = visit.skip
+    def _pieces(self, at: int, n: int, rows: float) -> Iterator[tuple[slice, bool]]:
+        """Yield the batches at .. n - 1 of a visit, some at a time, and whether the team helps.
+
+        rows : float
+            Rows of a batch, the mean.
+        """
         while at < n:
             work, together = self.pace.next(rows * (n - at))
             stop = min(n, at + max(1, int(work / rows)))
@@ -298,25 +292,19 @@ class Training:
         position: Position,
     ) -> None:
         """Train on some batches of a visit, in one compiled call."""
-        block, order = visit.block, visit.order[piece.start * size : piece.stop * size]
+        order = visit.order
         position.rate = float(rates[piece.stop - 1])
+        if piece.stop - piece.start < len(rates):
+            order, rates = order[piece.start * size : piece.stop * size], rates[piece]
         position.sequences += len(order)
         start = perf_counter()
         epoch = self.run_epoch(
-            self.net,
-            block.inputs.sequences,
-            block.targets,
+            self.epochs,
             order,
-            size,
-            self.parameters,
-            self.descent,
-            rates[piece],
-            bptt=self.config.bptt,
-            dropout=self.dropout,
+            rates,
+            position.result,
             seed=seed,
-            state=block.state,
             team=self.team if together else None,
-            result=position.result,
         )
         position.seconds += perf_counter() - start
         if not (epoch.finite and checks.all_finite(self.parameters)):
@@ -325,13 +313,12 @@ class Training:
 
     def _look_around(self, position: Position, batches: int | None) -> None:
         """Show progress between two pieces, and write a checkpoint if it is time."""
-        share = position.batches / batches if batches else None
-        loss, speed = (
-            operations.reported(position.result).loss,
-            position.sequences / position.seconds,
-        )
-        with self.signals.waiting():  # an exception while tqdm draws leaves its lock locked
-            self.progress.within(self.history, share, loss, speed)
+        if self.progress.shows:
+            share = position.batches / batches if batches else None
+            loss = operations.reported(position.result).loss
+            speed = position.sequences / position.seconds
+            with self.signals.waiting():  # an exception while tqdm draws leaves its lock locked
+                self.progress.within(self.history, share, loss, speed)
         wait = self.config.checkpoint_every.seconds
         if wait and perf_counter() - self._saved_at >= wait:
             self._save()
@@ -339,11 +326,12 @@ class Training:
     def _note(self, position: Position, measures: dict[str, float]) -> None:
         """Record an epoch; let the schedule and early stopping see it."""
         state, epoch = self.state, operations.reported(position.result)
+        if self.history.r2 is not None:
+            self.history.r2.append(self.source.spread().r2(epoch.correct))
         self.history.append(
-            loss=float(epoch.loss),
+            loss=epoch.loss,
             accuracy=epoch.correct,
             mse=epoch.correct,
-            r2=self.source.spread().r2(epoch.correct),
             penalty=epoch.penalty,
             learning_rate=position.rate,
             seconds=position.seconds,
@@ -360,8 +348,9 @@ class Training:
             pending=self._pending(),
             position=None,
         )
-        with self.signals.waiting():
-            self.progress.epoch(self.history)
+        if self.progress.shows:
+            with self.signals.waiting():
+                self.progress.epoch(self.history)
 
 
 def _diverged(config: TrainingConfig, history: History) -> DivergedError:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 from .history import History
 
 
 class Progress:
     """A display that shows nothing; the others have the same methods."""
+
+    shows: ClassVar[bool] = False
 
     def __enter__(self) -> Progress:
         return self
@@ -91,6 +93,8 @@ STDERR = Stderr()
 class Lines(Progress):
     """A line per epoch."""
 
+    shows = True
+
     def __init__(self, epochs: int):
         self.epochs = epochs
 
@@ -102,6 +106,8 @@ class Lines(Progress):
 
 class Bar(Progress):
     """A bar that moves within the epochs, with the remaining time."""
+
+    shows = True
 
     def __init__(self, tqdm: Any, epochs: int, past: int):
         shape = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"

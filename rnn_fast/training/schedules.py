@@ -1,7 +1,8 @@
 """Schedules of the learning rate during a `fit`.
 
 A schedule returns factors of the learning rate at positions x of the training, in epochs: x is 0.5
-after half of the first epoch's updates.  One update advances x by a `step`.
+after half of the first epoch's updates.  One update advances x by a `step`.  The factors of a
+steady schedule are 1 everywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Constant:
     """A constant rate."""
 
     name: ClassVar[str] = "constant"
+    is_steady: ClassVar[bool] = True
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """1."""
@@ -43,6 +45,7 @@ class Step:
     factor: float = 0.1
 
     name: ClassVar[str] = "step"
+    is_steady: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_fields(self, every=whole, factor=above_zero)
@@ -64,6 +67,7 @@ class Exponential:
     factor: float = 0.95
 
     name: ClassVar[str] = "exponential"
+    is_steady: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_fields(self, factor=above_zero)
@@ -86,6 +90,7 @@ class Cosine:
     end: float = 0.0
 
     name: ClassVar[str] = "cosine"
+    is_steady: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_fields(self, end=rate)
@@ -118,6 +123,7 @@ class ReduceOnPlateau:
     threshold: float = 1e-4
 
     name: ClassVar[str] = "plateau"
+    is_steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         share = partial(rate, below=1)
@@ -145,6 +151,7 @@ class WarmUp:
     then: Any = field(default_factory=Constant)
 
     name: ClassVar[str] = "warmup"
+    is_steady: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_fields(self, epochs=above_zero, then=chosen_schedule)

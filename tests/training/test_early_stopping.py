@@ -48,8 +48,8 @@ def test_the_best_is_restored_however_training_ends(monkeypatch):
         if len(history) == 3:
             monkeypatch.setattr(Training, "run_epoch", staticmethod(broken))
 
-    def broken(*arguments, **options):
-        arguments[5][:] = np.nan
+    def broken(epochs, *arguments, **options):
+        epochs.parameters[:] = np.nan
         return operations.Epoch(np.nan, 0.0, False)
 
     with pytest.raises(DivergedError) as error:

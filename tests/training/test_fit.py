@@ -89,10 +89,10 @@ def visited(monkeypatch, **settings):
     orders = []
     real = Training.run_epoch
 
-    def spy(net, data, targets, order, *rest, **options):
+    def spy(epochs, order, *rest, **options):
         orders.append(order.copy())
         assert order.dtype == np.int64
-        return real(net, data, targets, order, *rest, **options)
+        return real(epochs, order, *rest, **options)
 
     monkeypatch.setattr(Training, "run_epoch", staticmethod(spy))
     model().fit(X, Y, epochs=3, **settings)
@@ -154,14 +154,14 @@ def test_divergence_restores_the_last_finite_parameters(dtype, batch_size):
 
 
 def failing(monkeypatch, epoch, action):
-    """From its `epoch` on, `compute.train_epoch` does `action` after its work."""
+    """From its `epoch` on, `Training.run_epoch` does `action` after its work."""
     real = Training.run_epoch
     calls = []
 
-    def run(net, data, targets, order, batch_size, parameters, *rest, **options):
-        calls.append(parameters.copy())
-        result = real(net, data, targets, order, batch_size, parameters, *rest, **options)
-        return action(parameters, result) if len(calls) == epoch else result
+    def run(epochs, *rest, **options):
+        calls.append(epochs.parameters.copy())
+        result = real(epochs, *rest, **options)
+        return action(epochs.parameters, result) if len(calls) == epoch else result
 
     monkeypatch.setattr(Training, "run_epoch", staticmethod(run))
     return calls
