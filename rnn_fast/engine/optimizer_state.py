@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layout.memory import aligned, offsets
+from ..layout.memory import ALIGN, aligned, round_up
 from ..layout.network import Network, parameter_offsets
 from ..optimizers import Optimizer
 
@@ -39,12 +39,12 @@ class Descent:
     ):
         self.optimizer, self.knobs = optimizer, optimizer.knobs(clip_norm, clip_value)
         self.penalties = penalties
-        sizes = [len(optimizer.state) * n, n, (2 + len(optimizer.state)) * REGISTER]
-        starts, length = offsets(sizes)
-        memory = aligned(length, dtype)
-        self.moments, self.gradients, self.spare = (
-            memory[start : start + size] for start, size in zip(starts.tolist(), sizes, strict=True)
-        )
+        rows = len(optimizer.state)
+        parts = [round_up(rows * n, ALIGN), round_up(n, ALIGN), (2 + rows) * REGISTER]
+        memory = aligned(sum(parts), dtype)
+        self.moments = memory[: rows * n]
+        self.gradients = memory[parts[0] : parts[0] + n]
+        self.spare = memory[parts[0] + parts[1] :]
 
     def sparse(self, net: Network) -> bool:
         """Return whether a gradient of zero leaves a row of the embedding as it is."""

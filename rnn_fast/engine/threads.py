@@ -199,16 +199,24 @@ class Team:
     ) -> None:
         self.size, self._cores, self._hire = size, cores, hire
         self._helpers: list[Helper] = []
-        memory = np.zeros(TEAM.end + 8, np.int64)
-        start = -(memory.ctypes.data // 8) % 8
-        self.sync = memory[start : start + TEAM.end]
-        self.sync[TEAM.sleep] = _sleep_address()
+        self._sync: np.ndarray | None = None
+
+    @property
+    def sync(self) -> np.ndarray:
+        """Memory for the threads to meet in, made on first use."""
+        if self._sync is None:
+            memory = np.zeros(TEAM.end + 8, np.int64)
+            start = -(memory.ctypes.data // 8) % 8
+            memory[start + TEAM.sleep] = _sleep_address()
+            self._sync = memory[start : start + TEAM.end]
+        return self._sync
 
     def __enter__(self) -> Team:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.sync[TEAM.ticket] = -1  # should an exception have come in midst of a program
+        if self._sync is not None:
+            self._sync[TEAM.ticket] = -1  # should an exception have come in midst of a program
         for helper in self._helpers:
             helper.end()
         self._helpers.clear()

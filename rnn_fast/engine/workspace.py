@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import threading
 from collections.abc import Callable, Mapping
@@ -245,8 +246,16 @@ def addresses(*arguments: Any) -> tuple[Any, ...]:
 
 
 def address(a: Any) -> Any:
-    """The address of an array, 0 for None, a number as it is."""
-    return a.ctypes.data if isinstance(a, np.ndarray) else 0 if a is None else a
+    """The address of an array, 0 for None, a number as it is.
+
+    A buffer tells it in 0.3 us, `ndarray.ctypes` in 1 us.
+    """
+    if not isinstance(a, np.ndarray):
+        return 0 if a is None else a
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(a))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # read-only, or empty
+        return a.ctypes.data
 
 
 class Spaces(threading.local):

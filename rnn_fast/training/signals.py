@@ -12,7 +12,14 @@ from typing import Any
 
 from ..errors import Terminated
 
-DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+try:  # `signal` wraps these, and its search for an enum takes 3 us: a `fit` calls them six times
+    from _signal import SIG_DFL, getsignal  # type: ignore[import-not-found]
+    from _signal import signal as set_handler
+except ImportError:
+    from signal import SIG_DFL, getsignal
+    from signal import signal as set_handler
+
+DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: SIG_DFL}
 
 
 class Signals:
@@ -30,15 +37,15 @@ class Signals:
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             for number, default in DEFAULTS.items():
-                handler = signal.getsignal(number)
+                handler = getsignal(number)
                 if handler is default or (isinstance(handler, Handler) and handler.is_left):
                     self._before[number] = default
-                    signal.signal(number, Handler(self, default))
+                    set_handler(number, Handler(self, default))
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            set_handler(number, handler)
 
     def handle(self, number: int) -> None:
         """Raise the exception of a signal, now or when the block ends."""
@@ -83,5 +90,5 @@ class Handler:
         if signals is not None:
             signals.handle(number)
         else:
-            signal.signal(number, self._default)
+            set_handler(number, self._default)
             signal.raise_signal(number)
