@@ -62,6 +62,8 @@ class Tuning:
     kept_bytes : int
         Bytes of work memory that a thread keeps from one call to the next.  With 8 MB, fits of one
         epoch took 1.07 of the time on LSTMs that need 9 to 20 MB: the gate's ``training.Field``.
+    model_bytes : int
+        Bytes of work memory that a model keeps from one call to the next, for small ones.
     history_rows : int
         Epochs whose history is in a checkpoint itself, before they are filed beside it.  Filing
         costs a sync; rewriting 256 rows with each checkpoint costs 0.03 ms.
@@ -99,6 +101,7 @@ class Tuning:
     pieces_between_trials: int = 64
     block_bytes: int = 1 << 25
     kept_bytes: int = 24 << 20
+    model_bytes: int = 1 << 20
     history_rows: int = 256
 
     changes: int = (

@@ -200,6 +200,11 @@ def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     return lambda name, value: None if value is None else check(name, value)
 
 
+def or_zero(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """Make a check that turns None into 0."""
+    return lambda name, value: 0 if value is None else check(name, value)
+
+
 def option(check: Callable[[str, Any], Any], default: Any = MISSING, doc: str = "") -> Any:
     """Declare an option of an `Options` record: its check, its default, its description."""
     return field(default=default, metadata={"check": check, "doc": doc})

@@ -117,6 +117,11 @@ class Dataset:
     def __len__(self) -> int:
         return self.blocks[-1][1]
 
+    @property
+    def is_single(self) -> bool:
+        """True if all sequences are in one block, in memory."""
+        return self._single is not None
+
     def _block_size(self, block: int | None, batch_size: int) -> int | None:
         """Return the number of sequences in a block; None for a single block."""
         if is_list(self.X) or (block is None and not isinstance(self.X, Slices)):

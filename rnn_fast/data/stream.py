@@ -9,8 +9,9 @@ import numpy as np
 
 from ..layout.network import Network
 from ..losses.measures import Spread
-from .blocks import Visit
+from .blocks import Block, Visit
 from .dataset import WEIGHTS, Dataset
+from .plain import plain_block
 from .prefetch import read_ahead
 
 #: names of the arguments in an item
@@ -108,10 +109,14 @@ class Stream:
     def _read(self, numbered: tuple[int, Any]) -> Visit:
         i, item = numbered
         named = arguments(f"batches[{i}]", item)
+        X, y = named.pop("X"), named.pop("y")
+        plain = None if named or y is None else plain_block(self.net, X, y, self.check_finite)
+        if plain is not None:
+            return self._visit(i, plain)
         dataset = Dataset(
             self.net,
-            named.pop("X"),
-            named.pop("y"),
+            X,
+            y,
             lengths=named.pop("lengths", None),
             state=named.pop("initial_state", None),
             trains=True,
@@ -120,10 +125,12 @@ class Stream:
             whole=True,
             **named,
         )
-        order = np.arange(len(dataset), dtype=np.int64)
         # the iterable may fill the same arrays again: copied before it is asked for the next item,
         # at 0.2 s a GB, by the reader thread
-        block = dataset.load(0).copied()
+        return self._visit(i, dataset.load(0).copied())
+
+    def _visit(self, i: int, block: Block) -> Visit:
+        order = np.arange(len(block.inputs), dtype=np.int64)
         return Visit(block, order, 0, i, block.spread(self.net, order))
 
     def seen(self, visit: Visit) -> None:
@@ -157,6 +164,8 @@ def arguments(name: str, item: Any) -> dict[str, Any]:
     TypeError, ValueError
         `item` is neither a pair, a triple nor a dict, or lacks X or y, or has an unknown name.
     """
+    if type(item) is tuple and len(item) == 2:
+        return {"X": item[0], "y": item[1]}
     if isinstance(item, Mapping):
         named = dict(item)
     elif isinstance(item, (tuple, list)) and len(item) in (2, 3):

@@ -7,6 +7,7 @@ and of the network's dtype.
 from __future__ import annotations
 
 import math
+from threading import get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,10 +62,10 @@ class Epochs:
     parameters : (n_parameters,) array
         Updated in place.
     descent : Descent
-        Its state is updated.
+        Its state is updated; its penalties may be replaced before `load`.
     bptt : int
         Steps of a window of truncated back-propagation, with an update after each window; 0 for
-        whole sequences.
+        whole sequences.  May change before `load`.
     dropout : float
         Probability of dropping an output of a layer below the top.
     spaces : Spaces
@@ -76,7 +77,7 @@ class Epochs:
         Work memory in use, after `load`.
     """
 
-    space: Any
+    space: Any = None
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Epochs:
         self.net, self.parameters, self.descent = net, parameters, descent
         self.bptt, self.dropout, self._spaces = bptt, dropout, spaces
         self._key: tuple[Any, ...] | None = None  # of the job
+        self._job: Any = None
 
     def load(
         self,
@@ -115,23 +117,31 @@ class Epochs:
         plain = self._unequal is None and targets.weights is None and state is None
         plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
         single = plain and runs_singly(net, batch_size)
-        fields = {"y": targets.y, "batch": batch_size}
+        T = min(self.bptt or longest, longest)
+        fields = {"y": targets.y, "batch": batch_size, "penalties": self.descent.penalties}
         if single:
             fields["x"] = data.x
         else:
+            sparse = int(self.descent.sparse(net))
             fields |= inputs(net, data)
-            fields |= {"weights": targets.weights, "state": state}
-        key = TUNING.changes, single, longest, batch_size
+            fields |= {"weights": targets.weights, "state": state, "sparse": sparse}
+        # work memory is of this thread
+        key = TUNING.changes, get_ident(), single, longest, T, batch_size, self.dropout
         if key != self._key:
             self._key = None
-            self._job = self._single_job(longest) if single else self._job_of(longest, batch_size)
+            self._job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
             self._key = key
         self._job.set(fields)
         self._batch_size, self._single = batch_size, single
 
+    def unprepare(self) -> None:
+        """Let the work memory go."""
+        self._key = self._job = self.space = None
+
     def forget(self) -> None:
         """Let the memory of the data go."""
-        self._job.forget("x", "tokens", "y", "weights", "state")
+        if self._job is not None:
+            self._job.forget("x", "tokens", "y", "weights", "state")
 
     def _common(self) -> dict[str, Any]:
         descent = self.descent
@@ -140,7 +150,6 @@ class Epochs:
             "parameters": self.parameters,
             "moments": descent.moments,
             "knobs": descent.knobs,
-            "penalties": descent.penalties,
             "spare": descent.spare,
         }
 
@@ -150,9 +159,8 @@ class Epochs:
         fields = {**self._common(), "n_parameters": len(self.parameters)}
         return self.space.job(SINGLE_EPOCH, name, **fields)
 
-    def _job_of(self, longest: int, batch_size: int) -> Job:
+    def _batch_job(self, T: int, longest: int, batch_size: int) -> Job:
         net, descent = self.net, self.descent
-        T = min(self.bptt or longest, longest)
         shape = (batch_size, net.states, net.runs, net.hidden_size)
         drops = self.dropout > 0 and net.layers > 1
         self.space = self._spaces.get(BatchSpace, net, T, batch_size, dropout=drops)
@@ -162,7 +170,6 @@ class Epochs:
             **self._common(),
             gradients=descent.gradients,
             update=len(self.parameters),
-            sparse=int(descent.sparse(net)),
             carry=np.zeros(shape, net.dtype) if T < longest else None,
             dropout=np.array([self.dropout]),
         )
@@ -243,10 +250,14 @@ def reported(result: np.ndarray) -> Epoch:
     return Epoch(sums.loss / weight, sums.hits / weight, math.isfinite(sums.loss), penalty)
 
 
+def rows(net: Network, data: Sequences) -> dict[str, Any]:
+    """Field of a `BatchJob` for rows of numbers, or for tokens."""
+    return {"tokens" if net.embedding else "x": data.x}
+
+
 def inputs(net: Network, data: Sequences) -> dict[str, Any]:
     """Fields of a `BatchJob` for sequences of numbers or of tokens."""
-    x = "tokens" if net.embedding else "x"
-    return {x: data.x, "starts": data.starts, "lengths": data.lengths}
+    return {**rows(net, data), "starts": data.starts, "lengths": data.lengths}
 
 
 def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
@@ -339,16 +350,40 @@ def logits(
     for first in range(0, longest, window):
         going = np.flatnonzero(data.lengths > first)
         lengths = np.minimum(data.lengths - first, window)
-        space.run(
-            PREDICTIONS,
-            team=team,
-            dropout=np.zeros(1),
-            **inputs(net, Sequences(data.x, data.starts + first, lengths)),
-            order=by_length(going, lengths, n),
-            n=len(going),
-            parameters=parameters,
+        job = predictions(
+            space,
+            net,
+            Sequences(data.x, data.starts + first, lengths),
+            by_length(going, lengths, n),
+            parameters,
             state=final if first else state,
             out=out,  # of a sequence that goes on: overwritten when it has ended
             final=final,
         )
+        space.lead(job, team)
     return out
+
+
+def predictions(
+    space: BatchSpace,
+    net: Network,
+    data: Sequences,
+    order: np.ndarray,
+    parameters: np.ndarray,
+    *,
+    out: np.ndarray,
+    state: np.ndarray | None = None,
+    final: np.ndarray | None = None,
+) -> Job:
+    """Return the job that writes to `out` the logits of the samples `order`, see `logits`."""
+    return space.job(
+        PREDICTIONS,
+        dropout=np.zeros(1),
+        **inputs(net, data),
+        order=order,
+        n=len(order),
+        parameters=parameters,
+        state=state,
+        out=out,
+        final=final,
+    )

@@ -7,7 +7,9 @@ import numpy as np
 from ..layout.memory import ALIGN, aligned, round_up
 from ..layout.network import Network, parameter_offsets
 from ..optimizers import Optimizer
+from ..optimizers.optimizer import Limits
 
+CLIP_NORM, CLIP_VALUE = map(Limits._fields.index, ("clip_norm", "clip_value"))
 REGISTER = 64  #: elements, at least one vector register
 
 
@@ -45,6 +47,15 @@ class Descent:
         self.moments = memory[: rows * n]
         self.gradients = memory[parts[0] : parts[0] + n]
         self.spare = memory[parts[0] + parts[1] :]
+
+    def reset(self) -> None:
+        """Put the state back to before the first update, and set no limits."""
+        self.knobs[:] = self.optimizer.knobs()
+        self.moments[:] = 0
+
+    def limit(self, clip_norm: float, clip_value: float) -> None:
+        """Set the limits of the gradient; 0 is none."""
+        self.knobs[CLIP_NORM], self.knobs[CLIP_VALUE] = clip_norm, clip_value
 
     def sparse(self, net: Network) -> bool:
         """Return whether a gradient of zero leaves a row of the embedding as it is."""

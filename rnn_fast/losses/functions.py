@@ -47,10 +47,16 @@ def largest(logits: np.ndarray) -> np.ndarray:
     return logits.argmax(axis=-1).astype(np.int64, copy=False)
 
 
+def mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the outputs, (N,): `numpy.mean` takes three times as long on few numbers."""
+    total: np.ndarray = np.add.reduce(values, axis=1)
+    return total / values.shape[1]
+
+
 def binary_cross_entropy(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Mean over the outputs of max(z, 0) - z y + log(1 + exp(-|z|)), (N,)."""
     z = logits.astype(np.float64)
-    return (np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))).mean(axis=1)
+    return mean(np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z))))
 
 
 def cross_entropy(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -63,19 +69,19 @@ def cross_entropy(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def squared_error(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Mean over the outputs of e^2, (N,)."""
-    return np.square(logits.astype(np.float64) - y).mean(axis=1)
+    return mean(np.square(logits.astype(np.float64) - y))
 
 
 def huber(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Mean over the outputs of e^2 / 2 up to |e| = 1 and |e| - 1/2 beyond, (N,)."""
     e = np.abs(logits.astype(np.float64) - y)
     inner = np.minimum(e, 1.0)
-    return (inner * (e - inner / 2)).mean(axis=1)
+    return mean(inner * (e - inner / 2))
 
 
 def absolute_error(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Mean over the outputs of |e|, (N,)."""
-    return np.abs(logits.astype(np.float64) - y).mean(axis=1)
+    return mean(np.abs(logits.astype(np.float64) - y))
 
 
 LOSSES.add(

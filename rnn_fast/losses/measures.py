@@ -80,7 +80,10 @@ class Measures:
             losses, hits = self.loss.losses(logits, y), self.loss.hits(logits, y)
             if weights is None:
                 self.weight += len(y)
-                self.losses, self.hits = self.losses + losses.sum(), self.hits + hits.sum()
+                self.losses, self.hits = (
+                    self.losses + np.add.reduce(losses),
+                    self.hits + np.add.reduce(hits),
+                )
             else:
                 counts = weights > 0  # outputs that do not count may be anything
                 weights_of = weights[counts].astype(float)

@@ -12,6 +12,7 @@ from .. import validation
 from ..cells.specs import CELLS
 from ..cells.specs.cell import RESERVED
 from ..data import checks
+from ..engine.evaluation import Evaluation
 from ..layout.initialise import initialise
 from ..layout.memory import aligned
 from ..layout.network import Network
@@ -19,6 +20,7 @@ from ..layout.parameters import parameter_views
 from ..saving import model_file
 from ..training.fit import Learner
 from ..training.online import Online
+from ..training.updates import Updates
 from .architecture import Architecture
 from .parameter import Parameter
 from .predict import Predictor
@@ -85,6 +87,8 @@ class Model(Learner, Predictor):
             name: Parameter.of(name, view, flat) for name, view in self._views.items()
         }
         self._online = Online(self._net, flat)
+        self._evaluation = Evaluation(self._net, flat)
+        self._updates = Updates(self._net, flat, self._architecture.dropout)
 
     # ------------------------------------------------------------------------------ parameters
 
@@ -235,7 +239,13 @@ class Model(Learner, Predictor):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for made in ("_views", "_parameters", "_online"):  # by `_bind`, from the vector
+        for made in (
+            "_views",
+            "_parameters",
+            "_online",
+            "_evaluation",
+            "_updates",
+        ):  # by `_bind`, from the vector
             del state[made]
         return state
 

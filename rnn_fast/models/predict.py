@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..data.blocks import Block
 from ..data.dataset import Dataset
+from ..data.plain import plain_block
 from ..data.states import public_state
 from ..engine import operations, threads
-from ..engine.evaluation import logits, measure
+from ..engine.evaluation import Evaluation
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
 from ..layout.memory import aligned
@@ -26,6 +28,7 @@ class Predictor:
 
     _net: Network
     _flat: np.ndarray
+    _evaluation: Evaluation
     loss: Any  # properties of the model
     dtype: Any
 
@@ -116,28 +119,44 @@ class Predictor:
         """Return `function` of the logits, in the form of X, and the states if `return_state`."""
         check_finite = flag("check_finite", check_finite)
         return_state = flag("return_state", return_state)
-        size, net = threads.wanted(n_threads), self._net
+        if n_threads is not None:
+            threads.wanted(n_threads)
+        if lengths is initial_state is None and not return_state:
+            plain = plain_block(self._net, X, None, check_finite)
+            if plain is not None:
+                return self._out(function, plain, n_threads)
+        net = self._net
         feed = Dataset(net, X, lengths=lengths, state=initial_state, check_finite=check_finite)
         outs, states = [], []
         for visit in feed.whole():
-            inputs, _, state = visit.block
             final = None
             if return_state:
-                shape = (len(inputs), net.states, net.runs, net.hidden_size)
+                shape = (len(visit.block.inputs), net.states, net.runs, net.hidden_size)
                 states.append(final := np.zeros(shape, net.dtype))
-            out = function(
-                logits(net, self._flat, inputs.sequences, size, state=state, final=final)
-            )
-            out = out[:, 0] if out.ndim == 2 and net.output_size == 1 else out
-            if net.sequences:
-                if (inside := inputs.inside) is not None:
-                    wide = inside.reshape(-1, *[1] * (out.ndim - 1))
-                    out = np.where(wide, out, out.dtype.type(0))
-                out = inputs.shaped(out)
-            outs.append(out)
+            outs.append(self._out(function, visit.block, n_threads, final))
         spaces.trim()
         result = outs[0] if len(outs) == 1 else np.concatenate(outs)
         return (result, public_state(np.concatenate(states))) if return_state else result
+
+    def _out(
+        self,
+        function: Callable[[np.ndarray], np.ndarray],
+        block: Block,
+        n_threads: int | None,
+        final: np.ndarray | None = None,
+    ) -> Any:
+        """Return `function` of the logits of a block, in the form of its sequences."""
+        inputs, _, state = block
+        out = function(
+            self._evaluation.logits(inputs.sequences, n_threads, state=state, final=final)
+        )
+        out = out[:, 0] if out.ndim == 2 and self._net.output_size == 1 else out
+        if not self._net.sequences:
+            return out
+        if (inside := inputs.inside) is not None:
+            wide = inside.reshape(-1, *[1] * (out.ndim - 1))
+            out = np.where(wide, out, out.dtype.type(0))
+        return inputs.shaped(out)
 
     def evaluate(
         self,
@@ -159,7 +178,9 @@ class Predictor:
         The parameters are the same as for `fit`.
         """
         check_finite = flag("check_finite", check_finite)
-        size = threads.wanted(n_threads)
+        if n_threads is not None:
+            threads.wanted(n_threads)
+        weights = {"mask": mask, "sample_weight": sample_weight}
         feed = Dataset(
             self._net,
             X,
@@ -167,10 +188,12 @@ class Predictor:
             lengths=lengths,
             state=initial_state,
             check_finite=check_finite,
-            mask=mask,
-            sample_weight=sample_weight,
+            **weights,
         )
-        measures = measure(self._net, self._flat, feed.whole(), size)
+        if feed.is_single:
+            measures = self._evaluation.measure_all(feed.load(0), n_threads)
+        else:
+            measures = self._evaluation.measure(feed.whole(), n_threads)
         spaces.trim()
         return measures
 

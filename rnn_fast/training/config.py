@@ -20,6 +20,7 @@ from ..validation import (
     flag,
     option,
     optional,
+    or_zero,
     rate,
     shown,
     whole,
@@ -40,11 +41,6 @@ def every(name: str, value: Any) -> Every:
     if isinstance(value, timedelta):
         return Every(0, above_zero(name, value.total_seconds()))
     return Every(whole(name, value), 0.0)
-
-
-def or_zero(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """Make a check that turns None into 0."""
-    return lambda name, value: 0 if value is None else check(name, value)
 
 
 def verbosity(name: str, value: Any) -> int | None:
@@ -131,6 +127,7 @@ class TrainingConfig(Options):
     checkpoint: str | None = option(optional(check_path), None)
     checkpoint_every: Every = option(every, 1)
     resume: bool = option(flag, False)
+    keep_optimizer: bool = option(flag, False)
     n_threads: int = option(whole, 1)
     verbose: int | None = option(verbosity, None)
     check_finite: bool = option(flag, True)

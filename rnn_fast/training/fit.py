@@ -15,8 +15,7 @@ from ..data.dataset import Dataset, Part
 from ..data.source import Source
 from ..data.stream import Stream
 from ..engine import threads
-from ..engine.evaluation import measure
-from ..layout.network import Network
+from ..engine.evaluation import Evaluation
 from ..layout.parameters import penalty_coefficients
 from ..optimizers import Optimizer
 from ..saving.checkpoint import Keeper
@@ -25,19 +24,15 @@ from .early_stopping import EarlyStopping
 from .facts import facts_of
 from .history import History
 from .loop import Training
-from .online import Online
+from .partial_fit import Updater
 
 
-class Learner:
+class Learner(Updater):
     """The half of a model that learns; `models.base.Model` has the rest."""
 
-    _net: Network
     _flat: np.ndarray
     _views: dict[str, np.ndarray]
-    _generator: np.random.Generator
-    _architecture: Any  # models.architecture.Architecture
-    _online: Online
-    learning_rate: Any  # a property of the model
+    _evaluation: Evaluation
 
     def description(self) -> dict[str, Any]:
         """Return the arguments that make such a model."""
@@ -71,6 +66,7 @@ class Learner:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int | timedelta = 1,
         resume: bool = False,
+        keep_optimizer: bool = False,
         shuffle_block: int | None = None,
         n_threads: int | None = None,
         verbose: bool | int | None = None,
@@ -104,7 +100,7 @@ class Learner:
             Default: constant.
         optimizer : {"sgd", "rmsprop", "adam", "adamw", "adagrad"} or object
             A name, for its defaults, or an object such as ``SGD(momentum=0.9)``.  The state
-            starts at zero with every `fit`.
+            starts at zero with every `fit`, unless `keep_optimizer` says otherwise.
         clip_norm, clip_value : float, optional
             Limits of the gradient: of its norm over all parameters, as in PyTorch, and of each of
             its numbers.  The second is applied first.
@@ -159,6 +155,11 @@ class Learner:
             Whether to go on from `checkpoint`, if the file exists.  The same call as the one that
             was stopped returns the history of all epochs and the same bits, as if it had not
             stopped.
+        keep_optimizer : bool
+            Whether the state of the optimizer goes on from the last `fit`, `fit_stream` or
+            `partial_fit`, if the optimizer there was equal.  It starts at zero after a training
+            that diverged or put back its best parameters.  A training that resumes has the state
+            in its checkpoint.
         n_threads : int, optional
             Threads that work on a batch, without effect on the result.  Default: the cores that
             this process may use, or ``RNN_FAST_NUM_THREADS`` or ``OMP_NUM_THREADS``.  Fewer are
@@ -234,6 +235,7 @@ class Learner:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int | timedelta = 1,
         resume: bool = False,
+        keep_optimizer: bool = False,
         n_threads: int | None = None,
         verbose: bool | int | None = None,
         check_finite: bool = True,
@@ -263,7 +265,7 @@ class Learner:
         resume : bool
             As in `fit`: `batches` must yield the same items again, from the first on; items that
             were trained on are skipped.
-        n_threads, verbose, check_finite
+        keep_optimizer, n_threads, verbose, check_finite
             As in `fit`.
 
         Returns
@@ -345,22 +347,33 @@ class Learner:
             held_out = held_out or drawn
             validate = None
             if held_out is not None:
-                validate = partial(measure, self._net, self._flat, held_out, config.n_threads)
+                validate = partial(self._evaluation.measure, held_out, config.n_threads)
             training = Training(
                 net=self._net,
                 parameters=self._flat,
                 source=source,
                 config=config,
                 generator=self._generator,
-                dropout=self._architecture.dropout,
+                epochs=self._updates.epochs(
+                    config.optimizer,
+                    penalties=penalties,
+                    clip_norm=config.clip_norm,
+                    clip_value=config.clip_value,
+                    bptt=config.bptt,
+                    go_on=config.keep_optimizer and saved is None,
+                ),
                 validate=validate,
                 after=after,
-                penalties=penalties,
                 keeper=keeper,
                 saved=saved,
             )
         except BaseException:
+            self._updates.kept = None  # its optimizer may have begun anew
             if keeper is not None:
                 keeper.undo()
             raise
-        return training.run()
+        self._updates.kept = None  # callbacks may train: not with this state
+        try:
+            return training.run()
+        finally:
+            self._updates.kept = training.kept()

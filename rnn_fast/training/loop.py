@@ -13,13 +13,13 @@ from ..data import checks
 from ..data.blocks import Block, Visit
 from ..data.source import Source
 from ..engine import operations, threads
-from ..engine.optimizer_state import Descent
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
 from ..errors import DivergedError, Terminated
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..saving import checkpoint
+from ..tuning import TUNING
 from .config import TrainingConfig
 from .early_stopping import Watch
 from .history import History
@@ -33,7 +33,7 @@ from .snapshot import restored, snapshot
 
 @dataclass
 class Training:
-    """A training, with an optimizer whose state starts at zero, or where a checkpoint left it.
+    """A training, whose optimizer goes on where a checkpoint left it, if there is one.
 
     Parameters
     ----------
@@ -45,14 +45,12 @@ class Training:
     config : TrainingConfig
     generator : Generator
         Draws the order of each epoch and, if there is dropout, a seed for it.
-    dropout : float
-        Probability.
+    epochs : Epochs
+        The compiled training, with its optimizer.
     validate : callable or None
         Measures the model after an epoch, as `losses.measures` says.
     after : callable
         Called after each epoch; true to end the training.
-    penalties : ndarray or None
-        As `layout.parameters.penalty_coefficients` returns them.
     keeper : Keeper or None
         Writes checkpoints as the config says, at the end, and when a signal stops the training.
     saved : Saved or None
@@ -69,25 +67,16 @@ class Training:
     source: Source
     config: TrainingConfig
     generator: np.random.Generator
-    dropout: float = 0.0
+    epochs: operations.Epochs
     validate: Callable[[], dict[str, float]] | None = None
     after: Callable[[History], bool] = lambda history: False
-    penalties: np.ndarray | None = None
     keeper: checkpoint.Keeper | None = None
     saved: checkpoint.Saved | None = None
 
     run_epoch: ClassVar[Any] = staticmethod(operations.Epochs.run)
 
     def __post_init__(self) -> None:
-        config = self.config
-        self.descent = Descent(
-            config.optimizer,
-            self.parameters.size,
-            self.net.dtype,
-            penalties=self.penalties,
-            clip_norm=config.clip_norm,
-            clip_value=config.clip_value,
-        )
+        config, self.descent = self.config, self.epochs.descent
         self.state = State(
             epochs=0,
             plateau=Plateau.of(config.schedule),
@@ -99,17 +88,11 @@ class Training:
         self.history = History.begin(
             classifies=LOSSES[self.net.loss].classifies,
             validates=self.validate is not None,
-            penalizes=self.penalties is not None,
-        )
-        self.epochs = operations.Epochs(
-            self.net,
-            self.parameters,
-            self.descent,
-            bptt=config.bptt,
-            dropout=self.dropout,
+            penalizes=self.descent.penalties is not None,
         )
         self._loaded: Block | None = None  # in `epochs`, if it stays there
         self._steady: tuple[int, float, Any] = 0, 1.0, None  # batches, factor, their rates
+        self._is_spoilt = False  # the optimizer, after a divergence
         self._saved_at = perf_counter()
         if self.saved is not None:
             whole = self.parameters, self.descent, self.generator, self.source
@@ -149,6 +132,15 @@ class Training:
         elif isinstance(stop, Terminated):
             stop.told = text
 
+    def kept(self) -> operations.Epochs | None:
+        """Return the compiled training for the next, if its optimizer belongs to the parameters."""
+        if self._is_spoilt or self.state.watch.parameters is not None:
+            return None
+        self.epochs.forget()
+        if self.epochs.space is not None and self.epochs.space.n_bytes > TUNING.model_bytes:
+            self.epochs.unprepare()
+        return self.epochs
+
     def _has_diverged(self) -> bool:
         """Return whether the epoch that has begun has left the finite numbers."""
         position = self.state.position
@@ -187,6 +179,7 @@ class Training:
             finally:
                 self.history.keep(self.state.epochs)
                 if self.state.position is not None and self._has_diverged():
+                    self._is_spoilt = True
                     self.parameters[:] = self.state.position.before
                 if self.state.watch.parameters is not None:
                     self.parameters[:] = self.state.watch.parameters
@@ -224,7 +217,7 @@ class Training:
         config, past = self.config, self.state.epochs
         shuffler = self.generator if config.shuffle else None
         visits = self.source.epoch(shuffler, config.batch_size, position.batches)
-        seed = int(self.generator.integers(2**62)) if self.dropout else 0
+        seed = int(self.generator.integers(2**62)) if self.epochs.dropout else 0
         batches = self.source.batches(config.batch_size)
         for visit in visits:
             size = min(config.batch_size or len(visit.order), len(visit.order))

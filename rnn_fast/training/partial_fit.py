@@ -1,0 +1,111 @@
+"""Single updates of a model: `partial_fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import validation
+from ..data.dataset import Dataset
+from ..data.states import public_state
+from ..layout.network import Network
+from ..optimizers import Optimizer
+from .online import Online
+from .updates import Updates
+
+
+class Updater:
+    """The method of a model that makes single updates; `fit.Learner` has those that train."""
+
+    _net: Network
+    _generator: np.random.Generator
+    _architecture: Any  # models.architecture.Architecture
+    _online: Online
+    _updates: Updates
+    learning_rate: Any  # a property of the model
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        optimizer: str | Optimizer = "sgd",
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        l1: float | Mapping[str, float] | None = None,
+        l2: float | Mapping[str, float] | None = None,
+        lengths: Any = None,
+        mask: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        initial_state: Any = None,
+        return_state: bool = False,
+        n_threads: int | None = None,
+        check_finite: bool = True,
+    ) -> Any:
+        """Make one update from N sequences, or one for each batch of them in their order.
+
+        The state of the optimizer goes on from the last `partial_fit`, `fit` or `fit_stream`, if
+        the optimizer is equal to the one there; another optimizer starts at zero.  Neither a file
+        nor a pickle nor a copy of the model has that state.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`; all data are read into memory.
+        batch_size : int, optional
+            Sequences per update, the last batch may be short.  Default: all N.
+        learning_rate : float, optional
+            Step size.  Default: the model's.
+        optimizer, clip_norm, clip_value, l1, l2
+            As in `fit`.
+        lengths, mask, sample_weight, class_weight
+            As in `fit`, for these sequences; "balanced" is by the frequencies in them.
+        initial_state : array, or a pair for the LSTM, optional
+            As in `fit`: for chunks of streams, the state that the last chunk returned.  Gradients
+            do not flow into it.
+        return_state : bool
+            Whether to return (loss, state), where `state` is the state of each sequence after its
+            last step, by the parameters before the updates and without dropout.  This takes
+            another forward pass.
+        n_threads, check_finite
+            As in `fit`.
+
+        Returns
+        -------
+        loss : float
+            Mean loss of the sequences, each measured before its update, without `l1` and `l2`.
+        state : array, or a pair for the LSTM
+            With `return_state`, in the form of `initial_state`.
+
+        Raises
+        ------
+        DivergedError
+            The loss or a parameter is no longer finite.  The parameters and the optimizer are as
+            before the call.
+        """
+        config = self._updates.check(locals())
+        rate = self.learning_rate
+        if learning_rate is not None:
+            number = validation.rate("learning_rate", learning_rate)
+            rate = validation.fits("learning_rate", number, self._net.dtype)
+        data = Dataset(
+            self._net,
+            X,
+            y,
+            lengths=lengths,
+            state=initial_state,
+            trains=True,
+            check_finite=config.check_finite,
+            whole=True,
+            mask=mask,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        self._online.stale = True
+        loss, state = self._updates.update(data.load(0), rate, config, self._generator)
+        return loss if state is None else (loss, public_state(state))

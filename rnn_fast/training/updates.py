@@ -1,0 +1,212 @@
+"""The optimizer of a model at work: kept from one call to the next, and single updates by it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data import checks
+from ..data.blocks import Block
+from ..engine import operations, threads
+from ..engine.evaluation import Evaluation
+from ..engine.optimizer_state import Descent
+from ..engine.tiling import seconds_per_row
+from ..engine.workspace import spaces
+from ..errors import DivergedError
+from ..layout.batch_records import SUMS
+from ..layout.network import Network
+from ..layout.parameters import penalty_coefficients
+from ..optimizers import Optimizer, chosen_optimizer
+from ..tuning import TUNING
+from ..validation import Options, above_zero, fits, flag, option, optional, or_zero, whole
+
+
+@dataclass(frozen=True)
+class UpdateConfig(Options):
+    """Checked options of an update, named as in `partial_fit`."""
+
+    batch_size: int | None = option(optional(whole), None)  # None: all
+    optimizer: Optimizer = option(lambda name, value: chosen_optimizer(value), "sgd")
+    clip_norm: float = option(or_zero(above_zero), None)  # 0: no limit
+    clip_value: float = option(or_zero(above_zero), None)
+    return_state: bool = option(flag, False)
+    n_threads: int | None = option(optional(whole), None)
+    check_finite: bool = option(flag, True)
+
+    def check_dtype(self, dtype: np.dtype) -> None:
+        """Raise ValueError for a number that overflows in a dtype, or becomes 0 there."""
+        for name in ("clip_norm", "clip_value"):
+            fits(name, getattr(self, name), dtype)
+        self.optimizer.check_dtype(dtype)
+
+
+class Updates:
+    """Updates of the parameters of a network, by an optimizer whose state is kept.
+
+    Attributes
+    ----------
+    kept : Epochs or None
+        Of the last training or update, with the state of its optimizer; None if that does not
+        belong to the parameters, or while a training works with it.
+    """
+
+    def __init__(self, net: Network, parameters: np.ndarray, dropout: float) -> None:
+        self.kept: operations.Epochs | None = None
+        self._net, self._parameters, self._dropout = net, parameters, dropout
+        self._given: tuple[Any, ...] = ()  # options of the last update, as they came
+        self._config = UpdateConfig()
+        self._penalties: np.ndarray | None = None
+        self._order, self._rates = np.arange(0), np.zeros(0)
+
+    def epochs(
+        self,
+        optimizer: Optimizer,
+        *,
+        penalties: np.ndarray | None,
+        clip_norm: float,
+        clip_value: float,
+        bptt: int,
+        go_on: bool,
+    ) -> operations.Epochs:
+        """Return a training whose optimizer starts at zero or goes on, if it is equal to the last.
+
+        Parameters
+        ----------
+        optimizer, penalties, clip_norm, clip_value
+            As for `Descent`.
+        bptt
+            As for `Epochs`.
+        go_on : bool
+            Whether the state is that of the last training or update with an equal optimizer.
+        """
+        epochs = self.kept
+        if epochs is None or epochs.descent.optimizer != optimizer:
+            descent = Descent(optimizer, self._parameters.size, self._net.dtype)
+            epochs = operations.Epochs(self._net, self._parameters, descent, dropout=self._dropout)
+        elif not go_on:
+            epochs.descent.reset()
+        epochs.bptt, epochs.descent.penalties = bptt, penalties
+        epochs.descent.limit(clip_norm, clip_value)
+        return epochs
+
+    def check(self, arguments: Mapping[str, Any]) -> UpdateConfig:
+        """Check the options of an update; those that came before need no check."""
+        given = tuple([arguments[name] for name in GIVEN])
+        if len(given) != len(self._given) or not all(map(operator.is_, given, self._given)):
+            config: UpdateConfig = UpdateConfig.checked(arguments)
+            config.check_dtype(self._net.dtype)
+            l1, l2 = arguments["l1"], arguments["l2"]
+            self._given = ()
+            self._penalties = penalty_coefficients(l1, l2, self._net)
+            self._config = config
+            if not (isinstance(l1, Mapping) or isinstance(l2, Mapping)):  # these may change
+                self._given = given
+        return self._config
+
+    def update(
+        self, block: Block, rate: float, config: UpdateConfig, generator: np.random.Generator
+    ) -> tuple[float, np.ndarray | None]:
+        """Make an update for each batch; return the loss before it, and states if wanted.
+
+        Raises
+        ------
+        DivergedError
+            The loss or a parameter is no longer finite; parameters and optimizer are as before.
+        """
+        sequences, n = block.inputs.sequences, len(block.inputs)
+        size = min(config.batch_size or n, n)
+        epochs = self.kept = self.epochs(
+            config.optimizer,
+            penalties=self._penalties,
+            clip_norm=config.clip_norm,
+            clip_value=config.clip_value,
+            bptt=0,
+            go_on=True,
+        )
+        n_threads, final = self._threads(config, sequences.lengths), None
+        if config.return_state:
+            net = self._net
+            final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
+            Evaluation(net, self._parameters).logits(
+                sequences, n_threads, state=block.state, final=final
+            )
+        assert block.targets is not None
+        epochs.load(sequences, block.targets, size, block.state)
+        try:
+            seed = int(generator.integers(2**62)) if self._dropout else 0
+            if n_threads > 1:
+                with threads.Team(n_threads) as team:
+                    return self._run(epochs, n, size, rate, seed, team), final
+            return self._run(epochs, n, size, rate, seed, None), final
+        finally:
+            epochs.forget()
+            if epochs.space.n_bytes > TUNING.model_bytes:
+                epochs.unprepare()
+            spaces.trim()
+
+    def _threads(self, config: UpdateConfig, lengths: np.ndarray) -> int:
+        """Return the number of threads that the work is worth."""
+        seconds = seconds_per_row(self._net) * float(lengths.sum())
+        return threads.wanted(config.n_threads) if seconds > TUNING.worth_seconds else 1
+
+    def _run(
+        self,
+        epochs: operations.Epochs,
+        n: int,
+        size: int,
+        rate: float,
+        seed: int,
+        team: threads.Team | None,
+    ) -> float:
+        """Run the batches of n sequences in their order; return the mean loss."""
+        if len(self._order) != n:
+            self._order = np.arange(n, dtype=np.int64)
+        batches = -(-n // size)
+        if len(self._rates) != batches or self._rates[0] != rate:
+            self._rates = np.full(batches, rate)
+        descent, result = epochs.descent, np.zeros(operations.RESULTS)
+        before = self._parameters.copy(), descent.moments.copy(), descent.knobs.copy()
+
+        def settle() -> None:
+            """Put everything back unless all is finite; the parameters last, which tell."""
+            if math.isfinite(result[SUMS.loss]) and checks.all_finite(self._parameters):
+                return
+            parameters, descent.moments[:], descent.knobs[:] = before
+            descent.gradients[:] = 0  # those of an embedding were added to
+            self._parameters[:] = parameters
+
+        try:
+            try:
+                epoch = epochs.run(self._order, self._rates, result, seed=seed, team=team)
+                if not (epoch.finite and checks.all_finite(self._parameters)):
+                    raise DivergedError(
+                        "partial_fit diverged: the loss or a parameter is no longer finite. "
+                        "Parameters and optimizer are as before; a learning rate smaller than "
+                        f"{rate:g} may help"
+                    )
+            except BaseException:
+                settle()
+                raise
+        except BaseException:
+            settle()  # once more, for an interrupt in the midst of it
+            raise
+        return epoch.loss
+
+
+#: options of an update that cost a check when they are other objects than before
+GIVEN = (
+    "batch_size",
+    "optimizer",
+    "clip_norm",
+    "clip_value",
+    "l1",
+    "l2",
+    "return_state",
+    "n_threads",
+    "check_finite",
+)
