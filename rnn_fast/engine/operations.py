@@ -93,6 +93,7 @@ class Epochs:
         self.bptt, self.dropout, self._spaces = bptt, dropout, spaces
         self._key: tuple[Any, ...] | None = None  # of the job
         self._job: Any = None
+        self._batch_size, self._few = 0, False
 
     def load(
         self,
@@ -112,11 +113,16 @@ class Epochs:
             Initial states.
         """
         net, lengths = self.net, data.lengths
-        longest = int(lengths.max())  # of all, for a part must do what the whole does
-        self._unequal = None if len(lengths) == 1 or (lengths == longest).all() else lengths
+        if lengths.flags.writeable:
+            longest = int(lengths.max())  # of all, for a part must do what the whole does
+            self._unequal = None if (lengths == longest).all() else lengths
+        else:  # `rows.equal_rows`
+            longest, self._unequal = int(lengths[0]), None
         plain = self._unequal is None and targets.weights is None and state is None
         plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
-        single = plain and runs_singly(net, batch_size)
+        if batch_size != self._batch_size:
+            self._batch_size, self._few = batch_size, runs_singly(net, batch_size)
+        self._single = single = plain and self._few
         T = min(self.bptt or longest, longest)
         fields = {"y": targets.y, "batch": batch_size, "penalties": self.descent.penalties}
         if single:
@@ -132,7 +138,6 @@ class Epochs:
             self._job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
             self._key = key
         self._job.set(fields)
-        self._batch_size, self._single = batch_size, single
 
     def unprepare(self) -> None:
         """Let the work memory go."""

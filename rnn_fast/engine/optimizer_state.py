@@ -40,7 +40,7 @@ class Descent:
         clip_value: float = 0.0,
     ):
         self.optimizer, self.knobs = optimizer, optimizer.knobs(clip_norm, clip_value)
-        self.penalties = penalties
+        self.penalties, self._start = penalties, self.knobs.copy()
         rows = len(optimizer.state)
         parts = [round_up(rows * n, ALIGN), round_up(n, ALIGN), (2 + rows) * REGISTER]
         memory = aligned(sum(parts), dtype)
@@ -49,8 +49,8 @@ class Descent:
         self.spare = memory[parts[0] + parts[1] :]
 
     def reset(self) -> None:
-        """Put the state back to before the first update, and set no limits."""
-        self.knobs[:] = self.optimizer.knobs()
+        """Put the state back to before the first update."""
+        self.knobs[:] = self._start
         self.moments[:] = 0
 
     def limit(self, clip_norm: float, clip_value: float) -> None:
@@ -59,6 +59,8 @@ class Descent:
 
     def sparse(self, net: Network) -> bool:
         """Return whether a gradient of zero leaves a row of the embedding as it is."""
+        if not net.embedding:
+            return False
         start = parameter_offsets(net).embedding
         free = self.penalties is None or not self.penalties.reshape(2, -1)[:, start:].any()
         return self.optimizer.leaves_zeros and free

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,7 @@ class ParameterOffsets(NamedTuple):
     end: int
 
 
+@functools.lru_cache(256)
 def parameter_offsets(net: Network) -> ParameterOffsets:
     """Return the starts of the parts of a network's flat vector of parameters."""
     H, at = net.hidden_size, 0

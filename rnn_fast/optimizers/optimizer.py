@@ -55,7 +55,9 @@ class Optimizer:
     def check_dtype(self, dtype: np.dtype) -> None:
         """Raise ValueError for a setting that overflows in a dtype, or becomes 0 there."""
         for field in dataclasses.fields(self):
-            fits(f"{type(self).__name__}.{field.name}", getattr(self, field.name), dtype)
+            value = getattr(self, field.name)
+            if value:
+                fits(f"{type(self).__name__}.{field.name}", value, dtype)
 
     @classmethod
     @functools.cache

@@ -27,6 +27,11 @@ from .loop import Training
 from .partial_fit import Updater
 
 
+def never(history: History) -> bool:
+    """Do nothing after an epoch."""
+    return False
+
+
 class Learner(Updater):
     """The half of a model that learns; `models.base.Model` has the rest."""
 
@@ -363,7 +368,7 @@ class Learner(Updater):
                     go_on=config.keep_optimizer and saved is None,
                 ),
                 validate=validate,
-                after=after,
+                after=after if config.callbacks else never,
                 keeper=keeper,
                 saved=saved,
             )

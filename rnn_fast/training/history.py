@@ -68,9 +68,10 @@ class History:
 
     def append(self, **values: float) -> None:
         """Add one epoch; a measure whose list is None is left out."""
+        kept = vars(self)
         for name, value in values.items():
-            if getattr(self, name) is not None:
-                getattr(self, name).append(value)
+            if kept[name] is not None:
+                kept[name].append(value)
 
     def keep(self, epochs: int) -> None:
         """Keep the first `epochs` epochs."""

@@ -189,7 +189,7 @@ class Training:
     def _epoch(self) -> None:
         if self.state.position is None:
             began = checkpoint.generator_state(self.generator) if self.keeper else {}
-            self.state = self.state._replace(position=Position(began, self.parameters.copy()))
+            self.state = State(*self.state[:-1], Position(began, self.parameters.copy()))
         assert self.state.position is not None
         self._visit_all(self.state.position)
         self._note(self.state.position, self.validate() if self.validate else {})
@@ -198,7 +198,8 @@ class Training:
     def _end_epoch(self) -> None:
         """Call the callbacks after an epoch, and save if it is time."""
         finished = self.after(self.history) or self.state.finished
-        self.state = self.state._replace(finished=finished, pending=None)
+        if finished != self.state.finished or self.state.pending is not None:
+            self.state = self.state._replace(finished=finished, pending=None)
         if finished or self.state.epochs == self.config.epochs or self._due():
             self._save()
 
@@ -303,13 +304,14 @@ class Training:
         if not (epoch.finite and checks.all_finite(self.parameters)):
             position.mark_divergence()
             raise _diverged(self.config, self.history)
+        position.epoch = epoch
 
     def _look_around(self, position: Position, batches: int | None) -> None:
         """Show progress between two pieces, and write a checkpoint if it is time."""
         if self.progress.shows:
             share = position.batches / batches if batches else None
-            loss = operations.reported(position.result).loss
-            speed = position.sequences / position.seconds
+            assert position.epoch is not None
+            loss, speed = position.epoch.loss, position.sequences / position.seconds
             with self.signals.waiting():  # an exception while tqdm draws leaves its lock locked
                 self.progress.within(self.history, share, loss, speed)
         wait = self.config.checkpoint_every.seconds
@@ -318,7 +320,7 @@ class Training:
 
     def _note(self, position: Position, measures: dict[str, float]) -> None:
         """Record an epoch; let the schedule and early stopping see it."""
-        state, epoch = self.state, operations.reported(position.result)
+        state, epoch = self.state, position.epoch or operations.reported(position.result)
         if self.history.r2 is not None:
             self.history.r2.append(self.source.spread().r2(epoch.correct))
         self.history.append(

@@ -36,12 +36,15 @@ class Position:
         Sequences in these batches.
     seconds : float
         Time they took.
+    epoch : Epoch or None
+        Measures of the batches done, after the last call.
     """
 
     def __init__(self, began: dict[str, Any], before: np.ndarray):
         self.began, self.before = began, before
         self.result = np.zeros(operations.RESULTS)
         self.rate, self.sequences = 0.0, 0
+        self.epoch: operations.Epoch | None = None
         self.seconds = 1e-9  # not 0: an interrupt may come before the time is noted
 
     @property

@@ -58,6 +58,7 @@ class Updates:
     def __init__(self, net: Network, parameters: np.ndarray, dropout: float) -> None:
         self.kept: operations.Epochs | None = None
         self._net, self._parameters, self._dropout = net, parameters, dropout
+        self._seconds_per_row = seconds_per_row(net)
         self._given: tuple[Any, ...] = ()  # options of the last update, as they came
         self._config = UpdateConfig()
         self._penalties: np.ndarray | None = None
@@ -128,7 +129,9 @@ class Updates:
             bptt=0,
             go_on=True,
         )
-        n_threads, final = self._threads(config, sequences.lengths), None
+        n_threads, final = 1, None
+        if self._seconds_per_row * len(sequences.x) > TUNING.worth_seconds:
+            n_threads = threads.wanted(config.n_threads)
         if config.return_state:
             net = self._net
             final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
@@ -148,11 +151,6 @@ class Updates:
             if epochs.space.n_bytes > TUNING.model_bytes:
                 epochs.unprepare()
             spaces.trim()
-
-    def _threads(self, config: UpdateConfig, lengths: np.ndarray) -> int:
-        """Return the number of threads that the work is worth."""
-        seconds = seconds_per_row(self._net) * float(lengths.sum())
-        return threads.wanted(config.n_threads) if seconds > TUNING.worth_seconds else 1
 
     def _run(
         self,
