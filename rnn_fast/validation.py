@@ -205,6 +205,11 @@ def or_zero(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     return lambda name, value: 0 if value is None else check(name, value)
 
 
+def as_it_is(name: str, value: Any) -> Any:
+    """Let a value pass that is checked where it is used."""
+    return value
+
+
 def option(check: Callable[[str, Any], Any], default: Any = MISSING, doc: str = "") -> Any:
     """Declare an option of an `Options` record: its check, its default, its description."""
     return field(default=default, metadata={"check": check, "doc": doc})
@@ -255,6 +260,50 @@ def _options(kind: type[Options]) -> list[tuple[str, Callable[[str, Any], Any], 
         )
         for each in fields(kind)  # type: ignore[arg-type]
     ]
+
+
+class Checked:
+    """The last record of some options: the same objects again need no second check.
+
+    Parameters
+    ----------
+    kind : type of Options
+    check : callable
+        Checks a record, and raises.
+    """
+
+    def __init__(self, kind: type[Options], check: Callable[[Any], None]) -> None:
+        self._kind, self._check = kind, check
+        self._names = [name for name, *_ in _options(kind)]  # type: ignore[arg-type]
+        self._given: tuple[Any, ...] = ()
+        self._record: Any = None
+
+    def record(self, arguments: Mapping[str, Any]) -> Any:
+        """Return the record of `arguments`, which hold all options and perhaps others.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the check of an option, or of the record.
+        """
+        given = tuple([arguments[name] for name in self._names])
+        if not self._given or not all(map(operator.is_, given, self._given)):
+            record = self._kind.checked(arguments)
+            self._check(record)
+            self._given, self._record = (), record
+            if all(map(_is_fixed, given)):
+                self._given = given
+        return self._record
+
+
+def _is_fixed(value: Any) -> bool:
+    """Return whether the content of a value cannot change."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return True
+    if type(value) is tuple:
+        return not value
+    kind = getattr(type(value), "__dataclass_params__", None)
+    return kind is not None and bool(kind.frozen)
 
 
 class Named(Protocol):

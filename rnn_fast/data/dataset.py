@@ -231,9 +231,10 @@ class Part:
 
     def __init__(self, dataset: Dataset, choose: Callable[[int, int], np.ndarray]):
         self.dataset, self._choose = dataset, choose
-        last = len(dataset.blocks) - 1
-        sizes = {k: len(self.samples(k)) for k in {0, last}}
-        self.sizes = [sizes[0]] * last + [sizes[last]]  # all blocks but the last are equal
+        last, first = len(dataset.blocks) - 1, self.samples(0)
+        self._only = None if last else first  # sequences of a single block
+        n_last = len(self.samples(last)) if last else len(first)
+        self.sizes = [len(first)] * last + [n_last]  # all blocks but the last are equal
         self._spreads: dict[int, Spread] = {}
 
     def __len__(self) -> int:
@@ -246,7 +247,7 @@ class Part:
 
     def batches(self, batch_size: int | None) -> int:
         """Return the number of batches of an epoch; no batch is of two blocks."""
-        return sum(-(-n // (batch_size or n)) for n in self.sizes)
+        return sum([-(-n // (batch_size or n)) for n in self.sizes])
 
     def seen(self, visit: Visit) -> None:
         """Take note that the last batch of a visit is being trained on, perhaps once more."""
@@ -275,8 +276,8 @@ class Part:
 
         The generator draws the order, now.  None: the order of the data.
         """
-        if len(self.sizes) == 1:
-            order = self.samples(0)
+        if self._only is not None:
+            order = self._only
             if generator is not None:
                 order = order[generator.permutation(len(order))]
             return iter([self._visit(0, order, skip, stays=True)])

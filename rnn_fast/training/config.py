@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..layout.network import Network
 from ..optimizers import Optimizer, chosen_optimizer
 from ..saving.checkpoint import check_path
 from ..validation import (
     Options,
     above_zero,
+    as_it_is,
     fits,
     flag,
     option,
@@ -99,11 +101,6 @@ def held_out(name: str, value: Any) -> tuple[Any, Any, Any]:
     return X, y, lengths[0] if lengths else None
 
 
-def as_it_is(name: str, value: Any) -> Any:
-    """Let a value pass that is checked where it is used."""
-    return value
-
-
 @dataclass(frozen=True)
 class TrainingConfig(Options):
     """Checked options of a training, named as in `fit`."""
@@ -137,6 +134,12 @@ class TrainingConfig(Options):
             raise ValueError("validation_split cannot go with validation_data")
         if self.resume and self.checkpoint is None:
             raise ValueError("resume=True needs a checkpoint")
+
+    def check_network(self, net: Network) -> None:
+        """Raise ValueError for an option that is not for a network, or not for its dtype."""
+        if self.bptt and net.directions == 2:
+            raise ValueError("bptt is not for bidirectional models: they read from the end")
+        self.check_dtype(net.dtype)
 
     def check_dtype(self, dtype: np.dtype) -> None:
         """Raise ValueError for a number that overflows in a dtype, or becomes 0 there.

@@ -26,6 +26,9 @@ from .history import History
 from .loop import Training
 from .partial_fit import Updater
 
+#: options of `fit` that `fit_stream` does not have
+UNUSED = {"shuffle": False, "shuffle_block": None, "validation_split": 0.0}
+
 
 def never(history: History) -> bool:
     """Do nothing after an epoch."""
@@ -284,7 +287,7 @@ class Learner(Updater):
         DivergedError, KeyboardInterrupt, Terminated, OSError
             As `fit`.  Errors of the iterable pass through.
         """
-        config = self._config({**locals(), "shuffle": False})
+        config = self._config(locals())
         steps = steps_per_epoch
         if steps is not None:
             steps = validation.whole("steps_per_epoch", steps)
@@ -296,10 +299,7 @@ class Learner(Updater):
         own = {"n_threads": threads.wanted(arguments["n_threads"])}
         if arguments["learning_rate"] is None:
             own["learning_rate"] = self.learning_rate
-        config: TrainingConfig = TrainingConfig.checked({**arguments, **own})
-        if config.bptt and self._net.directions == 2:
-            raise ValueError("bptt is not for bidirectional models: they read from the end")
-        config.check_dtype(self._net.dtype)
+        config: TrainingConfig = self._updates.trainings.record({**UNUSED, **arguments, **own})
         return config
 
     def _train(

@@ -88,7 +88,7 @@ class Updater:
             The loss or a parameter is no longer finite.  The parameters and the optimizer are as
             before the call.
         """
-        config = self._updates.check(locals())
+        config = self._updates.updates.record(locals())
         rate = self.learning_rate
         if learning_rate is not None:
             number = validation.rate("learning_rate", learning_rate)

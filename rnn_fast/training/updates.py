@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +21,19 @@ from ..layout.network import Network
 from ..layout.parameters import penalty_coefficients
 from ..optimizers import Optimizer, chosen_optimizer
 from ..tuning import TUNING
-from ..validation import Options, above_zero, fits, flag, option, optional, or_zero, whole
+from ..validation import (
+    Checked,
+    Options,
+    above_zero,
+    as_it_is,
+    fits,
+    flag,
+    option,
+    optional,
+    or_zero,
+    whole,
+)
+from .config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,8 @@ class UpdateConfig(Options):
     optimizer: Optimizer = option(lambda name, value: chosen_optimizer(value), "sgd")
     clip_norm: float = option(or_zero(above_zero), None)  # 0: no limit
     clip_value: float = option(or_zero(above_zero), None)
+    l1: Any = option(as_it_is, None)
+    l2: Any = option(as_it_is, None)
     return_state: bool = option(flag, False)
     n_threads: int | None = option(optional(whole), None)
     check_finite: bool = option(flag, True)
@@ -53,15 +65,17 @@ class Updates:
     kept : Epochs or None
         Of the last training or update, with the state of its optimizer; None if that does not
         belong to the parameters, or while a training works with it.
+    updates, trainings : Checked
+        Options of the last `partial_fit`, and of the last `fit` or `fit_stream`.
     """
 
     def __init__(self, net: Network, parameters: np.ndarray, dropout: float) -> None:
         self.kept: operations.Epochs | None = None
         self._net, self._parameters, self._dropout = net, parameters, dropout
         self._seconds_per_row = seconds_per_row(net)
-        self._given: tuple[Any, ...] = ()  # options of the last update, as they came
-        self._config = UpdateConfig()
-        self._penalties: np.ndarray | None = None
+        self.updates = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
+        self.trainings = Checked(TrainingConfig, lambda config: config.check_network(net))
+        self._penalties: tuple[UpdateConfig | None, Any] = None, None  # and whose they are
         self._order, self._rates = np.arange(0), np.zeros(0)
 
     def epochs(
@@ -95,19 +109,12 @@ class Updates:
         epochs.descent.limit(clip_norm, clip_value)
         return epochs
 
-    def check(self, arguments: Mapping[str, Any]) -> UpdateConfig:
-        """Check the options of an update; those that came before need no check."""
-        given = tuple([arguments[name] for name in GIVEN])
-        if len(given) != len(self._given) or not all(map(operator.is_, given, self._given)):
-            config: UpdateConfig = UpdateConfig.checked(arguments)
-            config.check_dtype(self._net.dtype)
-            l1, l2 = arguments["l1"], arguments["l2"]
-            self._given = ()
-            self._penalties = penalty_coefficients(l1, l2, self._net)
-            self._config = config
-            if not (isinstance(l1, Mapping) or isinstance(l2, Mapping)):  # these may change
-                self._given = given
-        return self._config
+    def _penalties_of(self, config: UpdateConfig) -> np.ndarray | None:
+        if self._penalties[0] is not config:
+            coefficients = penalty_coefficients(config.l1, config.l2, self._net)
+            self._penalties = config, coefficients
+        penalties: np.ndarray | None = self._penalties[1]
+        return penalties
 
     def update(
         self, block: Block, rate: float, config: UpdateConfig, generator: np.random.Generator
@@ -123,7 +130,7 @@ class Updates:
         size = min(config.batch_size or n, n)
         epochs = self.kept = self.epochs(
             config.optimizer,
-            penalties=self._penalties,
+            penalties=self._penalties_of(config),
             clip_norm=config.clip_norm,
             clip_value=config.clip_value,
             bptt=0,
@@ -194,17 +201,3 @@ class Updates:
             settle()  # once more, for an interrupt in the midst of it
             raise
         return epoch.loss
-
-
-#: options of an update that cost a check when they are other objects than before
-GIVEN = (
-    "batch_size",
-    "optimizer",
-    "clip_norm",
-    "clip_value",
-    "l1",
-    "l2",
-    "return_state",
-    "n_threads",
-    "check_finite",
-)
