@@ -92,6 +92,7 @@ TRAINING = {
     "checkpoint": {"none", *PATH},
     "checkpoint_every": COUNT,
     "resume": {"true"},
+    "keep_optimizer": FLAG,
     "n_threads": SOME_COUNT,
     "verbose": {"none", "true"},
     "check_finite": FLAG,
@@ -105,6 +106,13 @@ FIT = {
     **dict.fromkeys(("class_weight", "initial_state"), DATA),
 }
 STREAM = {**TRAINING, "batches": DATA, "steps_per_epoch": SOME_COUNT}
+UPDATE = {
+    name: right
+    for name, right in FIT.items()
+    if name in ("batch_size", "learning_rate", "optimizer", "clip_norm", "clip_value", "l1", "l2")
+    or name in ("n_threads", "check_finite")
+    or right is DATA
+} | {"return_state": FLAG}
 APPLY = {
     **dict.fromkeys(("X", "lengths", "initial_state"), DATA),
     "return_state": FLAG,
@@ -189,6 +197,12 @@ def test_fit(model, name, right):
     refuses(lambda **wrong: model.fit(X, Y, **{"epochs": 1, "verbose": 0, **wrong}), name, right)
 
 
+@each(UPDATE)
+def test_partial_fit(model, name, right):
+    model.partial_fit(X, Y, learning_rate=0.0)  # right options, as of now, are not checked again
+    refuses(lambda **wrong: model.partial_fit(X, Y, **wrong), name, right)
+
+
 @each(STREAM)
 def test_fit_stream(model, name, right):
     def fit(**wrong):
@@ -246,6 +260,7 @@ def test_no_argument_is_left_out():
         GRU: {**MODEL, "reset_after": FLAG},
         LSTM.fit: FIT,
         LSTM.fit_stream: STREAM,
+        LSTM.partial_fit: UPDATE,
         LSTM.decision_function: APPLY,
         LSTM.predict_proba: APPLY,
         LSTM.predict: APPLY,

@@ -12,7 +12,7 @@ from common import assert_same_bits, flat, learned
 
 from rnn_fast import GRU, LSTM, DivergedError, SimpleRNN
 from rnn_fast.data.dataset import Dataset
-from rnn_fast.data.prefetch import read_ahead
+from rnn_fast.data.prefetch import GROUP_ITEMS, GROUP_SECONDS, read_ahead
 from rnn_fast.layout.network import Network
 from rnn_fast.tuning import tuned
 
@@ -232,12 +232,26 @@ def test_the_reader_ends_with_the_training():
     assert threading.active_count() == before
 
 
-def test_reading_is_one_ahead_and_no_more():
+@pytest.mark.parametrize(("seconds", "ahead"), [(2 * GROUP_SECONDS, 3), (0.0, 3 * GROUP_ITEMS)])
+def test_reading_is_one_ahead_and_no_more(seconds, ahead):
+    """Items that are read quickly come in groups."""
     read = []
-    for i in read_ahead(lambda i: read.append(i) or i, range(20)):
-        sleep(0.01)
-        assert len(read) <= i + 3
-    assert read == list(range(20))
+    for i in read_ahead(lambda i: sleep(seconds) or read.append(i) or i, range(60)):
+        sleep(0.003)
+        assert len(read) <= i + ahead
+    assert read == list(range(60))
+
+
+def test_an_error_comes_after_the_items_before_it():
+    def items():
+        yield from range(5)
+        raise ZeroDivisionError
+
+    seen = []
+    with pytest.raises(ZeroDivisionError):
+        for i in read_ahead(lambda i: i, items()):
+            seen.append(i)
+    assert seen == list(range(5))
 
 
 def test_a_memoryview_is_a_state_of_blocks():

@@ -15,9 +15,9 @@ import pytest
 
 import rnn_fast
 from rnn_fast import GRU, LSTM, SGD, EarlyStopping, ModelFileError, SimpleRNN
+from rnn_fast.engine.evaluation import Evaluation
 from rnn_fast.layout.batch_records import SUMS
 from rnn_fast.saving import checkpoint
-from rnn_fast.training import fit
 from rnn_fast.training.loop import Training
 from rnn_fast.tuning import TUNING
 
@@ -197,14 +197,14 @@ def test_stopped_while_it_is_measured(tmp_path, monkeypatch):
     make, settings = CASES["adam"]
     whole, m = make(), make()
     wanted = learned(in_memory(whole, **settings))
-    measure, calls = fit.measure, iter(range(100))
+    measure, calls = Evaluation.measure, iter(range(100))
 
     def interrupted(*arguments):
         if next(calls) == 1:
             signal.raise_signal(signal.SIGINT)
         return measure(*arguments)
 
-    monkeypatch.setattr(fit, "measure", interrupted)
+    monkeypatch.setattr(Evaluation, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt, match="after 1 of 3 epochs and 4 batches"):
         in_memory(m, checkpoint=tmp_path / "c", **settings)
     m = make()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import inspect
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from asyncio import CancelledError
@@ -16,6 +14,7 @@ from asyncio import CancelledError
 import numpy as np
 import pytest
 from common import assert_same_bits, flat, without_times
+from interrupter import Interrupter
 
 import rnn_fast
 from rnn_fast import GRU, LSTM, SGD, DivergedError, EarlyStopping, SimpleRNN
@@ -106,41 +105,6 @@ def handlers():
     for number, handler in before.items():
         signal.signal(number, handler)
     gc.collect()  # here, where what it warns of is expected
-
-
-class Interrupter:
-    """Raises exceptions at some lines of this thread, as if they came from elsewhere.
-
-    Between two bytecodes of a line a trace function may not raise: Python 3.11 keeps the names of a
-    call's arguments from one to the next, and calls another function with them.  Nor does it close
-    a generator in which one raised.  Signals, which Python looks for where it is safe, come there.
-
-    Parameters
-    ----------
-    moments : dict of int to class of exception
-        By number of line, counted from 1.
-    """
-
-    def __init__(self, moments=None):
-        self.moments, self.n = moments or {}, 0
-
-    def __enter__(self):
-        self._before = sys.gettrace()
-        sys.settrace(self._enter)
-        return self
-
-    def __exit__(self, *error):
-        sys.settrace(self._before)
-
-    def _enter(self, frame, event, argument):
-        return None if frame.f_code.co_flags & inspect.CO_GENERATOR else self._step
-
-    def _step(self, frame, event, argument):
-        if event == "line":
-            self.n += 1
-            if self.n in self.moments:
-                raise self.moments[self.n]
-        return self._step
 
 
 def count(make, path):
