@@ -250,9 +250,9 @@ RESULTS = len(Sums._fields)
 
 def reported(result: np.ndarray) -> Epoch:
     """The means of what an epoch has summed up."""
-    sums = Sums(*result.tolist())
-    weight, penalty = sums.weight or 1.0, sums.penalty / (sums.updates or 1.0)
-    return Epoch(sums.loss / weight, sums.hits / weight, math.isfinite(sums.loss), penalty)
+    loss, hits, weight, penalty, updates, *_ = result.tolist()  # as `Sums` has them
+    weight = weight or 1.0
+    return Epoch(loss / weight, hits / weight, math.isfinite(loss), penalty / (updates or 1.0))
 
 
 def rows(net: Network, data: Sequences) -> dict[str, Any]:

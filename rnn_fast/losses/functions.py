@@ -91,7 +91,7 @@ LOSSES.add(
         output_kernel=f"{KERNELS}:sigmoid_outputs",
         activation=sigmoid,
         losses=binary_cross_entropy,
-        hits=lambda logits, y: (above_zero(logits) == (y > 0.5)).all(axis=1),
+        hits=lambda logits, y: np.logical_and.reduce((logits > 0) == (y > 0.5), axis=1),
         labels=above_zero,
         bounds=(0.0, 1.0),
     )

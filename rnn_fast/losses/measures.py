@@ -67,11 +67,14 @@ class Spread:
         return [self.weight, self.mean.tolist(), self.squares.tolist()]
 
 
+NOTHING = Spread()
+
+
 class Measures:
     """Sums of losses and hits, to which more sequences may be added."""
 
     def __init__(self, loss: str) -> None:
-        self.loss, self.spread = LOSSES[loss], Spread()
+        self.loss, self.spread = LOSSES[loss], NOTHING
         self.weight, self.losses, self.hits = 0.0, 0.0, 0.0
 
     def add(self, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:

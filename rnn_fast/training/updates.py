@@ -77,6 +77,7 @@ class Updates:
         self.trainings = Checked(TrainingConfig, lambda config: config.check_network(net))
         self._penalties: tuple[UpdateConfig | None, Any] = None, None  # and whose they are
         self._order, self._rates = np.arange(0), np.zeros(0)
+        self._result = np.zeros(operations.RESULTS)
 
     def epochs(
         self,
@@ -100,7 +101,8 @@ class Updates:
             Whether the state is that of the last training or update with an equal optimizer.
         """
         epochs = self.kept
-        if epochs is None or epochs.descent.optimizer != optimizer:
+        last = None if epochs is None else epochs.descent.optimizer
+        if epochs is None or (last is not optimizer and last != optimizer):
             descent = Descent(optimizer, self._parameters.size, self._net.dtype)
             epochs = operations.Epochs(self._net, self._parameters, descent, dropout=self._dropout)
         elif not go_on:
@@ -157,7 +159,7 @@ class Updates:
             epochs.forget()
             if epochs.space.n_bytes > TUNING.model_bytes:
                 epochs.unprepare()
-            spaces.trim()
+                spaces.trim()
 
     def _run(
         self,
@@ -174,7 +176,8 @@ class Updates:
         batches = -(-n // size)
         if len(self._rates) != batches or self._rates[0] != rate:
             self._rates = np.full(batches, rate)
-        descent, result = epochs.descent, np.zeros(operations.RESULTS)
+        descent, result = epochs.descent, self._result
+        result[:] = 0
         before = self._parameters.copy(), descent.moments.copy(), descent.knobs.copy()
 
         def settle() -> None:
