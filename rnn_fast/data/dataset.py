@@ -188,7 +188,7 @@ class Dataset:
 
     def whole(self) -> Part:
         """Return all sequences, as a part."""
-        return Part(self, lambda k, n: np.arange(n, dtype=np.int64))
+        return Part(self, lambda k, n: np.arange(n, dtype=np.int64), is_whole=True)
 
     def split_sizes(self, share: float) -> dict[int, int]:
         """Return the number of sequences to hold out of a block, for each size of block.
@@ -227,10 +227,17 @@ class Part:
     dataset : Dataset
     choose : callable
         ``choose(k, n)`` returns sequences of block k, which has n, in ascending order.
+    is_whole : bool
+        Whether all sequences are chosen.
     """
 
-    def __init__(self, dataset: Dataset, choose: Callable[[int, int], np.ndarray]):
-        self.dataset, self._choose = dataset, choose
+    def __init__(
+        self,
+        dataset: Dataset,
+        choose: Callable[[int, int], np.ndarray],
+        is_whole: bool = False,
+    ):
+        self.dataset, self._choose, self.is_whole = dataset, choose, is_whole
         last, first = len(dataset.blocks) - 1, self.samples(0)
         self._only = None if last else first  # sequences of a single block
         n_last = len(self.samples(last)) if last else len(first)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from threading import get_ident
 from typing import Any
 
 import numpy as np
 
-from ..data.blocks import Block, Visit, rows_of
+from ..data.blocks import Block, rows_of
+from ..data.dataset import Part
 from ..data.plain import SMALL
 from ..data.rows import Sequences
 from ..layout.network import Network
@@ -84,11 +84,11 @@ class Evaluation:
         self._key = TUNING.changes, get_ident()  # work memory is of this thread
         return True
 
-    def measure(self, visits: Iterable[Visit], n_threads: int | None = None) -> dict[str, float]:
+    def measure(self, part: Part, n_threads: int | None = None) -> dict[str, float]:
         """Return the measures of some sequences of a dataset, see `losses.measures`."""
         measures = Measures(self._net.loss)
-        for visit in visits:
-            self._add(measures, visit.block, visit.order, n_threads)
+        for visit in part:
+            self._add(measures, visit.block, None if part.is_whole else visit.order, n_threads)
         return measures.means()
 
     def measure_all(self, block: Block, n_threads: int | None = None) -> dict[str, float]:

@@ -1,0 +1,91 @@
+"""Predictions and measures that are prepared once: the same as those that are not."""
+
+from __future__ import annotations
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+
+from rnn_fast import GRU, LSTM, SimpleRNN
+from rnn_fast.tuning import tuned
+
+RNG = np.random.default_rng(0)
+MODELS = {
+    "last": lambda: GRU(2, 5, seed=0),
+    "steps": lambda: LSTM(2, 5, 3, return_sequences=True, loss="cross_entropy", seed=0),
+    "values": lambda: SimpleRNN(2, 5, 2, bidirectional=True, loss="mse", seed=0),
+}
+
+
+def fresh(m):
+    """A model that has nothing prepared."""
+    return copy.copy(m)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_any_order_of_shapes(name):
+    m = MODELS[name]()
+    for i in range(30):
+        n, T = RNG.integers(1, 4), RNG.integers(1, 4)
+        X = RNG.standard_normal((n, T, 2))
+        for method in ("decision_function", "predict"):
+            found = getattr(m, method)(X)
+            kept = found.copy()
+            np.testing.assert_array_equal(found, getattr(fresh(m), method)(X.tolist()))
+            getattr(m, method)(X + 1)
+            np.testing.assert_array_equal(found, kept)  # which the next does not overwrite
+        if i % 5 == 0:  # parameters that have changed are used
+            m.Whh *= 0.9
+
+
+def test_measures_without_padding():
+    m = MODELS["steps"]()
+    X, y, lengths = RNG.standard_normal((3, 4, 2)), RNG.integers(0, 3, (3, 4)), [1, 4, 2]
+    lists = (
+        [x[:n] for x, n in zip(X, lengths, strict=True)],
+        [each[:n] for each, n in zip(y, lengths, strict=True)],
+    )
+    wanted = m.evaluate(*lists)
+    assert m.evaluate(X, y, lengths=lengths) == wanted
+    assert m.evaluate(X, y) == m.evaluate(list(X), list(y)) != wanted
+
+
+def test_a_model_may_go_from_thread_to_thread():
+    """Work memory is of a thread, though the models of two threads have the same shape."""
+    X = RNG.standard_normal((2, 6, 2))
+    models = [GRU(2, 5, seed=seed) for seed in range(4)]
+    wanted = [fresh(m).decision_function(X) for m in models]
+    losses = [fresh(m).partial_fit(X, [0, 1], learning_rate=0.0) for m in models]
+    wrong = []
+
+    def work(part):
+        for _ in range(300):
+            for k in part:
+                found = models[k].decision_function(X)
+                loss = models[k].partial_fit(X, np.array([0, 1]), learning_rate=0.0)
+                if (found != wanted[k]).any() or loss != losses[k]:
+                    wrong.append(k)
+
+    work(range(4))  # all are prepared in this thread
+    with tuned():
+        for parts in (((0, 1), (2, 3)), ((1, 3), (0, 2))):
+            threads = [threading.Thread(target=work, args=(part,)) for part in parts]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    assert wrong == []
+
+
+def test_large_work_memory_is_not_kept_by_a_model():
+    m = GRU(2, 64, seed=0)
+    X = RNG.standard_normal((64, 60, 2))
+    with tuned(model_bytes=10_000):
+        m.partial_fit(X, np.zeros(64))
+        assert m._updates.kept.space is None
+        one = m.decision_function(X[:2])
+    np.testing.assert_array_equal(one, m.decision_function(X[:2]))
+    m.partial_fit(X[:1, :3], np.zeros(1))
+    assert m._updates.kept.space is not None
