@@ -1,12 +1,14 @@
 """A short way for small, plain arrays, whose checks would take longer than their arithmetic.
 
 An array that is unusual in any way, or wrong, takes the long way by `sequences` and `targets`,
-which says what is wrong.  What is returned here is copied: nobody else can write to it.
+which says what is wrong.  What is returned here is copied before it is checked, so that nobody else
+can write to it.
 """
 
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -35,14 +37,14 @@ def plain_block(net: Network, X: Any, y: Any, check_finite: bool) -> Block | Non
 
 def plain_sequences(net: Network, X: Any, check_finite: bool) -> Input | None:
     """Return sequences, if they are a small array (N, T, I) of float32 or float64, else None."""
-    if not (is_plain(X) and X.dtype in DTYPES) or X.ndim != 3 or net.embedding:
-        return None
-    if X.shape[2] != net.input_size:
+    if net.embedding or not (is_plain(X) and X.dtype in DTYPES):
         return None
     x = converted(X, net.dtype)
+    if x.ndim != 3 or x.shape[2] != net.input_size or not x.size:
+        return None
     if check_finite and not math.isfinite(np.vdot(x, x)):
         return None
-    return Input(padded(x), X.shape[1])
+    return Input(padded(x), x.shape[1])
 
 
 def plain_targets(net: Network, y: Any, inputs: Input, check_finite: bool) -> Targets | None:
@@ -53,11 +55,11 @@ def plain_targets(net: Network, y: Any, inputs: Input, check_finite: bool) -> Ta
     shape: tuple[int | None, ...] = (len(inputs),)
     if net.sequences:
         shape = (len(inputs), inputs.steps)
-    if y.shape != (*shape, columns) and not (columns == 1 and y.shape == shape):
-        return None
     if loss.takes_classes and not (y.dtype.kind in "iu" and net.output_size < 2**22):
         return None  # whole numbers that float32 tells apart
     values = converted(y, net.dtype)
+    if values.shape != (*shape, columns) and not (columns == 1 and values.shape == shape):
+        return None
     low, high = (0, net.output_size - 1) if loss.takes_classes else loss.bounds or (None, None)
     if values.size == 1:
         least = most = values.item()
@@ -81,8 +83,16 @@ def is_plain(array: Any) -> bool:
 
 
 def converted(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return a C-contiguous copy of a dtype; numbers that are too large become infinite."""
+    """Return a C-contiguous copy of a dtype; numbers that are too large become infinite.
+
+    Its shape and its numbers are to be checked: those of `array` may change in another thread.
+    """
+    # NumPy resizes no array that has a weak reference, and copies without the lock of Python
+    pin = weakref.ref(array if array.base is None else array.base)
     if array.dtype == dtype:
-        return array.copy()
-    with quiet():
-        return array.astype(dtype, "C")
+        copy = array.astype(dtype, "C")
+    else:
+        with quiet():
+            copy = array.astype(dtype, "C")
+    del pin
+    return copy

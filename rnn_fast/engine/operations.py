@@ -1,4 +1,4 @@
-"""The operations on a network: an epoch of training, loss and gradients, logits.
+"""The operations on a network: loss and gradients, logits; `epochs` has the training.
 
 Nothing here imports Numba.  Callers have checked every array: shapes fit, arrays are C-contiguous
 and of the network's dtype.
@@ -7,7 +7,6 @@ and of the network's dtype.
 from __future__ import annotations
 
 import math
-from threading import get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +18,8 @@ from ..layout.network import Network
 from ..losses import LOSSES
 from ..optimizers import SGD
 from ..tuning import TUNING
-from .optimizer_state import Descent
 from .threads import Team
-from .tiling import runs_singly
-from .workspace import BatchSpace, Job, SingleSpace, Spaces, spaces
+from .workspace import BatchSpace, Job, Spaces, spaces
 
 BATCH_EPOCH = Program("rnn_fast.kernels.batch.program", "batch_epoch", job="integers")
 PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
@@ -51,197 +48,6 @@ def by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.nda
     if not len(own) or (own == own[0]).all():
         return order
     return order[np.lexsort((-own, np.arange(len(order)) // batch_size))]
-
-
-class Epochs:
-    """Training on the same sequences again and again, at little more than the kernels' cost.
-
-    Parameters
-    ----------
-    net : Network
-    parameters : (n_parameters,) array
-        Updated in place.
-    descent : Descent
-        Its state is updated; its penalties may be replaced before `load`.
-    bptt : int
-        Steps of a window of truncated back-propagation, with an update after each window; 0 for
-        whole sequences.  May change before `load`.
-    dropout : float
-        Probability of dropping an output of a layer below the top.
-    spaces : Spaces
-        Work memory.  Default: the memory that this thread last used.
-
-    Attributes
-    ----------
-    space : BatchSpace or SingleSpace
-        Work memory in use, after `load`.
-    """
-
-    space: Any = None
-
-    def __init__(
-        self,
-        net: Network,
-        parameters: np.ndarray,
-        descent: Descent,
-        *,
-        bptt: int = 0,
-        dropout: float = 0.0,
-        spaces: Spaces = spaces,
-    ) -> None:
-        self.net, self.parameters, self.descent = net, parameters, descent
-        self.bptt, self.dropout, self._spaces = bptt, dropout, spaces
-        self._key: tuple[Any, ...] | None = None  # of the job
-        self._job: Any = None
-        self._batch_size, self._few = 0, False
-
-    def load(
-        self,
-        data: Sequences,
-        targets: Targets,
-        batch_size: int,
-        state: np.ndarray | None = None,
-    ) -> None:
-        """Take the data of the next runs.
-
-        Parameters
-        ----------
-        data : Sequences
-        targets : Targets
-        batch_size : int
-        state : (N, states, runs, H) array or None
-            Initial states.
-        """
-        net, lengths = self.net, data.lengths
-        if lengths.flags.writeable:
-            longest = int(lengths.max())  # of all, for a part must do what the whole does
-            self._unequal = None if (lengths == longest).all() else lengths
-        else:  # `rows.equal_rows`
-            longest, self._unequal = int(lengths[0]), None
-        plain = self._unequal is None and targets.weights is None and state is None
-        plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
-        if batch_size != self._batch_size:
-            self._batch_size, self._few = batch_size, runs_singly(net, batch_size)
-        self._single = single = plain and self._few
-        T = min(self.bptt or longest, longest)
-        fields = {"y": targets.y, "batch": batch_size, "penalties": self.descent.penalties}
-        if single:
-            fields["x"] = data.x
-        else:
-            sparse = int(self.descent.sparse(net))
-            fields |= inputs(net, data)
-            fields |= {"weights": targets.weights, "state": state, "sparse": sparse}
-        # work memory is of this thread
-        key = TUNING.changes, get_ident(), single, longest, T, batch_size, self.dropout
-        if key != self._key:
-            self._key = None
-            self._job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
-            self._key = key
-        self._job.set(fields)
-
-    def unprepare(self) -> None:
-        """Let the work memory go."""
-        self._key = self._job = self.space = None
-
-    def forget(self) -> None:
-        """Let the memory of the data go."""
-        if self._job is not None:
-            self._job.forget("x", "tokens", "y", "weights", "state")
-
-    def _common(self) -> dict[str, Any]:
-        descent = self.descent
-        return {
-            "loss": LOSSES.place(self.net.loss),
-            "parameters": self.parameters,
-            "moments": descent.moments,
-            "knobs": descent.knobs,
-            "spare": descent.spare,
-        }
-
-    def _single_job(self, T: int) -> Job:
-        name, rows = self.descent.optimizer.name, len(self.descent.optimizer.state)
-        self.space = self._spaces.get(SingleSpace, self.net, T, rows)
-        fields = {**self._common(), "n_parameters": len(self.parameters)}
-        return self.space.job(SINGLE_EPOCH, name, **fields)
-
-    def _batch_job(self, T: int, longest: int, batch_size: int) -> Job:
-        net, descent = self.net, self.descent
-        shape = (batch_size, net.states, net.runs, net.hidden_size)
-        drops = self.dropout > 0 and net.layers > 1
-        self.space = self._spaces.get(BatchSpace, net, T, batch_size, dropout=drops)
-        return self.space.job(
-            BATCH_EPOCH,
-            descent.optimizer.name,
-            **self._common(),
-            gradients=descent.gradients,
-            update=len(self.parameters),
-            carry=np.zeros(shape, net.dtype) if T < longest else None,
-            dropout=np.array([self.dropout]),
-        )
-
-    def run(
-        self,
-        order: np.ndarray,
-        schedule: np.ndarray,
-        result: np.ndarray,
-        *,
-        seed: int = 0,
-        team: Team | None = None,
-    ) -> Epoch:
-        """Train on the samples ``order`` in batches, with a step of descent after each.
-
-        Parts of an epoch have the bits of the whole epoch, if all parts except the last consist of
-        whole batches.
-
-        Parameters
-        ----------
-        order : (n,) int64 array
-            Samples, in this order.
-        schedule : (batches,) float64 array
-            Learning rate of each batch.
-        result : (`RESULTS`,) float64 array
-            Sums of the epoch so far, added to.
-        seed : int
-            Seed of dropout, in [0, 2**62).
-        team : Team or None
-            Threads to work with.  Default: this thread alone.
-
-        Returns
-        -------
-        Epoch
-            Measures of everything summed up in `result`.
-        """
-        if self._unequal is not None:
-            order = by_length(order, self._unequal, self._batch_size)
-        fields = {"order": order, "n": len(order), "schedule": schedule, "result": result}
-        if not self._single:
-            fields["seed"] = seed
-        self._job.set(fields)
-        self.space.lead(self._job, team)
-        return reported(result)
-
-
-def train_epoch(
-    net: Network,
-    data: Sequences,
-    targets: Targets,
-    order: np.ndarray,
-    batch_size: int,
-    parameters: np.ndarray,
-    descent: Descent,
-    schedule: np.ndarray,
-    *,
-    state: np.ndarray | None = None,
-    seed: int = 0,
-    team: Team | None = None,
-    result: np.ndarray | None = None,
-    **options: Any,
-) -> Epoch:
-    """Train once on the samples ``order``, with the arguments of `Epochs` and its methods."""
-    epochs = Epochs(net, parameters, descent, **options)
-    epochs.load(data, targets, batch_size, state)
-    result = np.zeros(RESULTS) if result is None else result
-    return epochs.run(order, schedule, result, seed=seed, team=team)
 
 
 #: numbers that an epoch sums up
@@ -288,7 +94,7 @@ def loss_and_gradients(
     Parameters
     ----------
     net, data, targets, parameters, state, team, spaces
-        As for `train_epoch`.
+        As for `epochs.Epochs` and its methods.
     gradients : (n_parameters,) array
         Written.
     dstate : (N, states, runs, H) array or None
@@ -340,7 +146,7 @@ def logits(
     Parameters
     ----------
     net, data, parameters, state, team, spaces
-        As for `train_epoch`.
+        As for `epochs.Epochs` and its methods.
     final : (N, states, runs, H) array or None
         Written: states after the last step; of reverse runs, after step 0.
     """

@@ -13,6 +13,7 @@ from ..data import checks
 from ..data.blocks import Block, Visit
 from ..data.source import Source
 from ..engine import operations, threads
+from ..engine.epochs import Epochs
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
 from ..errors import DivergedError, Terminated
@@ -26,7 +27,7 @@ from .history import History
 from .pace import Pace
 from .position import Pending, Position, State
 from .progress import progress
-from .schedules import Plateau
+from .schedules import Plateau, Rates
 from .signals import Signals
 from .snapshot import restored, snapshot
 
@@ -67,13 +68,13 @@ class Training:
     source: Source
     config: TrainingConfig
     generator: np.random.Generator
-    epochs: operations.Epochs
+    epochs: Epochs
     validate: Callable[[], dict[str, float]] | None = None
     after: Callable[[History], bool] = lambda history: False
     keeper: checkpoint.Keeper | None = None
     saved: checkpoint.Saved | None = None
 
-    run_epoch: ClassVar[Any] = staticmethod(operations.Epochs.run)
+    run_epoch: ClassVar[Any] = staticmethod(Epochs.run)
 
     def __post_init__(self) -> None:
         config, self.descent = self.config, self.epochs.descent
@@ -91,7 +92,8 @@ class Training:
             penalizes=self.descent.penalties is not None,
         )
         self._loaded: Block | None = None  # in `epochs`, if it stays there
-        self._steady: tuple[int, float, Any] = 0, 1.0, None  # batches, factor, their rates
+        rate = config.learning_rate or 0.0  # `fit` has put the model's in the place of None
+        self._rates = Rates(config.schedule, rate, config.epochs)
         self._is_spoilt = False  # the optimizer, after a divergence
         self._saved_at = perf_counter()
         if self.saved is not None:
@@ -132,7 +134,7 @@ class Training:
         elif isinstance(stop, Terminated):
             stop.told = text
 
-    def kept(self) -> operations.Epochs | None:
+    def kept(self) -> Epochs | None:
         """Return the compiled training for the next, if its optimizer belongs to the parameters."""
         if self._is_spoilt or self.state.watch.parameters is not None:
             return None
@@ -224,7 +226,8 @@ class Training:
             size = min(config.batch_size or len(visit.order), len(visit.order))
             first, n = visit.skip, -(-len(visit.order) // size)
             rows = self._load(visit, size) / n
-            rates = self._rates(past, position.batches - first, n, batches)
+            done = past, position.batches - first, batches
+            rates = self._rates.of(n, *done, self.state.plateau.factor)
             for piece, together in self._pieces(first, n, rows):
                 if piece.stop == n:
                     self.source.seen(visit)  # before: a visit is seen again, but not trained on
@@ -244,22 +247,6 @@ class Training:
             self._loaded = visit.block if visit.stays else None
             self._rows = float(sequences.lengths[visit.order].sum())
         return self._rows
-
-    def _rates(self, past: int, start: int, n: int, batches: int | None) -> np.ndarray:
-        """Return the learning rates of n batches of an epoch, from batch `start` on."""
-        schedule, factor = self.config.schedule, self.state.plateau.factor
-        rate = self.config.learning_rate
-        assert rate is not None
-        if schedule.is_steady:
-            if (n, factor) != self._steady[:2]:
-                self._steady = n, factor, np.full(n, rate * factor)
-            return self._steady[2]
-        x, step = np.full(n, float(past)), 1.0
-        if batches is not None:
-            x, step = past + np.arange(start, start + n) / batches, 1 / batches
-        factors = schedule.factors(x, self.config.epochs, step)
-        rates: np.ndarray = rate * (factors * factor)
-        return rates
 
     def _pieces(self, at: int, n: int, rows: float) -> Iterator[tuple[slice, bool]]:
         """Yield the batches at .. n - 1 of a visit, some at a time, and whether the team helps.

@@ -11,6 +11,7 @@ import numpy as np
 from ..data import checks
 from ..data.blocks import Block
 from ..engine import operations, threads
+from ..engine.epochs import Epochs
 from ..engine.evaluation import Evaluation
 from ..engine.optimizer_state import Descent
 from ..engine.tiling import seconds_per_row
@@ -70,7 +71,7 @@ class Updates:
     """
 
     def __init__(self, net: Network, parameters: np.ndarray, dropout: float) -> None:
-        self.kept: operations.Epochs | None = None
+        self.kept: Epochs | None = None
         self._net, self._parameters, self._dropout = net, parameters, dropout
         self._seconds_per_row = seconds_per_row(net)
         self.updates = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
@@ -88,7 +89,7 @@ class Updates:
         clip_value: float,
         bptt: int,
         go_on: bool,
-    ) -> operations.Epochs:
+    ) -> Epochs:
         """Return a training whose optimizer starts at zero or goes on, if it is equal to the last.
 
         Parameters
@@ -104,7 +105,7 @@ class Updates:
         last = None if epochs is None else epochs.descent.optimizer
         if epochs is None or (last is not optimizer and last != optimizer):
             descent = Descent(optimizer, self._parameters.size, self._net.dtype)
-            epochs = operations.Epochs(self._net, self._parameters, descent, dropout=self._dropout)
+            epochs = Epochs(self._net, self._parameters, descent, dropout=self._dropout)
         elif not go_on:
             epochs.descent.reset()
         epochs.bptt, epochs.descent.penalties = bptt, penalties
@@ -163,7 +164,7 @@ class Updates:
 
     def _run(
         self,
-        epochs: operations.Epochs,
+        epochs: Epochs,
         n: int,
         size: int,
         rate: float,

@@ -10,6 +10,7 @@ import reference
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets
 from rnn_fast.engine import operations
+from rnn_fast.engine.epochs import train_epoch
 from rnn_fast.engine.optimizer_state import Descent
 from rnn_fast.engine.workspace import Spaces
 from rnn_fast.jit import vector_bytes
@@ -118,7 +119,7 @@ class Case:
         options = {"state": self.state, "spaces": self.spaces, **options}
         schedule = np.full(-(-len(order) // batch_size), rate)
         step = (order, batch_size, self.flat, descent, schedule)
-        return operations.train_epoch(self.net, self.data, self.targets, *step, **options), velocity
+        return train_epoch(self.net, self.data, self.targets, *step, **options), velocity
 
     def check(self, gradients, wanted, tolerance):
         """Compare each parameter's gradient with the oracle's, by name."""

@@ -353,7 +353,7 @@ def test_interrupted_anywhere_all_belongs_together(diverges):
         """Interrupt an update from the same start; return the number of lines and the end."""
         descent = m._updates.kept.descent
         m._flat[:], descent.moments[:], descent.knobs[:] = parameters, *begun[1:]
-        with pytest.raises(KeyboardInterrupt) if moments else contextlib.nullcontext():
+        with contextlib.suppress(KeyboardInterrupt):
             with Interrupter(moments) as interrupter:
                 try:
                     m.partial_fit(X, Y, optimizer="adam", learning_rate=rate)
