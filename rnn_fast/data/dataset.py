@@ -19,7 +19,7 @@ from . import checks
 from .arrays import real
 from .blocks import Block, Visit, count_held_out
 from .files import File
-from .plain import plain_block
+from .plain import all_none, plain_block
 from .prefetch import read_ahead
 from .readers import holds, n_entries, opened, read_part
 from .sequences import is_list, read_sequences
@@ -32,11 +32,6 @@ from .weights import balanced, class_counts
 WEIGHTS = ("mask", "sample_weight", "class_weight")
 #: in the place of `y`: there are no targets
 NO_TARGETS = object()
-
-
-def any_given(weights: dict[str, Any]) -> bool:
-    """Return whether an argument is not None."""
-    return any([value is not None for value in weights.values()])
 
 
 class Dataset:
@@ -89,7 +84,7 @@ class Dataset:
         self.net, self.check_finite, self.prefix, self.trains = net, check_finite, prefix, trains
         if y is None:
             raise TypeError(f"{prefix}y must be the targets of the sequences; got None")
-        if block is None and lengths is state is None and not any_given(weights):
+        if all_none(block, lengths, state, *weights.values()):
             plain = plain_block(net, X, None if y is NO_TARGETS else y, check_finite)
             if plain is not None:
                 self.blocks = [(0, len(plain.inputs))]
@@ -116,11 +111,6 @@ class Dataset:
 
     def __len__(self) -> int:
         return self.blocks[-1][1]
-
-    @property
-    def is_single(self) -> bool:
-        """True if all sequences are in one block, in memory."""
-        return self._single is not None
 
     def _block_size(self, block: int | None, batch_size: int) -> int | None:
         """Return the number of sequences in a block; None for a single block."""
@@ -285,7 +275,7 @@ class Part:
         """
         if self._only is not None:
             order = self._only
-            if generator is not None:
+            if generator is not None and len(order) > 1:  # one is in order, and draws nothing
                 order = order[generator.permutation(len(order))]
             return iter([self._visit(0, order, skip, stays=True)])
         places, seed = np.arange(len(self.sizes)), None

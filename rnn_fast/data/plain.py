@@ -24,6 +24,11 @@ from .sequences import Input
 SMALL = 1 << 14  #: numbers, which take 2 us to copy
 
 
+def all_none(*arguments: Any) -> bool:
+    """Return whether all arguments are None, which the short way does not take."""
+    return all([each is None for each in arguments])
+
+
 def plain_block(net: Network, X: Any, y: Any, check_finite: bool) -> Block | None:
     """Return sequences and targets as a block, if they are plain; y is None if there are none."""
     inputs = plain_sequences(net, X, check_finite)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data.blocks import Block
 from ..data.dataset import Dataset
-from ..data.plain import plain_block
+from ..data.plain import all_none, plain_block
 from ..data.states import public_state
 from ..engine import operations, threads
 from ..engine.evaluation import Evaluation
@@ -121,7 +121,7 @@ class Predictor:
         return_state = flag("return_state", return_state)
         if n_threads is not None:
             threads.wanted(n_threads)
-        if lengths is initial_state is None and not return_state:
+        if all_none(lengths, initial_state) and not return_state:
             plain = plain_block(self._net, X, None, check_finite)
             if plain is not None:
                 return self._out(function, plain, n_threads)
@@ -180,7 +180,10 @@ class Predictor:
         check_finite = flag("check_finite", check_finite)
         if n_threads is not None:
             threads.wanted(n_threads)
-        weights = {"mask": mask, "sample_weight": sample_weight}
+        if y is not None and all_none(lengths, mask, sample_weight, initial_state):
+            plain = plain_block(self._net, X, y, check_finite)
+            if plain is not None:
+                return self._evaluation.measure_all(plain, n_threads)
         feed = Dataset(
             self._net,
             X,
@@ -188,12 +191,10 @@ class Predictor:
             lengths=lengths,
             state=initial_state,
             check_finite=check_finite,
-            **weights,
+            mask=mask,
+            sample_weight=sample_weight,
         )
-        if feed.is_single:
-            measures = self._evaluation.measure_all(feed.load(0), n_threads)
-        else:
-            measures = self._evaluation.measure(feed.whole(), n_threads)
+        measures = self._evaluation.measure(feed.whole(), n_threads)
         spaces.trim()
         return measures
 

@@ -202,6 +202,8 @@ class Training:
         finished = self.after(self.history) or self.state.finished
         if finished != self.state.finished or self.state.pending is not None:
             self.state = self.state._replace(finished=finished, pending=None)
+        if self.keeper is None:
+            return
         if finished or self.state.epochs == self.config.epochs or self._due():
             self._save()
 

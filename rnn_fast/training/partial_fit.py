@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import validation
 from ..data.dataset import Dataset
+from ..data.plain import all_none, plain_block
 from ..data.states import public_state
 from ..layout.network import Network
 from ..optimizers import Optimizer
@@ -89,23 +89,24 @@ class Updater:
             before the call.
         """
         config = self._updates.updates.record(locals())
-        rate = self.learning_rate
-        if learning_rate is not None:
-            number = validation.rate("learning_rate", learning_rate)
-            rate = validation.fits("learning_rate", number, self._net.dtype)
-        data = Dataset(
-            self._net,
-            X,
-            y,
-            lengths=lengths,
-            state=initial_state,
-            trains=True,
-            check_finite=config.check_finite,
-            whole=True,
-            mask=mask,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-        )
+        block = None
+        if y is not None and all_none(lengths, mask, sample_weight, class_weight, initial_state):
+            block = plain_block(self._net, X, y, config.check_finite)
+        if block is None:
+            block = Dataset(
+                self._net,
+                X,
+                y,
+                lengths=lengths,
+                state=initial_state,
+                trains=True,
+                check_finite=config.check_finite,
+                whole=True,
+                mask=mask,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+            ).load(0)
         self._online.stale = True
-        loss, state = self._updates.update(data.load(0), rate, config, self._generator)
+        rate = self.learning_rate if learning_rate is None else config.learning_rate
+        loss, state = self._updates.update(block, rate, config, self._generator)
         return loss if state is None else (loss, public_state(state))

@@ -32,6 +32,7 @@ from ..validation import (
     option,
     optional,
     or_zero,
+    rate,
     whole,
 )
 from .config import TrainingConfig
@@ -42,6 +43,7 @@ class UpdateConfig(Options):
     """Checked options of an update, named as in `partial_fit`."""
 
     batch_size: int | None = option(optional(whole), None)  # None: all
+    learning_rate: float | None = option(optional(rate), None)  # None: the model's
     optimizer: Optimizer = option(lambda name, value: chosen_optimizer(value), "sgd")
     clip_norm: float = option(or_zero(above_zero), None)  # 0: no limit
     clip_value: float = option(or_zero(above_zero), None)
@@ -53,8 +55,8 @@ class UpdateConfig(Options):
 
     def check_dtype(self, dtype: np.dtype) -> None:
         """Raise ValueError for a number that overflows in a dtype, or becomes 0 there."""
-        for name in ("clip_norm", "clip_value"):
-            fits(name, getattr(self, name), dtype)
+        for name in ("learning_rate", "clip_norm", "clip_value"):
+            fits(name, getattr(self, name) or 0.0, dtype)
         self.optimizer.check_dtype(dtype)
 
 
