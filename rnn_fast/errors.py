@@ -6,7 +6,7 @@ from typing import Any
 
 
 class DivergedError(ArithmeticError):
-    """Training left the finite numbers; the model is as it was before the epoch that failed.
+    """Training left the finite numbers; the model is as before the epoch or update that failed.
 
     Attributes
     ----------

@@ -90,11 +90,10 @@ class Epochs:
             Initial states.
         """
         net, lengths = self.net, data.lengths
-        if lengths.flags.writeable:
+        longest, self._unequal = int(lengths[0]), None
+        if len(lengths) > 1:
             longest = int(lengths.max())  # of all, for a part must do what the whole does
             self._unequal = None if (lengths == longest).all() else lengths
-        else:  # `rows.equal_rows`
-            longest, self._unequal = int(lengths[0]), None
         plain = self._unequal is None and targets.weights is None and state is None
         plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
         if batch_size != self._batch_size:

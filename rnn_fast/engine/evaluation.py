@@ -64,11 +64,10 @@ class Evaluation:
     def _prepare(self, data: Sequences, seconds: float) -> bool:
         """Prepare a call for sequences such as these, if they are few and short."""
         net, (x, starts, lengths) = self._net, data
-        shared = not lengths.flags.writeable  # and so of equal length
-        if not shared or x.size > SMALL or seconds > TUNING.worth_seconds:
-            return False
         n, T = len(starts), int(lengths[0])
-        if T > TUNING.predict_steps:
+        fixed = not (starts.flags.writeable or lengths.flags.writeable)  # `rows.few_rows`
+        small = x.size <= SMALL and T <= TUNING.predict_steps and seconds <= TUNING.worth_seconds
+        if not (fixed and small and (lengths == T).all()):
             return False
         self._key = ()
         self._space = spaces.get(BatchSpace, net, T, n, forward_only=True)
