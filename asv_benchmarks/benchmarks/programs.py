@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -219,17 +220,27 @@ def loss(dtype: str, name: str, version: str) -> Callable:
 # ------------------------------------------------------------------------------------- updates
 
 
+def takes(kernel: Any, argument: str) -> bool:
+    """Return whether a kernel has an argument, which a former version need not have."""
+    return argument in inspect.signature(kernel.py_func).parameters
+
+
 def update(dtype: str, name: str, version: str) -> Callable:
     """Optimizer step on 1003 parameters, which fill no whole number of registers."""
-    from rnn_fast.optimizers.kernels import marker_of
+    from rnn_fast.optimizers.kernels import begin, marker_of
 
     kernel, optimizer = named("optimizers.updates", "descend"), marker_of(name)
 
     def program(parameters, gradients, moments, record, spare, times):
         for _ in range(times):
+            knobs = begin(optimizer, record)
+            kernel(optimizer, parameters, gradients, moments, 1003, 1003, 1e-9, knobs, spare)
+
+    def before(parameters, gradients, moments, record, spare, times):
+        for _ in range(times):
             kernel(optimizer, parameters, gradients, moments, 1003, 1003, 1e-9, record, spare)
 
-    return program
+    return before if takes(kernel, "record") else program
 
 
 def clip(dtype: str, version: str) -> Callable:
@@ -238,9 +249,13 @@ def clip(dtype: str, version: str) -> Callable:
 
     def program(gradients, record, times):
         for _ in range(times):
+            kernel(gradients, 1003, gradients, 0, record)
+
+    def before(gradients, record, times):
+        for _ in range(times):
             kernel(gradients, 1003, record)
 
-    return program
+    return program if takes(kernel, "others") else before
 
 
 def penalize(dtype: str, version: str) -> Callable:

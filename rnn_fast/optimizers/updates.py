@@ -20,7 +20,7 @@ from ..simd import (
     width,
     with_sign,
 )
-from .kernels import begin, n_rows, step
+from .kernels import n_rows, step
 from .optimizer import Limits
 
 
@@ -68,37 +68,56 @@ def norm_of(gradients, n, record):
 
 
 @kernel
-def clip(gradients, n, record):
-    """Limit each gradient to ``+- clip_value``, then their norm to ``clip_norm``.
+def limit(gradients, n, value):
+    """Limit each of n gradients to ``+- value``."""
+    for i in range(n):
+        gradients[i] = min(max(gradients[i], -value), value)
+
+
+@kernel
+def hypotenuse(x, y, record):
+    """sqrt(x**2 + y**2), without overflow, of doubles that are not negative."""
+    longer = max(x, y)
+    if not longer > 0.0:
+        return x + y  # zero or NaN
+    x, y = x / longer, y / longer
+    return longer * first(root(fill(record, x * x + y * y)))
+
+
+@kernel
+def clip(gradients, n, others, n_others, record):
+    """Limit each gradient to ``+- clip_value``, then the norm of both vectors to ``clip_norm``.
 
     As in PyTorch the factor is ``clip_norm / (|g| + 1e-6)``, if that is below 1.
     """
     knobs = load_record(Limits, record)
     value, norm = knobs.clip_value, knobs.clip_norm
     if value > 0.0:
-        for i in range(n):
-            gradients[i] = min(max(gradients[i], -value), value)
+        limit(gradients, n, value)
+        limit(others, n_others, value)
     if norm > 0.0:
-        factor = norm / (norm_of(gradients, n, record) + 1e-6)
+        size = norm_of(gradients, n, record)
+        if n_others > 0:
+            size = hypotenuse(size, norm_of(others, n_others, record), record)
+        factor = norm / (size + 1e-6)
         if factor < 1.0:
             for i in range(n):
                 gradients[i] *= factor
+            for i in range(n_others):
+                others[i] *= factor
 
 
 @kernel
-def descend(optimizer, parameters, gradients, moments, n, stride, rate, record, spare):
-    """One update of n parameters, at a learning rate.
+def descend(optimizer, parameters, gradients, moments, n, stride, rate, knobs, spare):
+    """One update of n parameters, at a learning rate; `knobs` are what `kernels.begin` returns.
 
     Parameters
     ----------
     moments : pointer
         State; its rows are `stride` apart.
-    record : pointer
-        The knobs, whose scalars change.
     spare : pointer
         Room for two registers and one for each row, since the last parameters need not fill one.
     """
-    knobs = begin(optimizer, record)
     L = width(parameters)
     whole = n - n % L
     for i in range(0, whole, L):

@@ -52,13 +52,13 @@ def theirs(torch, pair, parameters):
 
 def descending(name, dtype):
     """A compiled program of one update."""
-    from rnn_fast.optimizers.kernels import marker_of
+    from rnn_fast.optimizers.kernels import begin, marker_of
     from rnn_fast.optimizers.updates import descend
 
     marker = marker_of(name)
 
     def program(p, g, m, n, rate, record, spare):
-        descend(marker, p, g, m, n, n, rate, record, spare)
+        descend(marker, p, g, m, n, n, rate, begin(marker, record), spare)
 
     reals = {key: "reals" for key in ("p", "g", "m")}
     rest = {"n": "int", "rate": "double", "record": "doubles", "spare": "reals"}
@@ -141,11 +141,12 @@ def test_clipping_equals_pytorchs(clip):
     assert np.abs(free.Whh - wanted).max() > 1e-4
 
 
-def test_the_norm_of_gradients_whose_squares_are_beyond_float32():
+@pytest.mark.parametrize("n_others", [0, 1, 2])
+def test_the_norm_of_gradients_whose_squares_are_beyond_float32(n_others):
     from rnn_fast.optimizers.updates import clip
 
     def program(g, n, record):
-        clip(g, n, record)
+        clip(g, n - n_others, g + (n - n_others), n_others, record)
 
     run = compiled(program, "float32", g="reals", n="int", record="doubles")
     for n in (3, 40):

@@ -29,14 +29,14 @@ def group_gradients(cell, shape, space, job, task, factor, group):
     clear(space.buffers.grads, sizes.grads)
     if task.begin == 0:
         partial[SUMS.loss], partial[SUMS.hits], partial[SUMS.weight] = 0.0, 0.0, 0.0
-    state = state_before(shape, sizes, job, task.window)
+    state = state_before(lanes, sizes, job, task.window)
     if exists(job.carry) and not state.is_set:
         clear_states(shape, space)
     b = task.begin + group
     while b < task.end:  # a range of unknown step could raise
         first = b * lanes
         block = choose_samples(
-            shape,
+            lanes,
             space.buffers,
             job,
             job.order + task.first,

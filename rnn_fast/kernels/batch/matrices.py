@@ -83,11 +83,31 @@ def run_products(shape, weights, table, first, n, z, a, zero):
 def pack(shape, pack, source, out):
     """Pack one matrix of the table.  Zeros of fresh memory fill up its last tile."""
     rows, _ = size(shape)
+    if pack.right > pack.down:  # its columns lie closer together than its rows
+        for k in range(pack.C):
+            pack_column(shape, pack, source + k * pack.right, out + (pack.k0 + k) * rows)
+        return
     for i in range(pack.R):
         r = pack.r0 + i
         row, to = source + i * pack.down, out + (r // rows * pack.height + pack.k0) * rows
         for k in range(pack.C):
             to[k * rows + r % rows] = row[k * pack.right]
+
+
+@kernel(inline=True)
+def pack_column(shape, pack, source, out):
+    """Pack one column, whose place in the first block of rows is `out`."""
+    rows, _ = size(shape)
+    whole = 0
+    if pack.down == 1 and pack.r0 % rows == 0:
+        whole = pack.R // rows * rows
+        for i in range(0, whole, rows):
+            to = out + (pack.r0 + i) * pack.height
+            for r in range(rows):
+                to[r] = source[i + r]
+    for i in range(whole, pack.R):
+        r = pack.r0 + i
+        out[r // rows * pack.height * rows + r % rows] = source[i * pack.down]
 
 
 @kernel

@@ -15,6 +15,7 @@ from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import PARTIAL, SUMS, TEAM, BatchJob, Task
 from ...losses.kernels import Choice
+from ...optimizers.kernels import begin
 from ...optimizers.kernels import marker_of as optimizer_marker
 from ...optimizers.updates import clip, descend, penalize
 from ...simd import Shape, exists, pointer, size, store_record, typed_view
@@ -71,7 +72,8 @@ def update(optimizer, sizes, job, first, n, window, rate):
             job.parameters, job.gradients, job.penalties, dense, length
         )
     job.result[SUMS.updates] += 1.0
-    clip(job.gradients, length, job.knobs)
+    clip(job.gradients, length, job.gradients, int64(0), job.knobs)
+    knobs = begin(optimizer, job.knobs)
     descend(
         optimizer,
         job.parameters,
@@ -80,7 +82,7 @@ def update(optimizer, sizes, job, first, n, window, rate):
         dense,
         length,
         rate,
-        job.knobs,
+        knobs,
         job.spare,
     )
     if sizes.embedding:
@@ -144,7 +146,7 @@ def batch_epoch(
 def predict_blocks(cell, shape, space, job):
     """Predict blocks of samples while there are any; a helper waits for the first."""
     _, lanes = size(shape)
-    sizes, state = space.sizes, state_before(shape, space.sizes, job, int64(0))
+    sizes, state = space.sizes, state_before(lanes, space.sizes, job, int64(0))
     rests = 0
     while True:
         item = take(job.team)
@@ -152,7 +154,7 @@ def predict_blocks(cell, shape, space, job):
             first = item * lanes
             n = min(lanes, job.n - first)
             block = choose_samples(
-                shape, space.buffers, job, job.order, first, n, int64(0), sizes.T
+                lanes, space.buffers, job, job.order, first, n, int64(0), sizes.T
             )
             forward(cell, shape, space, job, block, state, int64(0))
             store_logits(shape, space, block, job.out)

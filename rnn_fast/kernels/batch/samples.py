@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from ...jit import kernel
 from ...layout.batch_records import LaneIds
-from ...simd import size
 
 
 class Block(NamedTuple):
@@ -21,17 +20,15 @@ class Block(NamedTuple):
 
 
 @kernel
-def lane_ids(shape, ids):
-    """`LaneIds` in the integers (6, lanes) at `ids`."""
-    _, n = size(shape)
+def lane_ids(n, ids):
+    """`LaneIds` of n lanes in the integers (6, n) at `ids`."""
     return LaneIds(ids, ids + n, ids + 2 * n, ids + 3 * n, ids + 4 * n, ids + 5 * n)
 
 
 @kernel
-def choose_samples(shape, buffers, job, order, first, n, window, steps):
+def choose_samples(lanes, buffers, job, order, first, n, window, steps):
     """Fill a block with the `n` samples from place `first` of the order; repeat the last."""
-    _, lanes = size(shape)
-    ids = lane_ids(shape, job.ids)
+    ids = lane_ids(lanes, job.ids)
     T, shortest, longest = 0, steps, 0
     for v in range(lanes):
         place = first + min(v, n - 1)

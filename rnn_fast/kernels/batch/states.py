@@ -84,9 +84,9 @@ def state_gradients(shape, space, block, r, out):
 
 
 @kernel
-def state_before(shape, sizes, job, window):
+def state_before(lanes, sizes, job, window):
     """Find the states of a batch before a window: carried on, learned, given or zero."""
-    ids = lane_ids(shape, job.ids)
+    ids = lane_ids(lanes, job.ids)
     stride = sizes.states * sizes.layers * sizes.directions * sizes.H
     if window > 0:
         return State(True, job.carry, ids.places, stride)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numba import int64
 
 from ...cells.kernels import marker_of
 from ...jit import kernel
@@ -13,6 +14,7 @@ from ...layout.batch_records import SUMS
 from ...layout.single import TASKS, OnlineJob, SingleBuffers, SingleJob, SingleSizes
 from ...losses.kernels import Choice, outputs
 from ...optimizers import OPTIMIZERS
+from ...optimizers.kernels import begin
 from ...optimizers.kernels import marker_of as optimizer_marker
 from ...optimizers.updates import clip, descend, descend_plainly, penalize
 from ...simd import Shape, buffers_of, exists, typed_view, view
@@ -73,8 +75,9 @@ def update_units(optimizer, sizes, buffers, job, rate):
     if exists(job.penalties):
         job.result[SUMS.penalty] += penalize(w, dw, buffers.penalties, padded, padded)
     job.result[SUMS.updates] += 1.0
-    clip(dw, padded, job.knobs)
-    descend(optimizer, w, dw, buffers.moments, padded, padded, rate, job.knobs, job.spare)
+    clip(dw, padded, dw, int64(0), job.knobs)
+    knobs = begin(optimizer, job.knobs)
+    descend(optimizer, w, dw, buffers.moments, padded, padded, rate, knobs, job.spare)
 
 
 def single_epoch(
