@@ -28,6 +28,19 @@ class Tuning:
     splitting : tuple of str
         Processors, by LLVM's names, that compute a vector of half a register in half the time:
         Zen 4 splits its 512 bits.  On others half a vector takes the time of a whole one.
+    unit_vecs : dict
+        By number of vector registers, and by samples of a step: registers of units of the tiles of
+        the units driver.
+    unit_samples : int
+        Samples of a batch up to which units always lie in lanes: a GRU of 2 units took 0.63 and
+        0.83 of the time with 1 and 2 samples, 1.05 with 3.
+    unit_calls : float
+        Time of a number in a lane of the units driver is ``1 + unit_calls / H**2`` of the batch
+        driver's with whole vectors: at H = 64 a GRU took 0.31, 0.55, 0.79 of the time with 4, 8 and
+        17 samples, with 24 samples 1.02 at H = 32, and an LSTM 1.12 at H = 16.
+    half_cost : float
+        Time of a number with half vectors, in times of whole ones: 0.78 of the time with 8 samples,
+        0.89 with 17.
     crowded_bytes : float
         A block's states cost 1 % more for each so many bytes: less of them stays in cache.
         ``rnn-fast bench ladder``.
@@ -85,6 +98,15 @@ class Tuning:
         }
     )
     splitting: tuple[str, ...] = ("znver4",)
+    unit_vecs: dict[int, dict[int, int]] = field(
+        default_factory=lambda: {
+            16: {1: 8, 2: 4, 4: 2, 8: 1},
+            32: {1: 8, 2: 4, 4: 4, 8: 2},
+        }
+    )
+    unit_samples: int = 2
+    unit_calls: float = 370.0
+    half_cost: float = 1.2
     crowded_bytes: float = 1.5e6
     step_cost: float = 1450.0
     near_bytes: float = 200e3

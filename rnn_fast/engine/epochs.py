@@ -16,18 +16,18 @@ from ..layout.network import Network
 from ..losses import LOSSES
 from ..tuning import TUNING
 from .operations import (
-    BATCH_EPOCH,
     RESULTS,
     SINGLE_EPOCH,
     Epoch,
     by_length,
+    epoch_space,
     inputs,
     reported,
 )
 from .optimizer_state import Descent
 from .threads import Team
 from .tiling import runs_singly
-from .workspace import BatchSpace, Job, SingleSpace, Spaces, spaces
+from .workspace import Job, SingleSpace, Spaces, spaces
 
 
 class Epochs:
@@ -50,7 +50,7 @@ class Epochs:
 
     Attributes
     ----------
-    space : BatchSpace or SingleSpace
+    space : BatchSpace, UnitSpace or SingleSpace
         Work memory in use, after `load`.
     """
 
@@ -144,9 +144,11 @@ class Epochs:
         net, descent = self.net, self.descent
         shape = (batch_size, net.states, net.runs, net.hidden_size)
         drops = self.dropout > 0 and net.layers > 1
-        self.space = self._spaces.get(BatchSpace, net, T, batch_size, dropout=drops)
+        self.space, program = epoch_space(
+            self._spaces, net, T, batch_size, len(descent.optimizer.state), dropout=drops
+        )
         return self.space.job(
-            BATCH_EPOCH,
+            program,
             descent.optimizer.name,
             **self._common(),
             gradients=descent.gradients,

@@ -16,7 +16,7 @@ from ..losses.measures import Measures
 from ..tuning import TUNING
 from . import operations, threads
 from .tiling import seconds_per_row
-from .workspace import BatchSpace, Job, spaces
+from .workspace import Job, spaces
 
 
 class Evaluation:
@@ -70,7 +70,7 @@ class Evaluation:
         if not (fixed and small and (lengths == T).all()):
             return False
         self._key = ()
-        self._space = spaces.get(BatchSpace, net, T, n, forward_only=True)
+        self._space = operations.prediction_space(spaces, net, T, n)
         if self._space.n_bytes > TUNING.model_bytes:
             self._space = None
             return False

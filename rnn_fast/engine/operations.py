@@ -19,10 +19,13 @@ from ..losses import LOSSES
 from ..optimizers import SGD
 from ..tuning import TUNING
 from .threads import Team
-from .workspace import BatchSpace, Job, Spaces, spaces
+from .tiling import runs_in_units
+from .workspace import BatchSpace, Job, Spaces, UnitSpace, spaces
 
 BATCH_EPOCH = Program("rnn_fast.kernels.batch.program", "batch_epoch", job="integers")
 PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
+UNIT_EPOCH = Program("rnn_fast.kernels.units.program", "unit_epoch", job="integers")
+UNIT_PREDICTIONS = Program("rnn_fast.kernels.units.program", "unit_predictions", job="integers")
 SINGLE_EPOCH = Program("rnn_fast.kernels.single.program", "single_epoch", job="integers")
 
 
@@ -76,6 +79,24 @@ def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
     return {**inputs(net, data), "y": targets.y, "weights": targets.weights, "loss": loss}
 
 
+def epoch_space(
+    spaces: Spaces, net: Network, T: int, batch: int, moments: int = 0, **options: bool
+) -> tuple[Any, Program]:
+    """Return work memory to train in batches, and the program of the driver that uses it.
+
+    `moments` are the rows of the optimizer's state.
+    """
+    if runs_in_units(net, T, batch):
+        return spaces.get(UnitSpace, net, T, batch, moments, **options), UNIT_EPOCH
+    return spaces.get(BatchSpace, net, T, batch, **options), BATCH_EPOCH
+
+
+def prediction_space(spaces: Spaces, net: Network, T: int, n: int) -> Any:
+    """Return work memory to predict n sequences of up to T steps."""
+    kind = UnitSpace if runs_in_units(net, T, n) else BatchSpace
+    return spaces.get(kind, net, T, n, forward_only=True)
+
+
 def loss_and_gradients(
     net: Network,
     data: Sequences,
@@ -105,9 +126,9 @@ def loss_and_gradients(
     result, n = np.zeros(RESULTS), len(data.starts)
     gradients[:] = 0
     options = {} if dx is None else {"input_gradients": True}
-    space = spaces.get(BatchSpace, net, int(data.lengths.max()), n, **options)
+    space, program = epoch_space(spaces, net, int(data.lengths.max()), n, **options)
     space.run(
-        BATCH_EPOCH,
+        program,
         SGD.name,
         team=team,
         **_job(net, data, targets),
@@ -141,7 +162,7 @@ def logits(
     """Return logits (N, O) of the sequences or, with an output after every step, of all rows.
 
     A sample has the same bits alone and in any company: samples never meet, and each sum adds its
-    terms in their order, whatever the tile.
+    terms in their order, whatever the tile and the driver.
 
     Parameters
     ----------
@@ -157,7 +178,7 @@ def logits(
         window = TUNING.predict_steps
         if final is None:
             final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
-    space = spaces.get(BatchSpace, net, window, n, forward_only=True)
+    space = prediction_space(spaces, net, window, n)
     for first in range(0, longest, window):
         going = np.flatnonzero(data.lengths > first)
         lengths = np.minimum(data.lengths - first, window)
@@ -176,7 +197,7 @@ def logits(
 
 
 def predictions(
-    space: BatchSpace,
+    space: BatchSpace | UnitSpace,
     net: Network,
     data: Sequences,
     order: np.ndarray,
@@ -188,7 +209,7 @@ def predictions(
 ) -> Job:
     """Return the job that writes to `out` the logits of the samples `order`, see `logits`."""
     return space.job(
-        PREDICTIONS,
+        UNIT_PREDICTIONS if isinstance(space, UnitSpace) else PREDICTIONS,
         dropout=np.zeros(1),
         **inputs(net, data),
         order=order,

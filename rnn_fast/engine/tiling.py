@@ -9,6 +9,7 @@ from ..jit import target, vector_bytes, vector_registers
 from ..layout.batch import bytes_per_step
 from ..layout.memory import round_up
 from ..layout.network import Network
+from ..layout.unit_tables import UnitTile
 from ..tuning import TUNING
 
 
@@ -37,7 +38,15 @@ def runs_singly(net: Network, batch: int) -> bool:
     samples and H = 64 it took 0.72 of the time, measured on AVX2.
     """
     few = batch < min(vector_lanes(net), 8) and 3 * batch <= net.hidden_size
-    return runs_online(net) and (batch == 1 or few)
+    return runs_online(net) and net.hidden_size <= 64 and (batch == 1 or few)
+
+
+def unit_tile(batch: int) -> UnitTile:
+    """Return the register tiles of the units driver for batches of so many samples."""
+    vecs = TUNING.unit_vecs[vector_registers()]
+    rows = next((rows for rows in vecs if batch <= rows), max(vecs))
+    accumulators = vector_registers() // 2
+    return UnitTile(rows, vecs[rows], accumulators // vecs[rows], accumulators // 2)
 
 
 class Tile(NamedTuple):
@@ -76,3 +85,20 @@ def batch_tile(net: Network, T: int, batch: int) -> Tile:
 
     rows, vecs, parts, _ = min(TUNING.tiles[vector_registers()], key=cost)
     return Tile(rows, vecs, vector_lanes(net) // parts)
+
+
+def runs_in_units(net: Network, T: int, batch: int) -> bool:
+    """Return whether batches of so many samples run with units in lanes.
+
+    Both drivers fill whole registers and whole tiles, the one with units and the other with
+    samples; their time is about proportional to what they fill.  The units driver calls the cell
+    for each sample, which few units feel, and holds the states of all samples at once.
+    """
+    if batch <= TUNING.unit_samples:
+        return True
+    tile, whole, H = batch_tile(net, T, batch), vector_lanes(net), net.hidden_size
+    crowded = 0.01 * T * bytes_per_step(net) / TUNING.crowded_bytes
+    cost = (1 + TUNING.unit_calls / H**2) * (1 + crowded * batch)
+    cost *= round_up(H, whole) * round_up(batch, unit_tile(batch).rows)
+    other = 1.0 if tile.numbers == whole else TUNING.half_cost
+    return cost <= other * (1 + crowded * tile.lanes) * H * round_up(batch, tile.lanes)

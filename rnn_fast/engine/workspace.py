@@ -17,12 +17,13 @@ from ..layout.batch_records import BatchJob
 from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
 from ..layout.single import SingleJob, single_layout
+from ..layout.units import UnitLayout
 from ..losses import LOSSES, Loss
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..tuning import TUNING
 from ..validation import DTYPES
 from .threads import CORES, Team
-from .tiling import batch_tile, vector_lanes
+from .tiling import batch_tile, unit_tile, vector_lanes
 
 
 class Memory:
@@ -167,13 +168,18 @@ class Job:
         Takes the address of the record.
     fields : dict
         Arrays, which live as long as their addresses are in the record; numbers; None.
+
+    Attributes
+    ----------
+    address : int
+        Of the record.
     """
 
     def __init__(self, record: Any, function: Any, fields: Mapping[str, Any]) -> None:
         self.record, self.function = record, function
         self._places, self._fields = _places(record), {}  # type: ignore[var-annotated]
         self._block = np.zeros(len(record._fields), np.int64)
-        self._address = self._block.ctypes.data
+        self.address = self._block.ctypes.data
         self.set(fields)
 
     def but(self, function: Any, fields: Mapping[str, Any]) -> Job:
@@ -201,7 +207,7 @@ class Job:
 
     def run(self) -> None:
         """Run the program."""
-        self.function(self._address)
+        self.function(self.address)
 
 
 @functools.cache
@@ -238,6 +244,49 @@ class SingleSpace:
     def lead(self, job: Job, team: Team | None = None) -> None:
         """Run a job in this thread."""
         job.run()
+
+
+class UnitSpace:
+    """Work memory of the units driver, for batches of so many samples and windows of T steps.
+
+    `moments` are the rows of the optimizer's state.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        T: int,
+        batch: int,
+        moments: int = 0,
+        memory: Memory = MEMORY,
+        **options: bool,
+    ) -> None:
+        self.net, self.tile, lanes = net, unit_tile(batch), vector_lanes(net)
+        self.layout = UnitLayout(net, T, batch, self.tile, lanes, moments, **options)
+        self.offsets, self.work = memory.buffers(self.layout.buffers(), net.dtype)
+        self.dtokens = memory.vector(batch * T * net.embedding, net.dtype)
+        self.sizes = np.array(self.layout.place(self.offsets), np.int64)
+        self.ids = np.zeros(6 * self.layout.samples, np.int64)
+        arrays = {name: getattr(self, name) for name in ("sizes", "offsets", "work")}
+        arrays |= {"dtokens": self.dtokens, "ids": self.ids}
+        self.n_bytes = sum(array.nbytes for array in arrays.values())
+        self._fixed = Job(BatchJob, None, arrays)
+
+    def record(self, **fields: Any) -> Job:
+        """Return a job without a program."""
+        return self._fixed.but(None, fields)
+
+    def job(self, program: Program, *key: str, **fields: Any) -> Job:
+        """Return a job of `program`, further specialised by `key`, for arrays, numbers, None."""
+        return self._fixed.but(function_of(program, self.net, *self.tile, *key), fields)
+
+    def lead(self, job: Job, team: Team | None = None) -> None:
+        """Run a job in this thread."""
+        job.run()
+
+    def run(self, program: Program, *key: str, team: Team | None = None, **fields: Any) -> None:
+        """Run `program` once."""
+        self.job(program, *key, **fields).run()
 
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:

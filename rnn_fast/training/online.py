@@ -17,7 +17,8 @@ from ..data.sequences import Input
 from ..data.targets import read_targets
 from ..engine import operations
 from ..engine.online_step import OnlineStep
-from ..engine.tiling import runs_online
+from ..engine.tiling import runs_singly
+from ..engine.unit_step import UnitStep
 from ..layout.memory import aligned
 from ..layout.network import Network
 from ..losses import LOSSES
@@ -39,10 +40,10 @@ class Online:
         self._parameters = parameters
         bounded = LOSSES[net.loss].bounds == (0.0, 1.0)
         self._binary = bounded and net.output_size == 1 and not net.sequences
-        self._stepwise = runs_online(net)  # whether one sequence has a step of its own
+        self._stepwise = not net.embedding  # whether one sequence has a step of its own
         self._batch: np.ndarray | None = None  # a copy of the last input, except an online step's
         self._single = False  # whether it is one sequence
-        self._step: OnlineStep | None = None
+        self._step: OnlineStep | UnitStep | None = None
         self._shape: tuple[int, ...] = ()  # shape of the last sequence
         self._window = self._outputs = np.empty(0)  # of the step, in the shapes of input and output
 
@@ -72,12 +73,13 @@ class Online:
         """Run a sequence (T, I) whose shape is not that of the last one."""
         step = self._step
         if step is None or len(step.x) != len(x):
-            step = self._step = OnlineStep(self._net, self._parameters, len(x))
+            kind = OnlineStep if runs_singly(self._net, 1) else UnitStep
+            step = self._step = kind(self._net, self._parameters, len(x))
         step.x[...] = x
         step.forward()
         self._batch, self.stale = None, False
         self._shape, self._window = shape, step.x.reshape(shape)
-        self._outputs = step.outputs[:, None] if len(shape) == 3 else step.outputs
+        self._outputs = step.outputs[..., None] if len(shape) == 3 else step.outputs
         return self._outputs.copy()
 
     def backward(self, y: Any, learning_rate: float) -> None:
@@ -88,7 +90,7 @@ class Online:
         elif self._step is None or not self._shape:
             raise RuntimeError("backward needs a forward pass before it")
         else:
-            self._step.y[:] = self._target(y)
+            self._step.y[:] = self._steps_of(y) if self._net.sequences else self._target(y)
             if was_stale:
                 self._step.forward()
             self._step.backward(learning_rate)
@@ -101,6 +103,13 @@ class Online:
             if type(value) in (float, int) and 0 <= value <= 1:
                 return value
         return checks.target("y", y, self._net)
+
+    def _steps_of(self, y: Any) -> np.ndarray:
+        """Check the targets of all steps of the last sequence."""
+        assert self._step is not None
+        x = self._step.x[None].astype(self._net.dtype)
+        given = Input(padded(x), x.shape[1])
+        return read_targets("y", np.asarray(y)[None], given, self._net).y
 
     def _backward_batch(self, x: np.ndarray, y: Any, learning_rate: float) -> None:
         net = self._net

@@ -7,26 +7,56 @@ import guarded
 import numpy as np
 import pytest
 import reference
-from cases import Case, assert_as_oracle
+from cases import DRIVERS, LANES, Case, assert_as_oracle
 from common import assert_same_bits
 
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets, padded
 from rnn_fast.engine import operations
 from rnn_fast.engine.online_step import OnlineStep
+from rnn_fast.engine.unit_step import UnitStep
 from rnn_fast.jit import vector_registers
 from rnn_fast.layout.parameters import parameter_views
 from rnn_fast.tuning import Tuning, tuned
 
 pytestmark = pytest.mark.usefixtures("one_tile")
+
+
+@pytest.fixture(params=DRIVERS)
+def each_driver(request):
+    with tuned(**DRIVERS[request.param]):
+        yield
+
+
 EVERY_CELL = pytest.mark.parametrize("cell", CELLS)
+EACH_DRIVER = pytest.mark.parametrize("driver", DRIVERS)
 THREE_CELLS = pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 
 
+@EACH_DRIVER
 @EVERY_CELL
-def test_gradients_equal_the_oracle_on_300_configurations(cell):
-    for seed in range(50):
-        assert_as_oracle(Case(seed, cell), 1e-12)
+def test_gradients_equal_the_oracle_on_300_configurations(cell, driver):
+    with tuned(**DRIVERS[driver]):
+        for seed in range(50):
+            assert_as_oracle(Case(seed, cell), 1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [2, 7])
+def test_every_tile_of_the_units_driver(batch, dtype):
+    tolerance = 1e-12 if dtype == "float64" else 1e-4
+    with tuned(**DRIVERS["units"], unit_vecs=Tuning().unit_vecs):
+        for seed in range(20):
+            assert_as_oracle(Case(seed, "tanh", dtype, batch), tolerance)
+
+
+@pytest.mark.parametrize("T", [1, 90, 300])
+def test_chunks_of_the_backward_pass(T):
+    """Layers as wide as whole registers, in both directions, over several chunks of steps."""
+    with tuned(**DRIVERS["units"]):
+        for batch in (1, 3):
+            case = Case(1, "lstm", batch=batch, T=T, H=2 * LANES, layers=2, directions=2)
+            assert_as_oracle(case, 1e-11)
 
 
 @pytest.mark.parametrize("cell", ["tanh", "relu", "gru", "lstm"])
@@ -53,10 +83,12 @@ def test_every_tile(tile, dtype):
             assert_as_oracle(Case(seed, "tanh", dtype, plain=seed % 2 == 1), tolerance)
 
 
+@EACH_DRIVER
 @THREE_CELLS
-def test_float32_agrees_with_the_oracle(cell):
-    for seed in range(200, 215):
-        assert_as_oracle(Case(seed, cell, dtype="float32"), 1e-4)
+def test_float32_agrees_with_the_oracle(cell, driver):
+    with tuned(**DRIVERS[driver]):
+        for seed in range(200, 215):
+            assert_as_oracle(Case(seed, cell, dtype="float32"), 1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -88,6 +120,7 @@ def test_an_update_with_units_in_lanes(nonlinearity, dtype, batch):
         np.testing.assert_allclose(case.flat, before - velocity, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 16, 50])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("plain", [True, False])
@@ -118,6 +151,7 @@ def test_an_epoch_is_descent_batch_by_batch(batch_size, momentum, plain):
     np.testing.assert_allclose(case.flat, wanted, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("sequences", [True, False])
 @pytest.mark.parametrize("k", [1, 3, 4, 100])
@@ -179,6 +213,7 @@ def test_batches_of_windows_start_from_zero(cell):
     assert several > 3
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_dropout_is_that_of_its_seed_and_between_layers_only():
     """Against the oracle, given the masks of the same generator of numbers."""
     case = Case(2, "gru", batch=19, layers=3, sequences=True, learned_state=False)
@@ -267,6 +302,7 @@ def test_what_stands_in_padding_is_not_looked_at():
         assert_same_bits(found[0], results)
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_nothing_to_weigh_gives_no_loss_and_no_step():
     case = Case(2, "gru", batch=5, sequences=True)
     case.targets = case.targets._replace(weights=np.zeros(len(case.targets.y)))
@@ -278,6 +314,7 @@ def test_nothing_to_weigh_gives_no_loss_and_no_step():
     np.testing.assert_array_equal(case.flat, before)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
 def test_a_loss_that_is_not_finite_ends_the_epoch(batch_size):
     case = Case(0, dtype="float32", batch=40, plain=True)
@@ -307,3 +344,21 @@ def test_online_steps_equal_an_epoch_of_batches_of_one():
         assert online.forward()
         online.backward(0.1)
     np.testing.assert_allclose(stepped, case.flat, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@EVERY_CELL
+def test_steps_of_one_sequence_equal_an_epoch_of_batches_of_one(cell, sequences):
+    case = Case(6, cell, batch=9, plain=True, sequences=sequences, layers=2)
+    T, stepped = int(case.data.lengths[0]), case.flat.copy()
+    case.train(np.arange(9), 1, 0.1, 0.0)
+    step = UnitStep(case.net, stepped, T, case.spaces.memory)
+    targets = case.targets.y.reshape(9, *step.y.shape)
+    for sequence, target in zip(case.split(case.data.x), targets, strict=True):
+        step.x[...], step.y[...] = sequence, target
+        assert step.forward()
+        step.backward(0.1)
+    np.testing.assert_allclose(stepped, case.flat, rtol=1e-11, atol=1e-13)
+    step.x[0] = np.nan
+    assert not step.forward()
+    np.testing.assert_array_equal(step.x, case.split(case.data.x)[-1])

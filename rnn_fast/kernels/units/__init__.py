@@ -1,0 +1,1 @@
+"""The driver for few samples: units in lanes."""

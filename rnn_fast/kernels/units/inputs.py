@@ -1,0 +1,81 @@
+"""Inputs of a run as rows, their gradients back, and dropout."""
+
+from __future__ import annotations
+
+from ...jit import kernel
+from ..batch.inputs import LAYER, draw
+from ..batch.matrices import clear
+from .workspace import buffers_of_run, run_of
+
+
+@kernel
+def load_run(space, job, block, seed, r):
+    """Inputs x_t of a run: the samples, the run beside it, or the layer below with dropout."""
+    sizes, run, own = space.sizes, run_of(space, r), buffers_of_run(space, r)
+    below = (r // sizes.directions - 1) * sizes.directions
+    S, T = sizes.samples, block.T
+    if below >= 0 and sizes.dropout and not run.reverse:
+        draw_masks(space, job, block, below, seed)
+    for s in range(T):
+        t = T - 1 - s if run.reverse else s
+        for b in range(S):
+            to = own.x + (s * S + b) * run.x_step
+            if below >= 0:
+                from_below(space, below, t, T - 1 - t, b, to)
+            elif t < block.ids.lengths[b]:
+                row = block.ids.rows[b] + t
+                if sizes.embedding:
+                    load_row(job.parameters + sizes.embedding_at, job.tokens[row], run.I, to)
+                else:
+                    load_row(job.x, row, run.I, to)
+            else:
+                clear(to, run.I)
+
+
+@kernel
+def load_row(x, row, I, to):
+    """Copy row `row` of x (rows, I)."""
+    for i in range(I):
+        to[i] = x[row * I + i]
+
+
+@kernel
+def from_below(space, below, t, back, b, to):
+    """Copy the outputs at step t of the layer whose first run is `below`, times the mask."""
+    sizes, H = space.sizes, space.sizes.H
+    S, height = sizes.samples, sizes.directions * sizes.H
+    for d in range(sizes.directions):
+        s = back if d else t
+        h = buffers_of_run(space, below + d).h + ((s + 1) * S + b) * sizes.h_step
+        for j in range(H):
+            to[d * H + j] = h[j]
+    if sizes.dropout:
+        mask = buffers_of_run(space, below).mask + (t * S + b) * height
+        for j in range(height):
+            to[j] *= mask[j]
+
+
+@kernel
+def draw_masks(space, job, block, layer, seed):
+    """Inverted dropout of a layer's output, the same factors as of the batch driver."""
+    sizes, mask = space.sizes, buffers_of_run(space, layer).mask
+    S, height = sizes.samples, sizes.directions * sizes.H
+    probability, seed = job.dropout[0], seed + layer * LAYER
+    kept = 1.0 / (1.0 - probability)
+    for b in range(S):
+        first = block.ids.places[b] * sizes.T
+        for t in range(block.T):
+            for j in range(height):
+                number = draw(seed, (first + t) * height + j)
+                mask[(t * S + b) * height + j] = 0.0 if number < probability else kept
+
+
+@kernel
+def store_input_gradient(space, block, rows, dx, I, out):
+    """``out`` (rows, I) from the rows of dx; `rows` holds each sample's first row."""
+    sizes = space.sizes
+    for b in range(block.n):
+        for t in range(block.ids.lengths[b]):
+            from_, to = dx + (t * sizes.samples + b) * sizes.dy_step, out + (rows[b] + t) * I
+            for i in range(I):
+                to[i] = from_[i]

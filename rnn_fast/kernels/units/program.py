@@ -1,0 +1,195 @@
+"""Programs of the units driver: an epoch of training, and predictions.
+
+The argument is the address of a `BatchJob`, as of the batch driver, of which no threads, groups and
+rounds are used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from numba import int64
+
+from ...cells.kernels import marker_of
+from ...jit import kernel
+from ...layout.batch_records import SUMS, BatchJob, Unpack
+from ...losses.kernels import Choice
+from ...optimizers import OPTIMIZERS
+from ...optimizers.kernels import begin as begin_step
+from ...optimizers.kernels import marker_of as optimizer_marker
+from ...optimizers.updates import clip, descend, penalize
+from ...simd import exists, typed_view, view
+from ..batch.embedding import add_embedding_gradient, update_embedding
+from ..batch.matrices import UNPACK, clear, unpack
+from ..batch.program import longest_of
+from ..batch.readout import total_weight
+from ..batch.samples import choose_samples
+from .inputs import store_input_gradient
+from .products import tiles_of
+from .readout import read_out, store_logits
+from .recurrence import backward, forward
+from .states import begin, store_states
+from .weights import move_rows, turn_weights
+from .workspace import prepare, run_of, space_of
+
+
+@kernel
+def pad_all(space, job, n_rows):
+    """Bring parameters, optimizer state and penalties to the driver's layout."""
+    sizes, buffers, stride = space.sizes, space.buffers, job.update
+    padded = sizes.parameters
+    move_rows(sizes, buffers.w, job.parameters, False)
+    for k in range(n_rows):
+        move_rows(sizes, buffers.moments + k * padded, job.moments + k * stride, False)
+    if exists(job.penalties):
+        for k in range(2):
+            move_rows(sizes, buffers.penalties + k * padded, job.penalties + k * stride, False)
+
+
+@kernel
+def unpad_all(space, job, n_rows):
+    """Bring parameters and optimizer state back."""
+    sizes, buffers = space.sizes, space.buffers
+    move_rows(sizes, buffers.w, job.parameters, True)
+    for k in range(n_rows):
+        moments = job.moments + k * job.update
+        move_rows(sizes, buffers.moments + k * sizes.parameters, moments, True)
+
+
+@kernel
+def update_units(optimizer, space, job, first, n, window, rate):
+    """Step of descent from the gradients of a window of a batch."""
+    sizes, buffers = space.sizes, space.buffers
+    at, padded = sizes.embedding_at, sizes.parameters
+    n_rest = job.update - at if sizes.embedding else int64(0)  # the embedding stays where it is
+    n_dense = int64(0) if job.sparse else n_rest
+    w, dw, rest, drest = buffers.w, buffers.dw, job.parameters + at, job.gradients + at
+    if exists(job.penalties):
+        penalty = penalize(w, dw, buffers.penalties, padded, padded)
+        penalty += penalize(rest, drest, job.penalties + at, n_dense, job.update)
+        job.result[SUMS.penalty] += penalty
+    job.result[SUMS.updates] += 1.0
+    clip(dw, padded, drest, n_rest, job.knobs)
+    knobs = begin_step(optimizer, job.knobs)
+    descend(optimizer, w, dw, buffers.moments, padded, padded, rate, knobs, job.spare)
+    moments = job.moments + at
+    descend(optimizer, rest, drest, moments, n_dense, job.update, rate, knobs, job.spare)
+    if sizes.embedding:
+        update_embedding(sizes, job, job.order + first, n, window, rate)
+
+
+@kernel
+def gradients_back(cell, tiles, space, job, block, factor, window):
+    """Losses of a block that has run forward, and the gradients of all parameters."""
+    sizes, buffers = space.sizes, space.buffers
+    clear(buffers.dv, sizes.dv)
+    clear(buffers.dw, sizes.vectors)
+    read_out(tiles, space, job, block, factor, job.result)
+    to_state = (sizes.learned_state != 0 or exists(job.dstate)) and window == 0
+    to_input = sizes.embedding != 0 or exists(job.dx)
+    dx = backward(cell, tiles, space, block, to_state, to_input, job.dstate)
+    store_input_gradients(space, job, block, dx)
+    for i in range(sizes.n_unpacks):
+        part = view(Unpack, sizes.unpacks + i * UNPACK)
+        unpack(tiles.read, buffers.dv + part.grads, part, buffers.dw + part.out, False)
+
+
+@kernel
+def window_gradients(cell, tiles, space, job, first, n, window, seed):
+    """Gradient of the mean loss over a window of a batch; returns the weight of the window."""
+    sizes, order = space.sizes, job.order + first
+    weight = total_weight(sizes, job, order, n, window)
+    factor = 1.0 / weight if weight > 0.0 else 0.0
+    turn_weights(tiles, space)
+    block = choose_samples(sizes.samples, space.buffers, job, order, int64(0), n, window, sizes.T)
+    if block.T > 0:
+        zero = begin(space, job, window)
+        forward(cell, tiles, space, job, block, zero, seed)
+        if exists(job.carry):
+            store_states(space, block, block.T, block.ids.places, job.carry)
+    if block.T > 0 and factor > 0.0:
+        gradients_back(cell, tiles, space, job, block, factor, window)
+    else:
+        clear(space.buffers.dw, sizes.parameters)
+    if sizes.embedding and weight > 0.0:
+        table = job.gradients + sizes.embedding_at
+        add_embedding_gradient(sizes, job, order, n, window, table)
+    return weight
+
+
+@kernel
+def store_input_gradients(space, job, block, dx):
+    """Write the gradients with respect to an embedding's rows, and to the inputs if asked for."""
+    sizes, I = space.sizes, run_of(space, 0).I
+    if sizes.embedding:
+        rows = block.ids.chosen
+        for b in range(block.n):
+            rows[b] = block.ids.places[b] * sizes.T
+        store_input_gradient(space, block, rows, dx, I, job.dtokens)
+    if exists(job.dx):
+        store_input_gradient(space, block, block.ids.rows, dx, I, job.dx)
+
+
+def unit_epoch(
+    dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grads: int, optimizer_name: str
+) -> Callable:
+    """Training in small batches."""
+    cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
+    optimizer, n_rows = optimizer_marker(optimizer_name), len(OPTIMIZERS[optimizer_name].state)
+    losses = Choice()
+
+    def program(job):
+        """Visit the samples of the `BatchJob`, as `kernels.batch.program.batch_epoch`."""
+        job = typed_view(BatchJob, job, tiles.read)
+        space, result = space_of(job, losses), job.result
+        prepare(space)
+        pad_all(space, job, n_rows if job.update else 0)
+        for b in range((job.n + job.batch - 1) // job.batch):
+            first = b * job.batch
+            n = min(job.batch, job.n - first)
+            longest, window = longest_of(job, first, n), int64(0)
+            while window < longest:
+                seed = job.seed + int64(result[SUMS.windows])
+                result[SUMS.windows] += 1.0
+                weight = window_gradients(cell, tiles, space, job, first, n, window, seed)
+                if not math.isfinite(result[SUMS.loss]):
+                    break
+                if job.update and weight > 0.0:
+                    update_units(optimizer, space, job, first, n, window, job.schedule[b])
+                window += space.sizes.T
+            if not math.isfinite(result[SUMS.loss]):
+                break
+            result[SUMS.batches] += 1.0
+        if job.update:
+            unpad_all(space, job, n_rows)
+        else:
+            move_rows(space.sizes, space.buffers.dw, job.gradients, True)
+
+    return program
+
+
+def unit_predictions(
+    dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grads: int
+) -> Callable:
+    """Logits: a sample has the bits that the batch driver gives it."""
+    cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
+    losses = Choice()
+
+    def program(job):
+        """``out`` = the logits of the samples of the `BatchJob`, ``final`` = their last states."""
+        job = typed_view(BatchJob, job, tiles.read)
+        space = space_of(job, losses)
+        sizes, start = space.sizes, int64(0)
+        prepare(space)
+        move_rows(sizes, space.buffers.w, job.parameters, False)
+        turn_weights(tiles, space)
+        block = choose_samples(
+            sizes.samples, space.buffers, job, job.order, start, job.n, start, sizes.T
+        )
+        forward(cell, tiles, space, job, block, begin(space, job, start), start)
+        store_logits(tiles, space, block, job.out)
+        if exists(job.final):
+            store_states(space, block, block.T, block.ids.samples, job.final)
+
+    return program

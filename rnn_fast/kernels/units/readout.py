@@ -1,0 +1,154 @@
+"""Rows of outputs to logits and loss, as many at a time as a register has lanes, and back.
+
+From here on rows lie in lanes, as samples do in the batch driver, and its kernels do the rest.
+"""
+
+from __future__ import annotations
+
+from numba import int64
+
+from ...jit import kernel
+from ...layout.batch_records import SUMS
+from ...losses.kernels import loss_and_gradient
+from ...simd import exists, size, transpose, width
+from ..batch import matrices
+from ..batch.matrices import clear, weight_gradients
+from .workspace import buffers_of_run
+
+
+@kernel
+def output_of(space, T, row, d):
+    """Outputs (H,) of the top layer in direction d, for a row of all steps, or of the last."""
+    sizes, S = space.sizes, space.sizes.samples
+    own = buffers_of_run(space, (sizes.layers - 1) * sizes.directions + d)
+    s, b = row // S, row % S
+    if not sizes.sequences:
+        s = T - 1
+    elif d:
+        s = T - 1 - s
+    return own.h + ((s + 1) * S + b) * sizes.h_step
+
+
+@kernel
+def load_top(space, T, first, n):
+    """top (1 + D H, lanes) = [1; y] of n rows from `first` on, zero in the lanes left over."""
+    sizes, top = space.sizes, space.buffers.top
+    L, H, height = width(top), sizes.H, 1 + sizes.directions * sizes.H
+    if n < L:
+        clear(top, height * L)
+    for v in range(n):
+        top[v] = 1.0
+    for d in range(sizes.directions):
+        to = top + (1 + d * H) * L
+        whole = int64(0)
+        if n == L and sizes.samples == 1 and (d == 0 or not sizes.sequences):
+            whole = H - H % L
+            for j in range(0, whole, L):
+                y = output_of(space, T, first, d)
+                transpose(y + j, sizes.h_step, to + j * L, L)
+        for v in range(n):
+            y = output_of(space, T, first + v, d)
+            for j in range(whole, H):
+                to[j * L + v] = y[j]
+
+
+@kernel
+def logits_of(tiles, space):
+    """logits = V [1; y], of the rows in `top`."""
+    sizes, buffers = space.sizes, space.buffers
+    K = 1 + sizes.directions * sizes.H
+    w = buffers.turned + sizes.v_forward
+    matrices.multiply(tiles.read, w, K, sizes.O, K, buffers.top, buffers.logits, 0)
+    return buffers.logits
+
+
+@kernel
+def load_targets(space, job, block, first, n):
+    """Targets (Y, lanes) and weights of some rows; 0 where nothing is compared."""
+    sizes, buffers = space.sizes, space.buffers
+    L = width(buffers.weights)
+    for v in range(L):
+        row = first + min(v, n - 1)
+        t, b = row // sizes.samples, row % sizes.samples
+        sample, length = block.ids.samples[b], block.ids.lengths[b]
+        if sizes.sequences:
+            at, counts = block.ids.rows[b] + t, t < length
+        else:
+            at = sample
+            counts = 0 < length and job.lengths[sample] <= block.window + sizes.T
+        counts = counts and b < block.n and v < n
+        weight = 0.0
+        if counts:
+            weight = float(job.weights[at]) if exists(job.weights) else 1.0
+        buffers.weights[v] = weight
+        for o in range(sizes.Y):
+            buffers.targets[o * L + v] = job.y[at * sizes.Y + o] if counts else 0.0
+
+
+@kernel
+def read_out(tiles, space, job, block, factor, result):
+    """Losses of all rows, and their gradients with respect to V and to the outputs."""
+    sizes = space.sizes
+    L = width(space.buffers.top)
+    rows = block.T * sizes.samples if sizes.sequences else sizes.samples
+    for first in range(0, rows, L):
+        n = min(L, rows - first)
+        load_top(space, block.T, first, n)
+        logits = logits_of(tiles, space)
+        load_targets(space, job, block, first, n)
+        loss_and_gradient(
+            tiles.read, space.losses, job.loss, logits, space.buffers, factor, sizes.O
+        )
+        add_losses(space.buffers, n, result)
+        gradients_of_rows(tiles, space, first, n)
+
+
+@kernel
+def add_losses(buffers, n, result):
+    """Add the losses, hits and weights of n lanes."""
+    for v in range(n):
+        weight = float(buffers.weights[v])
+        if weight > 0.0:
+            result[SUMS.loss] += weight * buffers.losses[v]
+            result[SUMS.hits] += weight * buffers.hits[v]
+            result[SUMS.weight] += weight
+
+
+@kernel
+def gradients_of_rows(tiles, space, first, n):
+    """Gradients of V and of the outputs, from the gradient with respect to the logits."""
+    sizes, buffers = space.sizes, space.buffers
+    _, L = size(tiles.read)
+    height, O = sizes.directions * sizes.H, sizes.O
+    logits, top, dv = buffers.logits, buffers.top, buffers.dv
+    if sizes.narrow:
+        weight_gradients(tiles.read, dv, height + 1, O, top, 0, logits, 0, 1, buffers.panel)
+    else:
+        weight_gradients(tiles.read, dv, O, height + 1, logits, 0, top, 0, 1, buffers.panel)
+    # logits = V [1; y]
+    v_backward = buffers.turned + sizes.v_backward
+    matrices.multiply(tiles.read, v_backward, O, height, O, logits, buffers.dtop, 0)
+    for v in range(n):
+        dy = buffers.dy + (first + v) * sizes.dy_step
+        for j in range(height):
+            dy[j] = buffers.dtop[j * L + v]
+
+
+@kernel
+def store_logits(tiles, space, block, out):
+    """Write the logits of every step, or of the last one, to ``out`` (rows or N, O)."""
+    sizes = space.sizes
+    L = width(space.buffers.top)
+    rows = block.T * sizes.samples if sizes.sequences else sizes.samples
+    for first in range(0, rows, L):
+        n = min(L, rows - first)
+        load_top(space, block.T, first, n)
+        logits = logits_of(tiles, space)
+        for v in range(n):
+            t, b = (first + v) // sizes.samples, (first + v) % sizes.samples
+            at = block.ids.samples[b]
+            if sizes.sequences:
+                at = block.ids.rows[b] + t
+            if b < block.n and (not sizes.sequences or t < block.ids.lengths[b]):
+                for o in range(sizes.O):
+                    out[at * sizes.O + o] = logits[o * L + v]

@@ -1,0 +1,103 @@
+"""Initial and final states of the samples of a batch, and their gradients."""
+
+from __future__ import annotations
+
+from ...jit import kernel
+from ...simd import exists
+from ..batch.states import state_before
+from ..batch.vectors import copy
+from .workspace import buffers_of_run, clear_states, run_of
+
+
+@kernel
+def load_states(space, state):
+    """Read the initial states of all runs: ``state.source[row * stride:]``, (states, runs, H)."""
+    sizes = space.sizes
+    H, n_runs = sizes.H, sizes.layers * sizes.directions
+    for r in range(n_runs):
+        own = buffers_of_run(space, r)
+        for b in range(sizes.samples):
+            source = state.source + (state.rows[b] * state.stride + r * H)
+            for j in range(H):
+                own.h[b * sizes.h_step + j] = source[j]
+            if sizes.states > 1:
+                source = source + n_runs * H
+                for j in range(H):
+                    own.c[b * sizes.h_step + j] = source[j]
+
+
+@kernel
+def load_learned(space):
+    """Take the initial states from the parameters, which are in the driver's layout."""
+    sizes = space.sizes
+    Hp, n_runs = sizes.Hp, sizes.layers * sizes.directions
+    for r in range(n_runs):
+        own, source = buffers_of_run(space, r), space.buffers.w + run_of(space, r).state
+        for b in range(sizes.samples):
+            copy(own.h + b * sizes.h_step, source, Hp)
+            if sizes.states > 1:
+                copy(own.c + b * sizes.h_step, source + n_runs * Hp, Hp)
+
+
+@kernel
+def begin(space, job, window):
+    """Load the states before a window; return whether they are zero."""
+    sizes = space.sizes
+    if window == 0 and sizes.learned_state and not exists(job.state):
+        load_learned(space)
+        return False
+    state = state_before(sizes.samples, sizes, job, window)
+    if state.is_set:
+        load_states(space, state)
+    elif exists(job.carry):  # others have been there since `prepare`
+        clear_states(space)
+    return not state.is_set
+
+
+@kernel
+def store_states(space, block, T, rows, out):
+    """Write the states of all runs after T steps; ``rows`` holds each sample's row of out."""
+    sizes = space.sizes
+    H, n_runs = sizes.H, sizes.layers * sizes.directions
+    stride, last = sizes.states * n_runs * H, T * sizes.samples
+    for r in range(n_runs):
+        own = buffers_of_run(space, r)
+        for b in range(block.n):
+            to = out + (rows[b] * stride + r * H)
+            for j in range(H):
+                to[j] = own.h[(last + b) * sizes.h_step + j]
+            if sizes.states > 1:
+                to = to + n_runs * H
+                for j in range(H):
+                    to[j] = own.c[(last + b) * sizes.h_step + j]
+
+
+@kernel
+def state_gradients(space, run, block, r, out):
+    """Write the gradient with respect to the initial state of run r to `out`, or to its sums."""
+    sizes, buffers = space.sizes, space.buffers
+    H, Hp, n_runs = sizes.H, sizes.Hp, sizes.layers * sizes.directions
+    stride = sizes.states * n_runs * H
+    for k in range(sizes.states):
+        grads = buffers.dc if k else buffers.dh
+        for b in range(block.n):
+            if sizes.learned_state:
+                to = buffers.dw + (run.state + k * n_runs * Hp)
+                for j in range(H):
+                    to[j] += grads[b * Hp + j]
+            else:
+                to = out + (block.ids.samples[b] * stride + (k * n_runs + r) * H)
+                for j in range(H):
+                    to[j] = grads[b * Hp + j]
+
+
+@kernel
+def carry_on(space, T):
+    """Let the states after T steps be the initial states."""
+    sizes = space.sizes
+    n = sizes.samples * sizes.h_step
+    for r in range(sizes.layers * sizes.directions):
+        own = buffers_of_run(space, r)
+        copy(own.h, own.h + T * n, n)
+        if sizes.states > 1:
+            copy(own.c, own.c + T * n, n)
