@@ -105,6 +105,7 @@ FIT = {
     **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight"), DATA),
     **dict.fromkeys(("class_weight", "initial_state"), DATA),
 }
+STEPS = {"batch": COUNT, "output": CHOICE}
 STREAM = {**TRAINING, "batches": DATA, "steps_per_epoch": SOME_COUNT}
 UPDATE = {
     name: right
@@ -221,6 +222,11 @@ def test_predictions(model, method, name, right):
     refuses(lambda **wrong: getattr(model, method)(X, **wrong), name, right)
 
 
+@each(STEPS)
+def test_stream(model, name, right):
+    refuses(model.stream, name, right)
+
+
 @each(MEASURE)
 def test_evaluate(model, name, right):
     refuses(lambda **wrong: model.evaluate(X, Y, **wrong), name, right)
@@ -264,6 +270,7 @@ def test_no_argument_is_left_out():
         LSTM.decision_function: APPLY,
         LSTM.predict_proba: APPLY,
         LSTM.predict: APPLY,
+        LSTM.stream: STEPS,
         LSTM.evaluate: MEASURE,
         LSTM.loss_and_gradients: GRADIENTS,
         **OBJECTS,

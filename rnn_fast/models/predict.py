@@ -20,7 +20,8 @@ from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..losses import LOSSES
 from ..tuning import TUNING
-from ..validation import flag
+from ..validation import flag, shown, whole
+from .streaming import Stream
 
 
 class Predictor:
@@ -105,6 +106,52 @@ class Predictor:
         loss = LOSSES[self.loss]
         arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
         return self._predict(loss.labels or loss.activation, *arguments)
+
+    def stream(self, batch: int = 1, output: str = "predict") -> Stream:
+        """Return an object that takes the next steps of sequences as they come.
+
+        A step costs little more than its arithmetic::
+
+            stream = model.stream()
+            for x in sensor:                  # (I,)
+                y = stream.step(x)            # (O,)
+
+        Every step has outputs, also of a model that has them after the last step only.
+
+        Parameters
+        ----------
+        batch : int
+            Sequences side by side.
+        output : {"predict", "predict_proba", "decision_function"}
+            The method whose results `Stream.step` and `Stream.run` return, always with an axis of
+            O, and for cross_entropy labels with an axis of 1.
+
+        Returns
+        -------
+        Stream
+
+        Raises
+        ------
+        ValueError
+            A bidirectional model, which reads from the end; or probabilities of another loss.
+        """
+        net, loss = self._net, LOSSES[self.loss]
+        batch = whole("batch", batch)
+        functions: dict[str, Any] = {
+            "predict": (loss.labels or loss.activation) if loss.classifies else None,
+            "predict_proba": loss.activation,
+            "decision_function": None,
+        }
+        if not isinstance(output, str) or output not in functions:
+            raise ValueError(f"output must be one of {', '.join(functions)}; got {shown(output)}")
+        if output == "predict_proba" and not loss.classifies:
+            raise ValueError(
+                "output predict_proba needs a model with loss bce or cross_entropy, not "
+                f"{self.loss}"
+            )
+        if net.directions > 1:
+            raise ValueError("stream is not for bidirectional models: they read from the end")
+        return Stream(net, self._flat, batch, functions[output])
 
     def _predict(
         self,
