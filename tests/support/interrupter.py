@@ -12,6 +12,7 @@ class Interrupter:
     Between two bytecodes of a line a trace function may not raise: Python 3.11 keeps the names of a
     call's arguments from one to the next, and calls another function with them.  Nor does it close
     a generator in which one raised.  Signals, which Python looks for where it is safe, come there.
+    Nor may it raise in llvmlite, which keeps its lock then, or frees twice what it was freeing.
 
     Parameters
     ----------
@@ -37,5 +38,14 @@ class Interrupter:
         if event == "line":
             self.n += 1
             if self.n in self.moments:
-                raise self.moments[self.n]
+                if not within_llvmlite(frame):
+                    raise self.moments[self.n]
+                self.moments[self.n + 1] = self.moments.pop(self.n)
         return self._step
+
+
+def within_llvmlite(frame):
+    """Return whether a frame was called from llvmlite, or is one of its own."""
+    while frame is not None and "llvmlite" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None
