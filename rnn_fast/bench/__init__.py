@@ -1,4 +1,4 @@
-"""Training speed of rnn_fast, PyTorch, JAX, Keras and NumPy on this machine: ``rnn-fast bench``.
+"""Speed of rnn_fast, PyTorch, JAX, Keras, onnxruntime and NumPy here: ``rnn-fast bench``.
 
 1. `rows` lists the workloads, and `problems` draws data and initial parameters.
 2. `checks` compares each contender with the float64 `textbook`.
@@ -8,6 +8,6 @@
 5. The worker returns `results`. `report` prints the `tables` of one run, or a summary of several
    `runs`; `plot` draws a chart.
 
-The subjects are `steps`, `ragged`, `adding` and `threads`. Importing this package imports none of
-its modules.
+The subjects are `steps`, `stream`, `ragged`, `adding` and `threads`. Importing this package imports
+none of its modules.
 """

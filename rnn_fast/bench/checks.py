@@ -1,4 +1,4 @@
-"""Checks before timing: loss, gradients and updates must agree with float64 NumPy."""
+"""Checks before timing: loss, gradients, updates and outputs must agree with float64 NumPy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from . import textbook
 from .problems import Params, Problem
 
 GRADIENT_TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
+OUTPUT_TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
 UPDATE_TOLERANCE = {"float32": 2e-2, "float64": 1e-8}  # float32 rounds a weight at every update
 
 
@@ -61,6 +62,13 @@ class Truth:
         error = relative_error(moved, self.moved)
         if not error < UPDATE_TOLERANCE[self.dtype]:
             raise WrongResultError(f"{name}: updates are off by {error:.1e}")
+
+
+def check_outputs(name: str, got: np.ndarray, want: np.ndarray) -> None:
+    """Raise WrongResultError if outputs differ from those of the reference, in float64."""
+    error = relative_error({"outputs": got}, {"outputs": want})
+    if not error < OUTPUT_TOLERANCE[got.dtype.name]:
+        raise WrongResultError(f"{name}: outputs are off by {error:.1e}")
 
 
 def relative_error(got: Mapping[str, Any], want: Params) -> float:

@@ -19,6 +19,7 @@ PACKAGES = {
     "torch": "PyTorch",
     "jax": "JAX",
     "keras": "Keras",
+    "onnxruntime": "onnxruntime",
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from .._optional import extra
 from .peers import PEERS
 from .results import OURS, Measured, Results, Timing
+from .rows import TRAINED
 from .tables import duration
 
 #: colours that people with any colour vision tell apart (Okabe and Ito, 2008), and marks
@@ -21,6 +22,7 @@ STYLES = {
     "JAX": ("#0072B2", "o"),
     "PyTorch": ("#D55E00", "s"),
     "Keras": ("#CC79A7", "^"),
+    "onnxruntime": ("#E69F00", "v"),
     "NumPy": ("#009E73", "D"),
 }
 #: people who train networks of these sizes
@@ -107,16 +109,15 @@ def draw(runs: Sequence[Results], names: Sequence[str], theme: Theme) -> Any:
     fig = extra("matplotlib.figure", "plot").Figure(figsize=(10, height), facecolor=theme.page)
     below, above = 0.85 / height, 1 - 0.95 / height
     ax = fig.add_axes((0.40, below, 0.57, above - below), facecolor=theme.page)
+    every = [run.rows[name] for run in runs for name in names]
     for y, name in enumerate(names):
         if y % 2 == 0:
             ax.axhspan(y - 0.5, y + 0.5, xmin=-0.70, color=theme.band, zorder=0, clip_on=False)
         row(ax, y, name, [run.rows[name] for run in runs], theme)
     axes(ax, len(names), theme)
-    legend(ax, theme)
-    title, claim = (
-        "One training step",
-        "time of rnn_fast, and how many times as long others take",
-    )
+    legend(ax, theme, [peer for peer in PEERS if spread(every, peer)])
+    title = "One training step" if runs[0].settings.subject in TRAINED else "One step of a stream"
+    claim = "time of rnn_fast, and how many times as long others take"
     top = {"va": "top", "ha": "left"}
     fig.text(0.012, 1 - 0.2 / height, title, color=theme.text, weight="bold", size=14, **top)
     fig.text(0.012, 1 - 0.52 / height, claim, color=theme.faint, size=10, **top)
@@ -181,11 +182,12 @@ def axes(ax: Any, n_rows: int, theme: Theme) -> None:
     ax.set_xlabel("times as long as rnn_fast", color=theme.faint, fontsize=9)
 
 
-def legend(ax: Any, theme: Theme) -> None:
+def legend(ax: Any, theme: Theme, peers: Sequence[str]) -> None:
     """Name the marks above the rows."""
     line = extra("matplotlib.lines", "plot").Line2D
     handles = [line([], [], color=theme.text, linewidth=2, label="rnn_fast")]
-    for peer, (color, marker) in STYLES.items():
+    for peer in peers:
+        color, marker = STYLES[peer]
         mark = {"color": color, "marker": marker, "linewidth": 0, "markeredgewidth": 1.6}
         handles.append(line([], [], markerfacecolor="none", label=peer, **mark))
     handles.append(line([], [], color=theme.faint, marker="o", linewidth=0, label="filled: best"))

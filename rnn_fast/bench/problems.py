@@ -28,6 +28,21 @@ def recurrent_bias(xp: Any, row: Row, w: Params) -> Any:
     return xp.concatenate([xp.zeros_like(w["bh"][: 2 * row.H]), w["bhn"]]) if "bhn" in w else 0
 
 
+def drawn(row: Row, rng: np.random.Generator) -> Params:
+    """Draw the initial parameters of a row."""
+    GH = row.gates * row.H
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(row.layers):
+        end, I = (f"_l{layer}", row.H) if layer else ("", row.I)
+        shapes |= {f"Wxh{end}": (GH, I), f"Whh{end}": (GH, row.H), f"bh{end}": (GH,)}
+        shapes |= {f"bhn{end}": (row.H,)} if row.cell == "gru" else {}
+    shapes |= {"Why": (1, row.H), "by": (1,)}
+    return {
+        name: (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(row.dtype)
+        for name, shape in shapes.items()
+    }
+
+
 @dataclass(frozen=True)
 class Problem:
     """Parameters by name, inputs x (K, B, T, I), and targets y (K, B, 1) or (K, B, T, 1)."""
@@ -52,15 +67,4 @@ class Problem:
         x = rng.standard_normal((row.updates(quick), row.B, row.T, row.I)).astype(row.dtype)
         sums = x.sum(axis=3).cumsum(axis=2)
         y = ((sums if row.sequences else sums[..., -1]) > 0).astype(row.dtype)[..., None]
-        GH = row.gates * row.H
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer in range(row.layers):
-            end, I = (f"_l{layer}", row.H) if layer else ("", row.I)
-            shapes |= {f"Wxh{end}": (GH, I), f"Whh{end}": (GH, row.H), f"bh{end}": (GH,)}
-            shapes |= {f"bhn{end}": (row.H,)} if row.cell == "gru" else {}
-        shapes |= {"Why": (1, row.H), "by": (1,)}
-        params = {
-            name: (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(row.dtype)
-            for name, shape in shapes.items()
-        }
-        return cls(row, params, x, y)
+        return cls(row, drawn(row, rng), x, y)

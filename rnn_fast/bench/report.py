@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .results import Results
-from .rows import PEERED
+from .rows import TRAINED
 from .runs import together
 from .tables import TABLES, Table
 
@@ -47,7 +47,7 @@ def left_out(results: Results) -> list[str]:
     """Return one line for each peer, form or row that is missing."""
     settings = results.settings
     lines = [f"left out: {text}" for text in results.left_out]
-    if settings.quick and settings.subject in PEERED:
+    if settings.quick and settings.subject in TRAINED:
         lines.append("left out by --quick: the other rows, slow-compiling forms, Keras")
     if missing := [name for name in settings.rows if name not in results.rows]:
         why = "; the time ran out" if settings.quick else ""

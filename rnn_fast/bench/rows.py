@@ -36,10 +36,8 @@ class Row:
 
     def updates(self, quick: bool = False) -> int:
         """Return the updates of an epoch, enough to make the cost of starting it negligible."""
-        if self.B == 1:
-            return 1000
         most, flop = (8, 2.5e8) if quick else (128, 1e9)
-        return min(most, max(2 if quick else 4, ceil(flop / self.flop)))
+        return min(max(most, 1000 // self.B), max(2 if quick else 4, ceil(flop / self.flop)))
 
     def __str__(self) -> str:
         layers = f" x{self.layers}" if self.layers > 1 else ""
@@ -80,7 +78,27 @@ LADDER |= {
     f"{name}-f64": replace((FIELD | LADDER)[name], dtype="float64")
     for name in ("h32b32", "h32b256", "h64b32", "h64b256", "wide-rnn", "h256b128")
 }
-ROWS = FIELD | LADDER
+#: Few sequences at a time.
+ONLINE = {
+    f"{cell}-h{H}t{T}b{B}": Row(B, T, 1 if H <= 32 else 8, H, cell=cell)
+    for cell in CELLS
+    for H, T, batches in (
+        (8, 10, (1, 8)),
+        (16, 100, (1, 8)),
+        (32, 10, (1, 8)),
+        (64, 10, (1, 8)),
+        (64, 50, (1, 4, 8)),
+        (128, 50, (1, 2, 4, 8)),
+        (256, 50, (1, 2, 4, 8)),
+    )
+    for B in batches
+}
+#: One sequence whose steps come one by one, or T at a time.
+STREAM = {
+    f"{cell}{H}-{name}": Row(1, T, I, H, cell=cell, sequences=True)
+    for cell, H, I in (("lstm", 16, 1), ("lstm", 64, 1), ("gru", 64, 32), ("lstm", 128, 8))
+    for name, T in (("step", 1), ("64", 64), ("4096", 4096))
+}
 #: Half-full batches.
 RAGGED = {
     "rnn-b256": Row(256, 100, 8, 64),
@@ -94,12 +112,23 @@ RAGGED = {
 #: Sizes of the adding problem.
 ADDING = {f"t{T}": Row(32, T, 2, 8, cell="lstm") for T in (100, 200)}
 #: Rows of each subject.
-SUBJECTS = {"grid": FIELD, "ladder": LADDER, "ragged": RAGGED, "adding": ADDING, "threads": FIELD}
-PEERED = ("grid", "ladder")  #: subjects that time a training step of all peers
+SUBJECTS = {
+    "grid": FIELD,
+    "ladder": LADDER,
+    "online": ONLINE,
+    "stream": STREAM,
+    "ragged": RAGGED,
+    "adding": ADDING,
+    "threads": FIELD,
+}
+TRAINED = ("grid", "ladder", "online")  #: subjects that time a training step
+PEERED = (*TRAINED, "stream")  #: subjects whose best peer counts
 #: Rows that `--quick` measures: few, because a first run has to compile as well.
 QUICK = {
     "grid": "tutorial,hydrology,control,wide-rnn",
     "ladder": "h5b256,h64b32,lstm-h64b32,h64b32-f64",
+    "online": "rnn-h32t10b1,gru-h32t10b1,lstm-h32t10b1,lstm-h64t10b8",
+    "stream": "lstm16-*,gru64-step",
     "ragged": "lstm-b256,lstm-b32",
     "adding": "t100",
     "threads": "hydrology,control,wide-rnn",

@@ -51,15 +51,49 @@ def of_gemm(measured: Measured) -> float:
 
 def steps(results: Results) -> tuple[Table, list[str]]:
     """Return the table of training steps, with all peers, and its notes."""
+    speeds = {
+        "GFLOP/s": lambda measured, ours: f"{ours.flop / ours.median / 1e9:.3g}",
+        "of gemm": lambda measured, ours: f"{of_gemm(measured):.0%}",
+    }
+    table, notes = peered(results, speeds)
+    step = "A training step is forward, back-propagation through time, all gradients, update."
+    return table, [f"{step} {INTERLEAVED}", OF_GEMM, *notes]
+
+
+def stream(results: Results) -> tuple[Table, list[str]]:
+    """Return the table of a step of a stream, with all peers, and its notes."""
+    table, notes = peered(results, {})
+    step = "Time of one step of one sequence, without training. T steps come with each call, as a "
+    step += "NumPy array, and their logits leave as one."
+    return table, [f"{step} {INTERLEAVED}", *notes]
+
+
+INTERLEAVED = (
+    "Times are medians over interleaved rounds; ratios are formed within a round, then the median "
+    "is taken."
+)
+OF_GEMM = (
+    "of gemm: rnn_fast's rate as a share of NumPy's on this machine, for a product of 1024 x 1024 "
+    "matrices in the same dtype. A step counts as 6 B T G H (I + H) operations, G gates."
+)
+
+
+def peered(
+    results: Results, more: dict[str, Callable[[Measured, Timing], str]]
+) -> tuple[Table, list[str]]:
+    """Return the table of rnn_fast and all peers, and notes on the rows.
+
+    `more` has further columns on rnn_fast: functions of a row and rnn_fast's timing.
+    """
     families = [f for f in PEERS if any(m.best(f) for m in results.rows.values())]
-    table = [["row", "network and batch", "rnn_fast", "GFLOP/s", "of gemm", *families]]
+    table = [["row", "network and batch", "rnn_fast", *more, *families]]
     table[0] += ["times the best peer", "the best peer"] if families else []
     leads, notes = [], []
     for name, measured in results.rows.items():
         ours = measured.best(OURS)
         assert ours is not None
-        speed = f"{ours.flop / ours.median / 1e9:.3g}"
-        line = [name, str(measured.row), duration(ours.median), speed, f"{of_gemm(measured):.0%}"]
+        line = [name, str(measured.row), duration(ours.median)]
+        line += [word(measured, ours) for word in more.values()]
         found = [measured.best(family) for family in families]
         line += [duration(timing.median) if timing else "-" for timing in found]
         if lead := times(measured):
@@ -73,15 +107,7 @@ def steps(results: Results) -> tuple[Table, list[str]]:
         mean = exp(sum(map(log, leads)) / len(leads))
         spread = f"{factor(min(leads))} to {factor(max(leads))} times the best peer"
         notes.insert(0, f"{spread}, {factor(mean)} in the geometric mean.")
-    return table, [*EXPLAINED, *notes]
-
-
-EXPLAINED = [
-    "A training step is forward, back-propagation through time, all gradients, update. Times are "
-    "medians over interleaved rounds; ratios are formed within a round, then the median is taken.",
-    "of gemm: rnn_fast's rate as a share of NumPy's on this machine, for a product of 1024 x 1024 "
-    "matrices in the same dtype. A step counts as 6 B T G H (I + H) operations, G gates.",
-]
+    return table, notes
 
 
 def script(measured: Measured) -> list[str]:
@@ -91,7 +117,7 @@ def script(measured: Measured) -> list[str]:
         return []
     text = f"`forward` and `backward`, one call per sample, take {duration(own.median)}"
     if plain:
-        text += f"; a NumPy class takes {factor(ratio(plain, own))} times as long, "
+        text += f"; NumPy takes {factor(ratio(plain, own))} times as long, "
         text += f"and {factor(ratio(plain, fit))} times as long as `fit`"
     return [text]
 
@@ -144,6 +170,8 @@ def threads(results: Results) -> tuple[Table, list[str]]:
 TABLES: dict[str, Callable[[Results], tuple[Table, list[str]]]] = {
     "grid": steps,
     "ladder": steps,
+    "online": steps,
+    "stream": stream,
     "ragged": ragged,
     "adding": adding,
     "threads": threads,

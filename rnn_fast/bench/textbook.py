@@ -36,6 +36,14 @@ def loss_and_gradients(
     return float(loss), {name: gradients[name] for name in params}
 
 
+def outputs(row: Row, params: Params, x: np.ndarray) -> np.ndarray:
+    """Return the logits (B, T, 1) after every step of x (B, T, I)."""
+    h = x.swapaxes(0, 1)
+    for layer in range(row.layers):
+        h = forward(row, weights(params, layer), h)[0][1:]
+    return (h @ params["Why"].T + params["by"]).swapaxes(0, 1)
+
+
 def forward(row: Row, w: Params, x: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     """Return the states h_0 .. h_T (T + 1, B, H) of a layer, and the values that steps keep."""
     cell = CELLS[row.cell]

@@ -15,7 +15,7 @@ from ..engine.threads import available
 from .contenders import Ours, Say
 from .problems import Problem
 from .results import OURS, TOGETHER, Measured, Settings
-from .rows import ROWS
+from .rows import FIELD
 from .timing import Contender, measured
 
 # Seconds of an epoch, closer to a user's epoch than a few updates; seconds of a call.
@@ -24,7 +24,7 @@ EPOCH, LONG = 0.25, 3.0
 
 def measure(name: str, settings: Settings, peers: Mapping[str, ModuleType], say: Say) -> Measured:
     """Time an update on one core and on all cores."""
-    problem = Problem.draw(ROWS[name], settings.quick)
+    problem = Problem.draw(FIELD[name], settings.quick)
     own, row = Ours(problem), problem.row
     say(name)
     own.fit(1)

@@ -19,9 +19,9 @@ from types import ModuleType
 from typing import Any, TextIO
 
 from .machine import machine
-from .peers import PEERS
+from .peers import PEERS, TAKE_PART
 from .results import Settings
-from .rows import PEERED
+from .rows import TRAINED
 
 STARTED = perf_counter()
 QUICK_SECONDS = 58  # `--quick` skips a row that would end later, if it took as long as the last
@@ -47,15 +47,12 @@ def own_output() -> TextIO:
 
 def import_peers(settings: Settings) -> tuple[dict[str, ModuleType], list[str]]:
     """Return the installed peers, and a note on each missing or broken peer."""
-    wanted = {} if settings.subject == "threads" else {"PyTorch": PEERS["PyTorch"]}
-    if settings.subject in PEERED:
-        wanted = PEERS
     found, missing, broken = {}, [], []
-    for family, module in wanted.items():
+    for family in TAKE_PART[settings.subject]:
         if settings.quick and family == "Keras":
             continue
         try:
-            found[family] = importlib.import_module(f".peers.{module}", __package__)
+            found[family] = importlib.import_module(f".peers.{PEERS[family]}", __package__)
         except ModuleNotFoundError:
             missing.append(family)
         except Exception as error:  # an installation may be broken in any way
@@ -73,7 +70,7 @@ def work(settings: Settings, channel: Channel) -> None:
     peers, left_out = import_peers(settings) if settings.peers else ({}, [])
     for text in left_out:
         channel.send("left out", text=text)
-    module = "steps" if settings.subject in PEERED else settings.subject
+    module = "steps" if settings.subject in TRAINED else settings.subject
     subject = importlib.import_module(f".{module}", __package__)
     begun, last = perf_counter(), 0.0
     for name in settings.rows:

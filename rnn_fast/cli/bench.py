@@ -15,9 +15,9 @@ from .options import InputError, check_writable, number
 
 ROUNDS, QUICK_ROUNDS = 7, 3
 
-SUBJECT = """what to measure: grid, the networks that people train; ladder, many sizes;
-ragged, sequences of different lengths; adding, training until a task is learned; threads, the grid
-on one core and on all (default: grid)"""
+SUBJECT = """what to measure: grid, the networks that people train; ladder, many sizes; online,
+batches of 1 to 8; stream, predictions step by step; ragged, sequences of different lengths; adding,
+training until a task is learned; threads, the grid on one core and on all (default: grid)"""
 
 
 def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
@@ -27,8 +27,9 @@ def add_bench(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         help="how fast this machine trains, beside PyTorch, JAX, Keras and NumPy",
         description="Time a training step of networks of many sizes on this machine, beside the "
         "same work done by PyTorch, JAX, Keras and NumPy, where installed, and this machine's own "
-        "matrix product. All run in turns on one thread of one core. All are checked to compute "
-        "the same loss, gradients and updates before they are timed.",
+        "matrix product; or a step of a stream, beside onnxruntime too. All run in turns on one "
+        "thread of one core. All are checked to compute the same loss, gradients and updates, or "
+        "the same outputs, before they are timed.",
         epilog="The grid takes about half an hour: JAX and PyTorch compile many forms, of which "
         "the best counts. Ctrl-C prints the results so far.",
     )
@@ -70,7 +71,7 @@ def check_outputs(args: argparse.Namespace, subject: str) -> None:
     for path in filter(None, (args.json, args.plot)):
         check_writable(path)
     if args.plot and subject not in PEERED:
-        raise InputError(f"--plot is for {' and '.join(PEERED)}, not for {subject}")
+        raise InputError(f"--plot is for {', '.join(PEERED)}, not for {subject}")
     if args.plot:
         plot.check(args.plot)
 

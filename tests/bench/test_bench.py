@@ -18,10 +18,10 @@ from types import SimpleNamespace
 import pytest
 
 import rnn_fast
-from rnn_fast.bench import report, run, runs, tables, timing
+from rnn_fast.bench import report, run, runs, stream, tables, timing
 from rnn_fast.bench.checks import Truth, WrongResultError
 from rnn_fast.bench.contenders import field, theirs
-from rnn_fast.bench.peers import PEERS, numpy_rnn
+from rnn_fast.bench.peers import PEERS, TAKE_PART, numpy_rnn
 from rnn_fast.bench.problems import Problem
 from rnn_fast.bench.results import (
     GEMM,
@@ -36,16 +36,31 @@ from rnn_fast.bench.results import (
     Timing,
     ratio,
 )
-from rnn_fast.bench.rows import ADDING, FIELD, QUICK, RAGGED, ROWS, SUBJECTS, Row, select
+from rnn_fast.bench.rows import ADDING, FIELD, LADDER, QUICK, RAGGED, STREAM, SUBJECTS, Row, select
 from rnn_fast.bench.worker import import_peers
 from rnn_fast.cli.main import main
 
+ROWS = FIELD | LADDER
 SMALL = {
     "rnn": Row(5, 4, 3, 6),
     "gru": Row(5, 4, 3, 6, cell="gru", layers=2),
     "lstm every step": Row(5, 4, 3, 6, cell="lstm", sequences=True),
     "float64": Row(5, 4, 3, 6, dtype="float64"),
     "single samples": Row(1, 4, 1, 6),
+    "single samples, lstm": Row(1, 4, 1, 6, cell="lstm"),
+}
+#: of a stream
+STEPPED = {
+    "lstm, one step": Row(1, 1, 3, 6, cell="lstm", sequences=True),
+    "lstm": Row(1, 16, 3, 6, cell="lstm", sequences=True),
+    "gru": Row(1, 16, 3, 6, cell="gru", sequences=True),
+    "rnn": Row(1, 16, 3, 6, sequences=True),
+}
+PACKAGES = {
+    "PyTorch": ["torch"],
+    "JAX": ["jax"],
+    "Keras": ["jax", "keras"],
+    "onnxruntime": ["onnx", "onnxruntime"],
 }
 
 
@@ -61,6 +76,7 @@ def test_rows_are_chosen_by_patterns():
     assert select("h64b7, tutorial", ROWS) == ["tutorial", "h64b7"]
     assert select("gru-*", ROWS) == [name for name in ROWS if name.startswith("gru-")]
     assert set(SUBJECTS) == set(QUICK)
+    assert set(SUBJECTS) == set(TAKE_PART)
     for subject, patterns in QUICK.items():
         assert select(patterns, SUBJECTS[subject])
 
@@ -79,7 +95,21 @@ def test_operations_are_counted():
     assert str(replace(two, sequences=True, dtype="float64")).endswith(" every step float64")
 
 
+def test_an_epoch_has_updates_enough_and_not_too_many():
+    updates = {B: Row(B, 10, 1, 32).updates() for B in (1, 4, 8, 100, 1000)}
+    assert updates == {1: 1000, 4: 250, 8: 128, 100: 128, 1000: 16}
+    assert Row(1, 50, 8, 256, cell="lstm").updates() == 13
+
+
 # ----------------------------------------------------------------- everyone computes the same
+
+
+def imported(family):
+    """The module of a peer; without its packages the test is skipped."""
+    for package in PACKAGES.get(family, []):
+        if find_spec(package) is None:  # to import Keras here would choose what it runs on
+            pytest.skip(f"without {package}")
+    return importlib.import_module(f"rnn_fast.bench.peers.{PEERS[family]}")
 
 
 @pytest.mark.parametrize(
@@ -88,13 +118,7 @@ def test_operations_are_counted():
     + [("Keras", "gru")],  # the one with an order of gates and biases of its own
 )
 def test_a_peer_is_right(family, name):
-    row = SMALL[name]
-    for package in {"PyTorch": ["torch"], "JAX": ["jax"], "Keras": ["jax", "keras"]}.get(
-        family, []
-    ):
-        if find_spec(package) is None:  # to import Keras here would choose what it runs on
-            pytest.skip(f"without {package}")
-    peer = importlib.import_module(f"rnn_fast.bench.peers.{PEERS[family]}")
+    row, peer = SMALL[name], imported(family)
     problem = Problem.draw(row, quick=True)
     truth = Truth(problem)
     truth.check_gradients(family, partial(peer.loss_and_gradients, row, problem.params))
@@ -102,6 +126,35 @@ def test_a_peer_is_right(family, name):
     assert ways
     for name, run_epoch in ways.items():
         truth.check_parameters(name, run_epoch())
+
+
+@pytest.mark.parametrize("name", STEPPED)
+@pytest.mark.parametrize("family", [OURS, *TAKE_PART["stream"]])
+def test_a_stream_is_right(family, name):
+    series = stream.Series.draw(STEPPED[name], 48)
+    ways = {OURS: stream.ours(series)} if family == OURS else None
+    ways = ways or imported(family).streams(series.row, series.params, quick=True)
+    for name, call in ways.items():
+        series.check(name, series.follow(call)())
+
+
+def test_a_stream_that_forgets_is_refused_alone():
+    series = stream.Series.draw(STEPPED["gru"], 48)
+
+    def streams(row, params, quick):
+        def forgets(x):
+            return stream.ours(series)(x)
+
+        return {"forgets": forgets, "right": stream.ours(series)}
+
+    def broken(row, params, quick):
+        raise RuntimeError("no such operator")
+
+    peers = {"JAX": SimpleNamespace(streams=streams), "NumPy": SimpleNamespace(streams=broken)}
+    found, notes = stream.field(series, peers, True, silent)
+    assert [(c.name, c.updates) for c in found] == [("stream", 48), ("right", 48)]
+    assert notes[0].startswith("refused forgets: outputs are off by")
+    assert notes[1:] == ["left out NumPy: RuntimeError: no such operator"]
 
 
 @pytest.mark.parametrize("gate", range(4))
@@ -312,6 +365,29 @@ def test_the_other_tables():
     assert table[1][2:] == ["100 us", "1 ms", "10"]
 
 
+def test_the_table_of_streams():
+    row = STREAM["lstm16-step"]
+    times = {OURS: [1e-6] * 3, "onnxruntime": [15e-6] * 3, "NumPy": [8e-6] * 3}
+    found = Results(
+        Settings("stream", ["lstm16-step"], 3), MACHINE, {"lstm16-step": measured(row, times)}
+    )
+    table, notes = tables.stream(found)
+    assert table[0][2:] == [
+        "rnn_fast",
+        "onnxruntime",
+        "NumPy",
+        "times the best peer",
+        "the best peer",
+    ]
+    assert table[1][2:] == ["1 us", "15 us", "8 us", "8", "NumPy form"]
+    assert any("8 to 8 times the best peer" in note for note in notes)
+    table, _ = runs.together([found, found])
+    assert table == [
+        ["row", "network and batch", "rnn_fast", "onnxruntime", "NumPy", "the best peer"],
+        ["lstm16-step", str(row), "1 us", "15", "8", "8"],
+    ]
+
+
 def test_several_runs_give_what_they_lie_between(results):
     other = Results(results.settings, MACHINE, {})
     for name, row in results.rows.items():
@@ -457,6 +533,22 @@ def test_a_run(bench, tmp_path):
     assert code == 0 and "| h5b256 | RNN B256 T50 I8 H5 |" in out
 
 
+def test_a_run_of_a_stream(bench, tmp_path):
+    path = tmp_path / "found.json"
+    code, out, err = bench(
+        "stream", "--rows", "lstm16-*", "--quick", "--without-peers", "--json", path
+    )
+    assert (code, err) == (0, "")
+    assert "LSTM B1 T64 I1 H16 every step" in out and "one thread each" in out
+    assert list(Results.read(path).rows) == ["lstm16-step", "lstm16-64", "lstm16-4096"]
+
+
+def test_an_online_run(bench):
+    code, out, err = bench("online", "--rows", "gru-h8t10b1", "--rounds", 1, "--without-peers")
+    assert (code, err) == (0, "")
+    assert "GRU B1 T10 I1 H8" in out and "`forward` and `backward`, one call per sample" in out
+
+
 def test_a_ragged_run(bench):
     code, out, err = bench("ragged", "--rows", "lstm-b32", "--rounds", 1, "--without-peers")
     assert (code, err) == (0, "")
@@ -468,7 +560,10 @@ def test_a_ragged_run(bench):
     [
         (["--rows", "tutorials"], "no row matches 'tutorials'"),
         (["ragged", "--rows", "tutorial"], "no row matches 'tutorial'; there are rnn-b256"),
-        (["ragged", "--plot", "a.png"], "--plot is for grid and ladder"),
+        (
+            ["ragged", "--plot", "a.png"],
+            "--plot is for grid, ladder, online, stream, not for ragged",
+        ),
         (["--json", "/no/such/folder/a.json"], "cannot write"),
         (["--read", "a", "b", "--json", "c"], "--json is for one run"),
         (["--read", __file__], "is not what `rnn-fast bench --json` writes"),

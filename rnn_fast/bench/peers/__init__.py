@@ -1,8 +1,8 @@
-"""Training in NumPy, PyTorch, JAX and Keras, as an expert in each would write it.
+"""Training and streams in NumPy, PyTorch, JAX, Keras and onnxruntime, as experts would write them.
 
-All peers train the network of a `rows.Row`: layers of tanh, GRU or LSTM cells from a zero state.
-The logits are ``Why h_T + by``, or ``Why h_t + by`` at every step. Training is exact BPTT and plain
-SGD on the mean binary cross-entropy. Each module has two functions:
+**Training.** The peers train the network of a `rows.Row`: layers of tanh, GRU or LSTM cells from a
+zero state. The logits are ``Why h_T + by``, or ``Why h_t + by`` at every step. Training is exact
+BPTT and plain SGD on the mean binary cross-entropy. The modules have two functions:
 
 ``ways(problem, quick)``
     Returns implementations of an epoch by name, each with one update per batch of ``problem.x``, in
@@ -12,6 +12,14 @@ SGD on the mean binary cross-entropy. Each module has two functions:
     Returns the mean loss and its gradients by name, which are checked before timing.
 
 Data is put into the layout that suits a framework best before the timing starts.
+
+**Streams.** The peers compute the logits of one sequence, whose next steps come with each call. The
+network has one layer. The modules have one function:
+
+``streams(row, params, quick)``
+    Returns implementations of a call by name, each with a state of its own, at first zero. A call
+    takes the next ``row.T`` steps (T, I) and returns their logits (T, 1), both NumPy arrays. If T
+    is 1, it takes (I,) and returns (1,).
 
 **One thread.** Libraries read the limits of `ONE_THREAD` when they start. The process that imports
 these modules therefore has them in its environment from the start. JAX (0.10) documents no such
@@ -32,4 +40,20 @@ ONE_THREAD = {
 }
 
 #: Modules of the peers, by the peers' names in a report.
-PEERS = {"JAX": "jax_rnn", "PyTorch": "torch_rnn", "Keras": "keras_rnn", "NumPy": "numpy_rnn"}
+PEERS = {
+    "JAX": "jax_rnn",
+    "PyTorch": "torch_rnn",
+    "Keras": "keras_rnn",
+    "onnxruntime": "onnx_rnn",
+    "NumPy": "numpy_rnn",
+}
+#: Peers of each subject.
+TAKE_PART = {
+    "grid": ("JAX", "PyTorch", "Keras", "NumPy"),
+    "ladder": ("JAX", "PyTorch", "Keras", "NumPy"),
+    "online": ("JAX", "PyTorch", "NumPy"),  # Keras takes a hundred times as long
+    "stream": ("JAX", "PyTorch", "onnxruntime", "NumPy"),
+    "ragged": ("PyTorch",),
+    "adding": ("PyTorch",),
+    "threads": (),
+}

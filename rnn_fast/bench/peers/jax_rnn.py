@@ -2,9 +2,9 @@
 
 An epoch is a scan over batches; each layer is a scan over time inside it. Three choices change the
 time by a factor of two, and each choice wins at some size. They are the unrolling of the inner
-scan, the input product inside or outside the scan, and samples as rows or as columns. JAX
-differentiates all forms except `by_hand`, which forms each weight gradient as one product over all
-steps.
+scan, the input product inside or outside the scan, and samples as rows, as columns or, one at a
+time, as vectors. JAX differentiates all forms except `by_hand`, which forms each weight gradient as
+one product over all steps.
 """
 
 from __future__ import annotations
@@ -139,19 +139,29 @@ def by_hand(row: Row, w: Weights, x: Array, y: Array, unroll: int = 1) -> Weight
 
 
 def alone_looped(row: Row, w: Weights, x: Array, y: Array) -> Array:
-    """Return the loss of one sequence x (T, I), with every step written out."""
-    h = jnp.zeros_like(w["bh"])
+    """Return the loss of one sequence x (T, I) by one layer, with every step written out."""
+    state, bias = zeros(row, row.H), recurrent_bias(jnp, row, w)
     for x_t in x:
-        h = jnp.tanh(w["Wxh"] @ x_t + w["Whh"] @ h + w["bh"])
+        ax, ah = w["Wxh"] @ x_t + w["bh"], w["Whh"] @ state[0] + bias
+        state, _ = CELLS[row.cell].forward(jnp, ax, ah, state)
+    return cross_entropy(w["Why"] @ state[0] + w["by"], y)
+
+
+def alone(row: Row, w: Weights, x: Array, y: Array, unroll: int) -> Array:
+    """Return the loss of one sequence x (T, I) by one layer, in a scan."""
+    (h, *_), _ = sequence(row, w, zeros(row, row.H), x, unroll)
     return cross_entropy(w["Why"] @ h + w["by"], y)
 
 
-def alone_scanned(row: Row, w: Weights, x: Array, y: Array) -> Array:
-    """Return the loss of one sequence by a fully unrolled scan, input product outside."""
-    a = x @ w["Wxh"].T + w["bh"]
-    h_0 = jnp.zeros_like(w["bh"])
-    h, _ = lax.scan(lambda h, a_t: (jnp.tanh(a_t + w["Whh"] @ h), None), h_0, a, unroll=len(x))
-    return cross_entropy(w["Why"] @ h + w["by"], y)
+def sequence(row: Row, w: Weights, state: Any, x: Array, unroll: int) -> Any:
+    """Return the state after x (T, I), and the states h (T, H) of all steps."""
+    bias = recurrent_bias(jnp, row, w)
+
+    def step(state: Any, ax: Array) -> Any:
+        state, _ = CELLS[row.cell].forward(jnp, ax, w["Whh"] @ state[0] + bias, state)
+        return state, state[0]
+
+    return lax.scan(step, state, x @ w["Wxh"].T + w["bh"], unroll=unroll)
 
 
 def runner(gradients: Gradients, params: Params, x: Array, y: Array) -> Runner:
@@ -186,11 +196,9 @@ def unrollings(row: Row) -> tuple[int, ...]:
 def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
     """Return implementations in all layouts and unrollings; see the package.
 
-    `quick` keeps two that win often.
+    `quick` keeps one or two that win often.
     """
     row, params = problem.row, problem.params
-    if row.B == 1:
-        return single_samples(problem)
     x = jnp.array(problem.x.swapaxes(1, 2))  # (K, T, B, I)
     y = jnp.array(problem.y.swapaxes(1, 2) if row.sequences else problem.y)
     layouts: dict[str, tuple[Any, Any, Callable[[], Array]]] = {
@@ -200,9 +208,10 @@ def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
         "by hand": (lambda gradients: gradients, by_hand, lambda: x),
     }
     forms = [(layout, unroll) for layout in layouts for unroll in unrollings(row)]
+    single = row.B == 1 and row.layers == 1 and not row.sequences
     if quick:
-        forms = [("rows late", 1), ("columns", 1)]
-    found = {}
+        forms = [] if single else [("rows late", 1), ("columns", 1)]
+    found = single_samples(problem, quick) if single else {}
     for layout, unroll in forms:
         differentiate, function, data = layouts[layout]
         gradients = differentiate(partial(function, row, unroll=unroll))
@@ -210,13 +219,44 @@ def ways(problem: Problem, quick: bool) -> dict[str, Runner]:
     return found
 
 
-def single_samples(problem: Problem) -> dict[str, Runner]:
-    """Return implementations of an epoch of per-sample updates, with time fully unrolled."""
-    x, y = jnp.array(problem.x[:, 0]), jnp.array(problem.y[:, 0])
-    return {
-        f"JAX {name}": runner(jax.grad(partial(loss, problem.row)), problem.params, x, y)
-        for name, loss in {"looped": alone_looped, "scanned": alone_scanned}.items()
+def single_samples(problem: Problem, quick: bool) -> dict[str, Runner]:
+    """Return implementations of an epoch of per-sample updates, by vectors instead of matrices."""
+    row, x, y = problem.row, jnp.array(problem.x[:, 0]), jnp.array(problem.y[:, 0])
+    numbers = unrollings(row)
+    losses: dict[str, Any] = {
+        f"alone, unroll {unroll}": partial(alone, unroll=unroll)
+        for unroll in (numbers[-1:] if quick else numbers)
     }
+    if numbers[-1] == row.T:
+        losses["alone, looped"] = alone_looped
+    return {
+        f"JAX {name}": runner(jax.grad(partial(loss, row)), problem.params, x, y)
+        for name, loss in losses.items()
+    }
+
+
+def streams(row: Row, params: Params, quick: bool) -> dict[str, Callable[..., np.ndarray]]:
+    """Return implementations of a call with all useful unrollings; see the package."""
+    numbers = [1] if row.T == 1 else [n for n in unrollings(row) if n == 1 or not quick]
+    return {f"JAX unroll {unroll}": called(row, params, unroll) for unroll in numbers}
+
+
+def called(row: Row, params: Params, unroll: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a call of one compiled function, which knows the weights."""
+    w = {name: jnp.array(value) for name, value in params.items()}
+    state = zeros(row, row.H)
+
+    @jax.jit
+    def advance(state: Any, x: Array) -> Any:
+        state, hs = sequence(row, w, state, x.reshape(row.T, row.I), unroll)
+        return state, (hs @ w["Why"].T + w["by"]).reshape(*x.shape[:-1], 1)
+
+    def call(x: np.ndarray) -> np.ndarray:
+        nonlocal state
+        state, logits = advance(state, x)
+        return np.asarray(logits)
+
+    return call
 
 
 def loss_and_gradients(

@@ -28,6 +28,7 @@ from ..rows import Row
 torch.set_num_threads(1)
 COMPILED = 64  # most steps times gates times layers to compile, which takes half a minute
 LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 
 
 class Classifier(nn.Module):
@@ -188,6 +189,44 @@ def unrolled_loss(row: Row, params: dict[str, Tensor], x: Tensor, y: Tensor) -> 
         x = torch.stack(hs)
     z = (x if row.sequences else h) @ params["Why"].T + params["by"]
     return nn.functional.binary_cross_entropy_with_logits(z, y)
+
+
+def streams(row: Row, params: Params, quick: bool) -> dict[str, Callable[..., np.ndarray]]:
+    """Return implementations of a call by name; see the package."""
+    model = Classifier(row, params).requires_grad_(False)
+    found = {"PyTorch": called(model.rnn, model.head, row.T)}
+    if row.T == 1:
+        cell = CELLS[row.cell](row.I, row.H, dtype=model.head.weight.dtype).requires_grad_(False)
+        cell.load_state_dict({k.removesuffix("_l0"): v for k, v in model.rnn.state_dict().items()})
+        found["PyTorch cell"] = stepped(cell, model.head)
+    return found
+
+
+def called(rnn: nn.Module, head: nn.Module, T: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a call of the layer with the next T steps."""
+    state = None
+
+    def call(x: np.ndarray) -> np.ndarray:
+        nonlocal state
+        with torch.inference_mode():
+            hs, state = rnn(torch.from_numpy(x if T > 1 else x[None]), state)
+            logits = head(hs)
+        return logits.numpy() if T > 1 else logits[0].numpy()
+
+    return call
+
+
+def stepped(cell: nn.Module, head: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a call of the cell with the next step."""
+    state = None
+
+    def call(x: np.ndarray) -> np.ndarray:
+        nonlocal state
+        with torch.inference_mode():
+            state = cell(torch.from_numpy(x), state)
+            return head(state[0] if isinstance(state, tuple) else state).numpy()
+
+    return call
 
 
 def loss_and_gradients(
