@@ -158,6 +158,54 @@ class Online:
         return calibrated(self.step)
 
 
+class Small(_Training):
+    """Few sequences at a time: 10 steps, one feature, batches of 1 and 8."""
+
+    sizes: ClassVar = {
+        f"{model.__name__} H{H} B{B}": Size(model, 1, H, 10, B, 1000 // B, {})
+        for model in (LSTM, GRU)
+        for H in (32, 64)
+        for B in (1, 8)
+    }
+    params = tuple(sizes)
+    param_names = ("size",)
+
+
+class Stream:
+    """One step of a stream a call, and 4096 steps a call."""
+
+    timeout = 60
+    unit = tile.UNIT
+    sizes: ClassVar = {
+        "LSTM 16": (LSTM, 1, 16),
+        "GRU 64": (GRU, 32, 64),
+        "LSTM 128": (LSTM, 8, 128),
+    }
+    params = tuple(sizes)
+    param_names = ("size",)
+
+    def setup(self, size: str) -> None:
+        model, I, H = self.sizes[size]
+        X, _ = data(1, 4096, I, "float32")
+        self.X, self.x = X[0], X[0, 0]
+        network = model(I, H, return_sequences=True, seed=0)
+        self.stream = network.stream(output="decision_function")
+
+    def step(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.stream.step(self.x)
+
+    def run(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.stream.run(self.X)
+
+    def track_step(self, size: str) -> float:
+        return calibrated(self.step)
+
+    def track_run(self, size: str) -> float:
+        return calibrated(self.run, budget=0.3)
+
+
 class Predict:
     """`predict` of 256 sequences."""
 
