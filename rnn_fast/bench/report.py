@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from .peers import TAKE_PART
 from .results import Results
-from .rows import TRAINED
+from .rows import PEERED
 from .runs import together
 from .tables import TABLES, Table
 
@@ -47,8 +48,9 @@ def left_out(results: Results) -> list[str]:
     """Return one line for each peer, form or row that is missing."""
     settings = results.settings
     lines = [f"left out: {text}" for text in results.left_out]
-    if settings.quick and settings.subject in TRAINED:
-        lines.append("left out by --quick: the other rows, slow-compiling forms, Keras")
+    if settings.quick and settings.subject in PEERED:
+        keras = ", Keras" if "Keras" in TAKE_PART[settings.subject] else ""
+        lines.append(f"left out by --quick: the other rows, slow-compiling forms{keras}")
     if missing := [name for name in settings.rows if name not in results.rows]:
         why = "; the time ran out" if settings.quick else ""
         lines.append(f"not measured: {', '.join(missing)}{why}")

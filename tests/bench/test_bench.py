@@ -540,6 +540,7 @@ def test_a_run_of_a_stream(bench, tmp_path):
     )
     assert (code, err) == (0, "")
     assert "LSTM B1 T64 I1 H16 every step" in out and "one thread each" in out
+    assert "left out by --quick: the other rows, slow-compiling forms\n" in out
     assert list(Results.read(path).rows) == ["lstm16-step", "lstm16-64", "lstm16-4096"]
 
 
