@@ -307,9 +307,10 @@ def load_inputs(dtype: str, version: str) -> Callable:
 
     kernel, shape = named("kernels.batch.inputs", "load_inputs"), tile_shape(dtype)
     n = lanes(dtype)
+    size = n if takes(lane_ids, "n") else shape
 
     def program(x, ids, z, times):
-        block = Block(lane_ids(shape, ids), n, 0, 8, 4, 0)
+        block = Block(lane_ids(size, ids), n, 0, 8, 4, 0)
         for _ in range(times):
             kernel(shape, block, x, 5, z, 6 * n)
 
@@ -340,9 +341,10 @@ def dropout(dtype: str, version: str) -> Callable:
 
     kernel, shape = named("kernels.batch.inputs", "draw_mask"), tile_shape(dtype)
     n = lanes(dtype)
+    size = n if takes(lane_ids, "n") else shape
 
     def program(ids, mask, times):
-        block = Block(lane_ids(shape, ids), n, 0, 4, 4, 0)
+        block = Block(lane_ids(size, ids), n, 0, 4, 4, 0)
         for seed in range(times):  # else the processor learns the masks of one seed
             kernel(shape, block, 4, 4, 0, 0.5, seed, mask)
 
