@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..jit import Program
@@ -13,7 +15,30 @@ from .workspace import MEMORY, Memory, SingleSpace, addresses, function_of
 ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
 
 
-class OnlineStep:
+class Step:
+    """The calls of a prepared step; each driver prepares its own."""
+
+    _run: Callable[[int], None]
+    _rate: np.ndarray
+    _forward: int  # address of a block
+    _backward: int
+    _forward_block: np.ndarray  # its last number: whether `x` was finite
+
+    def forward(self) -> bool:
+        """Compute the outputs of the sequence `x`.
+
+        Returns False if `x` is not finite in the network's dtype: then `x` is the last one again.
+        """
+        self._run(self._forward)
+        return bool(self._forward_block[-1])
+
+    def backward(self, learning_rate: float) -> None:
+        """Descend one step on the loss of the last sequence, whose target is `y`."""
+        self._rate[0] = learning_rate
+        self._run(self._backward)
+
+
+class OnlineStep(Step):
     """One sequence of T steps at a time, forward and then backward, as in a hand-written script.
 
     The arguments for C are prepared once, so that a call costs little more than its arithmetic.
@@ -55,16 +80,3 @@ class OnlineStep:
         prepare, self._forward_block, self._backward_block = blocks
         self._forward, self._backward = addresses(self._forward_block, self._backward_block)
         self._run(prepare.ctypes.data)
-
-    def forward(self) -> bool:
-        """Compute the outputs of the sequence `x`.
-
-        Returns False if `x` is not finite in the network's dtype: then `x` is the last one again.
-        """
-        self._run(self._forward)
-        return bool(self._forward_block[-1])
-
-    def backward(self, learning_rate: float) -> None:
-        """Descend one step on the loss of the last sequence, whose target is `y`."""
-        self._rate[0] = learning_rate
-        self._run(self._backward)

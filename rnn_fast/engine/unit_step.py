@@ -1,4 +1,4 @@
-"""One sequence at a time, forward and then backward, at the cost of its arithmetic."""
+"""One sequence at a time by the units driver, for every cell."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.unit_records import STEP_TASKS, StepJob
 from ..losses import LOSSES
+from .online_step import Step
 from .workspace import MEMORY, Memory, UnitSpace, addresses, function_of
 
 UNIT_STEP = Program("rnn_fast.kernels.units.online", "unit_step", block="integers")
 
 
-class UnitStep:
+class UnitStep(Step):
     """One sequence of T steps at a time, forward and then backward, as in a hand-written script.
 
     The arguments for C are prepared once, so that a call costs little more than its arithmetic.
@@ -74,16 +75,3 @@ class UnitStep:
         prepare, self._forward_block, self._backward_block = blocks
         self._forward, self._backward = addresses(self._forward_block, self._backward_block)
         self._run(prepare.ctypes.data)
-
-    def forward(self) -> bool:
-        """Compute the outputs of the sequence `x`.
-
-        Returns False if `x` is not finite in the network's dtype: then `x` is the last one again.
-        """
-        self._run(self._forward)
-        return bool(self._forward_block[-1])
-
-    def backward(self, learning_rate: float) -> None:
-        """Descend one step on the loss of the last sequence, whose target is `y`."""
-        self._rate[0] = learning_rate
-        self._run(self._backward)

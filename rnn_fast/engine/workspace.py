@@ -1,4 +1,4 @@
-"""Work memory of the two drivers, and calls of compiled programs on it."""
+"""Work memory of the drivers, and calls of compiled programs on it."""
 
 from __future__ import annotations
 
