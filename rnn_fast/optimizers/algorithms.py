@@ -1,7 +1,7 @@
 """The optimizers, as `fit` takes them by name or as an object.
 
 Each is the algorithm of that name in PyTorch, step by step; `optimizers.kernels` has the compiled
-steps.  With g the gradient, p the parameters, and a state that starts at zero with every `fit`::
+steps.  With g the gradient, p the parameters, and a state that starts at zero::
 
     SGD      v = momentum v + g;                      p -= rate v            (Polyak, 1964)
     RMSprop  s = alpha s + (1 - alpha) g^2;           p -= rate g / (sqrt(s) + epsilon)
