@@ -67,6 +67,13 @@ def in_domain(name, x):
     return {"exp": -np.abs(x), "log1p": np.abs(x)}.get(name, x)
 
 
+def least(dtype):
+    """The least number that the bounds hold for."""
+    fuses = vector_bytes() > 16 or not os.environ.get("NUMBA_CPU_NAME", "").startswith("x86-64")
+    info = np.finfo(dtype)
+    return info.tiny if fuses else info.tiny / info.eps  # below, a part of the sum is denormal: 0
+
+
 def test_error(function):
     name, dtype, apply = function
     rng = np.random.default_rng(0)
@@ -84,7 +91,7 @@ def test_error(function):
     x = in_domain(name, x.astype(dtype))
     expected = exact(name, x)
     if name in ("exp", "sigmoid"):  # they give 0 for what is denormal
-        x, expected = (a[expected >= np.finfo(dtype).tiny] for a in (x, expected))
+        x, expected = (a[expected >= least(dtype)] for a in (x, expected))
     y = apply(x)
     error = np.abs(y.astype(expected.dtype) - expected)
     with np.errstate(under="ignore"):
