@@ -121,11 +121,12 @@ APPLY = {
     "check_finite": FLAG,
 }
 MEASURE = {
-    **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight", "initial_state"), DATA),
+    **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight", "class_weight"), DATA),
+    "initial_state": DATA,
     "n_threads": SOME_COUNT,
     "check_finite": FLAG,
 }
-GRADIENTS = {**MEASURE, "class_weight": DATA, "input_gradients": FLAG}
+GRADIENTS = {**MEASURE, "input_gradients": FLAG}
 OBJECTS = {
     rnn_fast.SGD: {"momentum": SHARE, "nesterov": FLAG, "weight_decay": RATE},
     rnn_fast.RMSprop: {

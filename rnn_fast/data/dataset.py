@@ -7,6 +7,7 @@ of each block in random order.  So with a single block the shuffling is exact.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,8 +31,22 @@ from .weights import balanced, class_counts
 
 #: arguments that weigh sequences, steps and classes
 WEIGHTS = ("mask", "sample_weight", "class_weight")
+#: arguments whose names in messages have no prefix, unless `prefixing` puts one there
+UNNAMED = ("lengths", "initial_state", *WEIGHTS)
 #: in the place of `y`: there are no targets
 NO_TARGETS = object()
+
+
+@contextlib.contextmanager
+def prefixing(prefix: str) -> Iterator[None]:
+    """Put a prefix before the name of an argument in an error of the block."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind, text = type(error), str(error)
+        if not (prefix and kind in (TypeError, ValueError) and text.startswith(UNNAMED)):
+            raise
+        raise kind(f"{prefix}{text}") from None
 
 
 class Dataset:
@@ -52,7 +67,7 @@ class Dataset:
         Without `block`, blocks are made of whole batches.
     check_finite : bool
     prefix : str
-        Put before the names X and y in messages.
+        Put before the names of arguments in messages.
     whole : bool
         Whether all data is a single block whatever its size.
     **weights
@@ -90,6 +105,19 @@ class Dataset:
                 self.blocks = [(0, len(plain.inputs))]
                 self._single: Block | None = plain
                 return
+        self.state = state
+        with prefixing(prefix):
+            self._open(X, y, lengths, weights)
+            size = None if whole else self._block_size(block, batch_size)
+            self._single = self._load(None) if size is None else None
+            if self._single is not None:
+                self.blocks = [(0, len(self._single.inputs))]
+            elif size is not None:
+                self._cut(size)
+
+    def _open(self, X: Any, y: Any, lengths: Any, weights: dict[str, Any]) -> None:
+        """Keep all arguments as arrays in memory, as lists, or as slices of data on disk."""
+        prefix = self.prefix
         files: dict[str, File] = {}  # each is opened once
         if lengths is None and holds(f"{prefix}X", X, "lengths", files):
             lengths = X
@@ -97,17 +125,11 @@ class Dataset:
         if not (isinstance(self.X, (np.ndarray, Slices)) or is_list(self.X)):
             self.X = real(f"{prefix}X", self.X)
         self.y = None if y is NO_TARGETS else opened(f"{prefix}y", y, files)
-        self.lengths, self.state = opened("lengths", lengths, files), state
+        self.lengths = opened("lengths", lengths, files)
         self.weights = {
             name: value if name == "class_weight" else opened(name, value, files)
             for name, value in weights.items()
         }
-        size = None if whole else self._block_size(block, batch_size)
-        self._single = self._load(None) if size is None else None
-        if self._single is not None:
-            self.blocks = [(0, len(self._single.inputs))]
-        elif size is not None:
-            self._cut(size)
 
     def __len__(self) -> int:
         return self.blocks[-1][1]
@@ -174,7 +196,10 @@ class Dataset:
 
     def load(self, k: int) -> Block:
         """Return block k."""
-        return self._single or self._load(self.blocks[k])
+        if self._single is not None:
+            return self._single
+        with prefixing(self.prefix):
+            return self._load(self.blocks[k])
 
     def whole(self) -> Part:
         """Return all sequences, as a part."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,9 @@ import numpy as np
 from ..layout.network import Network
 from ..losses.measures import Spread
 from .blocks import Block, Visit
-from .dataset import WEIGHTS, Dataset
+from .items import arguments, dataset_of
 from .plain import plain_block
 from .prefetch import read_ahead
-
-#: names of the arguments in an item
-NAMES = ("X", "y", "lengths", "initial_state", *WEIGHTS)
 
 
 class Stream:
@@ -25,7 +22,7 @@ class Stream:
     ----------
     net : Network
     items : iterable
-        Yields (X, y), (X, y, lengths), or dicts of these and the other `NAMES`.
+        Yields (X, y), (X, y, lengths), or dicts of these and the other `items.NAMES`.
     n_items : int or None
         Items of an epoch; the next epoch continues after them.  None: an epoch goes through all
         items, from the first on.
@@ -109,21 +106,12 @@ class Stream:
     def _read(self, numbered: tuple[int, Any]) -> Visit:
         i, item = numbered
         named = arguments(f"batches[{i}]", item)
-        X, y = named.pop("X"), named.pop("y")
-        plain = None if named or y is None else plain_block(self.net, X, y, self.check_finite)
-        if plain is not None:
-            return self._visit(i, plain)
-        dataset = Dataset(
-            self.net,
-            X,
-            y,
-            lengths=named.pop("lengths", None),
-            state=named.pop("initial_state", None),
-            trains=True,
-            check_finite=self.check_finite,
-            prefix=f"batches[{i}] ",
-            whole=True,
-            **named,
+        if len(named) == 2 and named["y"] is not None:
+            plain = plain_block(self.net, named["X"], named["y"], self.check_finite)
+            if plain is not None:
+                return self._visit(i, plain)
+        dataset = dataset_of(
+            self.net, named, f"batches[{i}] ", self.check_finite, trains=True, whole=True
         )
         # the iterable may fill the same arrays again: copied before it is asked for the next item,
         # at 0.2 s a GB, by the reader thread
@@ -154,31 +142,3 @@ class Stream:
         self._seen = n, Spread(*spread)
         for i in range(epochs * (self.n_items or 0)):
             self._next(i)
-
-
-def arguments(name: str, item: Any) -> dict[str, Any]:
-    """Return the arguments in an item by their names.
-
-    Raises
-    ------
-    TypeError, ValueError
-        `item` is neither a pair, a triple nor a dict, or lacks X or y, or has an unknown name.
-    """
-    if type(item) is tuple and len(item) == 2:
-        return {"X": item[0], "y": item[1]}
-    if isinstance(item, Mapping):
-        named = dict(item)
-    elif isinstance(item, (tuple, list)) and len(item) in (2, 3):
-        named = dict(zip(("X", "y", "lengths"), item, strict=False))
-    else:
-        raise TypeError(
-            f"{name} must be (X, y), (X, y, lengths) or a dict of arguments; got "
-            f"{type(item).__name__}"
-        )
-    for required in ("X", "y"):
-        if required not in named:
-            raise ValueError(f"{name} has no {required!r}")
-    unknown = [key for key in named if key not in NAMES]
-    if unknown:
-        raise ValueError(f"{name} has {unknown[0]!r}, but its names must be of {', '.join(NAMES)}")
-    return named

@@ -213,6 +213,7 @@ class Predictor:
         lengths: Any = None,
         mask: Any = None,
         sample_weight: Any = None,
+        class_weight: Any = None,
         initial_state: Any = None,
         n_threads: int | None = None,
         check_finite: bool = True,
@@ -222,12 +223,14 @@ class Predictor:
         Accuracy is the fraction of sequences, or of steps that are not masked, whose labels are
         all correct.  R2 is 1 minus the sum of squared errors over the sum of squared deviations of
         the targets from their means, both over all outputs; it is NaN if all targets are equal.
-        The parameters are the same as for `fit`.
+        With `sample_weight` or `class_weight` all means and sums are weighted.  The parameters are
+        the same as for `fit`.
         """
         check_finite = flag("check_finite", check_finite)
         if n_threads is not None:
             threads.wanted(n_threads)
-        if y is not None and all_none(lengths, mask, sample_weight, initial_state):
+        weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
+        if y is not None and all_none(lengths, initial_state, *weights.values()):
             plain = plain_block(self._net, X, y, check_finite)
             if plain is not None:
                 return self._evaluation.measure_all(plain, n_threads)
@@ -238,8 +241,7 @@ class Predictor:
             lengths=lengths,
             state=initial_state,
             check_finite=check_finite,
-            mask=mask,
-            sample_weight=sample_weight,
+            **weights,
         )
         measures = self._evaluation.measure(feed.whole(), n_threads)
         spaces.trim()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..data.items import arguments
 from ..layout.network import Network
 from ..optimizers import Optimizer, chosen_optimizer
 from ..saving.checkpoint import check_path
@@ -93,14 +94,6 @@ def is_true(name: str, result: Any) -> bool:
     return "bool" in str(kind) and bool(result)
 
 
-def held_out(name: str, value: Any) -> tuple[Any, Any, Any]:
-    """Return validation data as (X, y, lengths or None)."""
-    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
-        raise ValueError(f"{name} must be (X, y) or (X, y, lengths); got {shown(value)}")
-    X, y, *lengths = value
-    return X, y, lengths[0] if lengths else None
-
-
 @dataclass(frozen=True)
 class TrainingConfig(Options):
     """Checked options of a training, named as in `fit`."""
@@ -117,7 +110,7 @@ class TrainingConfig(Options):
     shuffle: bool = option(flag, True)
     shuffle_block: int | None = option(optional(whole), None)
     bptt: int = option(or_zero(whole), None)  # 0: whole sequences
-    validation_data: tuple[Any, Any, Any] | None = option(optional(held_out), None)
+    validation_data: dict[str, Any] | None = option(optional(arguments), None)
     validation_split: float = option(partial(rate, below=1), 0.0)
     early_stopping: EarlyStopping | None = option(lambda name, value: chosen_stopping(value), None)
     callbacks: tuple[Callable[..., Any], ...] = option(functions, ())

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import validation
 from ..data.dataset import Dataset, Part
+from ..data.items import dataset_of
 from ..data.source import Source
 from ..data.stream import Stream
 from ..engine import threads
@@ -67,7 +68,7 @@ class Learner(Updater):
         class_weight: Any = None,
         initial_state: Any = None,
         bptt: int | None = None,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
         validation_split: float = 0.0,
         early_stopping: EarlyStopping | int | None = None,
         callbacks: Iterable[Callable[[Any, History], object]] = (),
@@ -139,8 +140,10 @@ class Learner(Updater):
             Steps of a window of truncated back-propagation, with an update after each window.  The
             state continues from one window to the next, gradients do not.  Memory holds one window.
             Not for bidirectional models.
-        validation_data : (X, y) or (X, y, lengths), optional
-            Measured after each epoch.
+        validation_data : (X, y), (X, y, lengths) or dict, optional
+            Data to measure after each epoch, as `evaluate` measures them.  A dict has X, y and any
+            of `lengths`, `mask`, `sample_weight`, `class_weight`, `initial_state`, each as in
+            `fit`.  The weights of the training do not hold for these data.
         validation_split : float
             Share of the sequences, in [0, 1), that is held out instead, drawn from the model's
             generator.  All weights hold for it too.
@@ -237,7 +240,7 @@ class Learner(Updater):
         l1: float | Mapping[str, float] | None = None,
         l2: float | Mapping[str, float] | None = None,
         bptt: int | None = None,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
         early_stopping: EarlyStopping | int | None = None,
         callbacks: Iterable[Callable[[Any, History], object]] = (),
         checkpoint: str | os.PathLike[str] | None = None,
@@ -316,15 +319,8 @@ class Learner(Updater):
         penalties = penalty_coefficients(config.l1, config.l2, self._net)
         held_out: Part | None = None
         if config.validation_data is not None:
-            X, y, lengths = config.validation_data
-            held_out = Dataset(
-                self._net,
-                X,
-                y,
-                lengths=lengths,
-                check_finite=config.check_finite,
-                prefix="validation ",
-            ).whole()
+            own = config.validation_data, "validation ", config.check_finite
+            held_out = dataset_of(self._net, *own).whole()
         keeper = saved = None
         if config.checkpoint is not None:
             about = {

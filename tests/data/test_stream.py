@@ -110,6 +110,7 @@ def test_fresh_sequences_of_a_task():
         ([{"X": X}], {}, ValueError, r"batches\[0\] has no 'y'"),
         ([{"X": X, "y": Y, "z": 1}], {}, ValueError, r"batches\[0\] has 'z', but its names"),
         ([(X, Y[1:])], {}, ValueError, r"batches\[0\] y must have shape \(103,\)"),
+        ([{"X": X, "y": Y, "sample_weight": Y}], {}, ValueError, r"batches\[0\] sample_weight\["),
         ([(X, Y), (X[0], Y)], {}, ValueError, r"batches\[1\] X must have shape"),
         ([(X, Y)], {"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1"),
     ],

@@ -257,16 +257,8 @@ def test_interrupt_of_an_epoch_that_diverged(monkeypatch):
         ({"clip_value": -0.1}, ValueError, "clip_value must be finite and not negative"),
         ({"verbose": 3}, ValueError, "verbose must be None, False, True or 2; got 3"),
         ({"verbose": "yes"}, ValueError, "verbose must be None"),
-        (
-            {"validation_data": X},
-            ValueError,
-            r"validation_data must be \(X, y\) or",
-        ),
-        (
-            {"validation_data": 3},
-            ValueError,
-            r"validation_data must be \(X, y\) or",
-        ),
+        ({"validation_data": X}, TypeError, r"validation_data must be \(X, y\), \(X, y, lengths"),
+        ({"validation_data": 3}, TypeError, r"validation_data must be \(X, y\), \(X, y, lengths"),
         ({"validation_data": (X, Y[1:])}, ValueError, r"validation y must have shape \(60,\)"),
         ({"validation_data": (X[0], Y)}, ValueError, r"validation X must have shape \(N, T, 2\)"),
     ],
