@@ -102,6 +102,7 @@ FIT = {
     "shuffle": FLAG,
     "shuffle_block": SOME_COUNT,
     "validation_split": SHARE,
+    "stratify": set(),  # True needs a validation_split
     **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight"), DATA),
     **dict.fromkeys(("class_weight", "initial_state"), DATA),
 }

@@ -46,20 +46,6 @@ def rows_of(sequences: Sequences, samples: np.ndarray) -> np.ndarray:
     return np.repeat(starts[samples] - np.cumsum(n) + n, n) + np.arange(n.sum())
 
 
-def count_held_out(share: float, n: int) -> int:
-    """Return the number of sequences that a share of n is, at least one.
-
-    Raises
-    ------
-    ValueError
-        None would be left.
-    """
-    n_held = max(1, round(share * n))
-    if n_held == n:
-        raise ValueError(f"validation_split={share:g} of {n} sequences leaves none to train on")
-    return n_held
-
-
 class Visit(NamedTuple):
     """A block, and the sequences of it to visit."""
 

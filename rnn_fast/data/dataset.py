@@ -1,33 +1,31 @@
 """Sequences to train on or to predict from, in blocks that fit in memory.
 
 In-memory data is a single block.  Data on disk, such as a memmap, is read in slices: a thread reads
-the next slice while the kernels run.  An epoch visits the blocks in random order, and the sequences
-of each block in random order.  So with a single block the shuffling is exact.
+the next slice while the kernels run.  `parts` has the visits of an epoch.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..layout.network import Network
-from ..losses.measures import Spread
 from ..tuning import TUNING
 from . import checks
 from .arrays import real
-from .blocks import Block, Visit, count_held_out
+from .blocks import Block
 from .files import File
+from .parts import Part
 from .plain import all_none, plain_block
-from .prefetch import read_ahead
 from .readers import holds, n_entries, opened, read_part
 from .sequences import is_list, read_sequences
 from .slices import Slices
 from .states import read_state, slice_state
 from .targets import read_targets
-from .weights import balanced, class_counts
+from .weights import balanced, class_counts, class_labels
 
 #: arguments that weigh sequences, steps and classes
 WEIGHTS = ("mask", "sample_weight", "class_weight")
@@ -203,130 +201,21 @@ class Dataset:
 
     def whole(self) -> Part:
         """Return all sequences, as a part."""
-        return Part(self, lambda k, n: np.arange(n, dtype=np.int64), is_whole=True)
+        sizes = [stop - start for start, stop in self.blocks]
+        return Part(self, lambda k: np.arange(sizes[k], dtype=np.int64), sizes, is_whole=True)
 
-    def split_sizes(self, share: float) -> dict[int, int]:
-        """Return the number of sequences to hold out of a block, for each size of block.
+    def labels(self) -> np.ndarray:
+        """Return the class of each sequence, (N,) int64; blocks are read without their inputs.
 
-        Raises
-        ------
-        ValueError
-            All sequences of a block would be held out.
+        The model has classes, and one output for each sequence.
         """
-        sizes = {stop - start for start, stop in self.blocks}
-        return {n: count_held_out(share, n) for n in sizes} if share else {}
+        if self._single is not None:
+            assert self._single.targets is not None
+            return class_labels(self._single.targets.y, self.net)
 
-    def split(self, share: float, generator: np.random.Generator) -> tuple[Part, Part]:
-        """Return the part to train on, and a random share of each block to hold out."""
-        if len(self.blocks) == 1:
-            order = generator.permutation(len(self))
+        def read(start: int, stop: int) -> np.ndarray:
+            name = f"{self.prefix}y[{start}:{stop}]"
+            y = read_part(name, self.y, (start, stop))
+            return checks.targets(name, y, stop - start, self.net, self.check_finite)
 
-            def draw(k: int, n: int) -> np.ndarray:
-                return order
-        else:
-            seed = int(generator.integers(2**62))
-
-            def draw(k: int, n: int) -> np.ndarray:
-                return np.random.default_rng([seed, k]).permutation(n)
-
-        n_held = self.split_sizes(share)
-        train = Part(self, lambda k, n: np.sort(draw(k, n)[n_held[n] :]))
-        return train, Part(self, lambda k, n: np.sort(draw(k, n)[: n_held[n]]))
-
-
-class Part:
-    """Some sequences of each block of a dataset.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    choose : callable
-        ``choose(k, n)`` returns sequences of block k, which has n, in ascending order.
-    is_whole : bool
-        Whether all sequences are chosen.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        choose: Callable[[int, int], np.ndarray],
-        is_whole: bool = False,
-    ):
-        self.dataset, self._choose, self.is_whole = dataset, choose, is_whole
-        last, first = len(dataset.blocks) - 1, self.samples(0)
-        self._only = None if last else first  # sequences of a single block
-        n_last = len(self.samples(last)) if last else len(first)
-        self.sizes = [len(first)] * last + [n_last]  # all blocks but the last are equal
-        self._spreads: dict[int, Spread] = {}
-
-    def __len__(self) -> int:
-        return sum(self.sizes)
-
-    def samples(self, k: int) -> np.ndarray:
-        """Return the sequences of block k, in ascending order."""
-        start, stop = self.dataset.blocks[k]
-        return self._choose(k, stop - start)
-
-    def batches(self, batch_size: int | None) -> int:
-        """Return the number of batches of an epoch; no batch is of two blocks."""
-        return sum([-(-n // (batch_size or n)) for n in self.sizes])
-
-    def seen(self, visit: Visit) -> None:
-        """Take note that the last batch of a visit is being trained on, perhaps once more."""
-        self._spreads[visit.key] = visit.spread
-
-    def spread(self) -> Spread:
-        """Return the spread of the targets seen."""
-        first, *rest = [self._spreads[k] for k in sorted(self._spreads)] or [Spread()]
-        return sum(rest, first)
-
-    def record(self) -> Any:
-        """Return what `restore` needs, as JSON can hold it."""
-        return [[k, *spread.record()] for k, spread in self._spreads.items()]
-
-    def restore(self, record: Any, epochs: int) -> None:
-        """Continue after so many epochs from the state in `record`."""
-        self._spreads = {k: Spread(*rest) for k, *rest in record}
-
-    def epoch(
-        self,
-        generator: np.random.Generator | None,
-        batch_size: int | None,
-        skip: int = 0,
-    ) -> Iterator[Visit]:
-        """Return an iterator of the visits of an epoch, except the first `skip` batches.
-
-        The generator draws the order, now.  None: the order of the data.
-        """
-        if self._only is not None:
-            order = self._only
-            if generator is not None and len(order) > 1:  # one is in order, and draws nothing
-                order = order[generator.permutation(len(order))]
-            return iter([self._visit(0, order, skip, stays=True)])
-        places, seed = np.arange(len(self.sizes)), None
-        if generator is not None:
-            places, seed = generator.permutation(places), int(generator.integers(2**62))
-        visits = []
-        for k in places.tolist():
-            n_batches = -(-self.sizes[k] // (batch_size or self.sizes[k]))
-            if skip < n_batches:
-                visits.append((k, seed, skip))
-            skip = max(0, skip - n_batches)
-        return read_ahead(self._read, visits)
-
-    def _read(self, visit: tuple[int, int | None, int]) -> Visit:
-        k, seed, skip = visit
-        order = self.samples(k)
-        if seed is not None:
-            order = order[np.random.default_rng([seed, k]).permutation(len(order))]
-        return self._visit(k, order, skip)
-
-    def _visit(self, k: int, order: np.ndarray, skip: int, stays: bool = False) -> Visit:
-        block, spread = self.dataset.load(k), self._spreads.get(k)
-        if spread is None and self.dataset.trains:
-            spread = block.spread(self.dataset.net, self.samples(k))
-        return Visit(block, order, skip, k, spread or Spread(), stays)
-
-    def __iter__(self) -> Iterator[Visit]:
-        """Visit all blocks in their order."""
-        return self.epoch(None, None)
+        return np.concatenate([class_labels(read(*place), self.net) for place in self.blocks])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data.blocks import Block, rows_of
-from ..data.dataset import Part
+from ..data.parts import Part
 from ..data.plain import SMALL
 from ..data.rows import Sequences
 from ..layout.network import Network

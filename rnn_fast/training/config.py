@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.items import arguments
+from ..data.weights import count_classes
 from ..layout.network import Network
 from ..optimizers import Optimizer, chosen_optimizer
 from ..saving.checkpoint import check_path
@@ -112,6 +113,7 @@ class TrainingConfig(Options):
     bptt: int = option(or_zero(whole), None)  # 0: whole sequences
     validation_data: dict[str, Any] | None = option(optional(arguments), None)
     validation_split: float = option(partial(rate, below=1), 0.0)
+    stratify: bool = option(flag, False)
     early_stopping: EarlyStopping | None = option(lambda name, value: chosen_stopping(value), None)
     callbacks: tuple[Callable[..., Any], ...] = option(functions, ())
     checkpoint: str | None = option(optional(check_path), None)
@@ -125,6 +127,8 @@ class TrainingConfig(Options):
     def __post_init__(self) -> None:
         if self.validation_split and self.validation_data is not None:
             raise ValueError("validation_split cannot go with validation_data")
+        if self.stratify and not self.validation_split:
+            raise ValueError("stratify=True needs a validation_split")
         if self.resume and self.checkpoint is None:
             raise ValueError("resume=True needs a checkpoint")
 
@@ -132,6 +136,11 @@ class TrainingConfig(Options):
         """Raise ValueError for an option that is not for a network, or not for its dtype."""
         if self.bptt and net.directions == 2:
             raise ValueError("bptt is not for bidirectional models: they read from the end")
+        if self.stratify and (net.sequences or count_classes(net) is None):
+            raise ValueError(
+                "stratify=True needs one class a sequence: loss cross_entropy, or bce with one "
+                "output, without return_sequences"
+            )
         self.check_dtype(net.dtype)
 
     def check_dtype(self, dtype: np.dtype) -> None:

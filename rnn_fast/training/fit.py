@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..data.dataset import Dataset, Part
+from ..data.dataset import Dataset
 from ..data.items import dataset_of
+from ..data.parts import Part
 from ..data.source import Source
+from ..data.splits import Split
 from ..data.stream import Stream
 from ..engine import threads
 from ..engine.evaluation import Evaluation
@@ -28,7 +30,7 @@ from .loop import Training
 from .partial_fit import Updater
 
 #: options of `fit` that `fit_stream` does not have
-UNUSED = {"shuffle": False, "shuffle_block": None, "validation_split": 0.0}
+UNUSED = {"shuffle": False, "shuffle_block": None, "validation_split": 0.0, "stratify": False}
 
 
 def never(history: History) -> bool:
@@ -70,6 +72,7 @@ class Learner(Updater):
         bptt: int | None = None,
         validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
         validation_split: float = 0.0,
+        stratify: bool = False,
         early_stopping: EarlyStopping | int | None = None,
         callbacks: Iterable[Callable[[Any, History], object]] = (),
         checkpoint: str | os.PathLike[str] | None = None,
@@ -147,6 +150,10 @@ class Learner(Updater):
         validation_split : float
             Share of the sequences, in [0, 1), that is held out instead, drawn from the model's
             generator.  All weights hold for it too.
+        stratify : bool
+            Whether `validation_split` holds out its share of each class, rounded, at least one
+            sequence; for one class a sequence, cross_entropy or bce with one output.  Of data on
+            disk the share is of all blocks together, and y is read once more, before the training.
         early_stopping : EarlyStopping or int, optional
             A rule, or the number of epochs without a better loss after which to stop.  The loss of
             the validation data counts if there are any.  The model then has the parameters of its
@@ -214,15 +221,18 @@ class Learner(Updater):
             class_weight=class_weight,
         )
         share = config.validation_split
-        dataset.split_sizes(share)
+        labels = dataset.labels() if config.stratify else None
+        split = Split(dataset, share, labels) if share else None
 
         def parts() -> tuple[Source, Part | None]:
-            if share:
-                return dataset.split(share, self._generator)
-            return dataset.whole(), None
+            return split.draw(self._generator) if split else (dataset.whole(), None)
 
-        n_first = dataset.blocks[0][1]
-        about = {"sequences": len(dataset), "blocks": n_first, "validation_split": share}
+        about = {
+            "sequences": len(dataset),
+            "blocks": dataset.blocks[0][1],
+            "validation_split": share,
+            "stratify": config.stratify,
+        }
         return self._train(config, parts, about)
 
     def fit_stream(

@@ -13,6 +13,7 @@ from common import assert_same_bits, flat, learned
 from rnn_fast import GRU, LSTM, DivergedError, SimpleRNN
 from rnn_fast.data.dataset import Dataset
 from rnn_fast.data.prefetch import GROUP_ITEMS, GROUP_SECONDS, read_ahead
+from rnn_fast.data.splits import Split
 from rnn_fast.layout.network import Network
 from rnn_fast.tuning import tuned
 
@@ -140,7 +141,7 @@ def test_every_sequence_is_seen_once_an_epoch_in_an_order_of_its_own():
 
 def test_a_share_of_each_block_is_held_out():
     dataset = Dataset(NET, Source(X), Y, block=24)
-    train, held = dataset.split(0.25, np.random.default_rng(0))
+    train, held = Split(dataset, 0.25).draw(np.random.default_rng(0))
     assert train.sizes == [18, 18, 18, 18, 5] and held.sizes == [6, 6, 6, 6, 2]
     for k in range(5):
         both = np.concatenate([train.samples(k), held.samples(k)])
