@@ -146,7 +146,8 @@ class TrainingConfig(Options):
     def check_dtype(self, dtype: np.dtype) -> None:
         """Raise ValueError for a number that overflows in a dtype, or becomes 0 there.
 
-        The factors of a schedule only rise or only fall, so the first and the last decide.
+        The factors of a schedule only rise or only fall, so the first and the last decide.  A
+        callable is called for these two epochs as well; the others are checked in their turn.
         """
         for name in ("learning_rate", "clip_norm", "clip_value"):
             fits(name, getattr(self, name), dtype)

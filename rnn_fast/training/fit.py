@@ -107,8 +107,12 @@ class Learner(Updater):
             Sequences per update, the last batch may be short; None for all N.
         learning_rate : float or None
             Step size; None for the model's.
-        schedule : {"constant", "step", "exponential", "cosine", "plateau", "warmup"} or object
-            Schedule of the step size: a name, or an object such as ``WarmUp(2, then="cosine")``.
+        schedule : str, object or callable, optional
+            Schedule of the step size: "constant", "step", "exponential", "cosine", "plateau" or
+            "warmup", or an object such as ``WarmUp(2, then="cosine")``.  A callable is called as
+            ``schedule(epoch)``, with an int from 0 on, and returns the factor of the step size in
+            that epoch, as for PyTorch's LambdaLR: before the training for the first and the last
+            epoch, then for each in its turn.  A checkpoint knows it by its qualified name alone.
             Default: constant.
         optimizer : {"sgd", "rmsprop", "adam", "adamw", "adagrad"} or object
             A name, for its defaults, or an object such as ``SGD(momentum=0.9)``.  The state

@@ -8,6 +8,7 @@ steady schedule are 1 everywhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -143,7 +144,7 @@ class WarmUp:
     ----------
     epochs : float
         Also a fraction of an epoch.
-    then : schedule or str
+    then : schedule, str or callable
         A schedule whose factors are multiplied with the line's.
     """
 
@@ -162,6 +163,38 @@ class WarmUp:
         return line * self.then.factors(x, epochs, step)
 
 
+@dataclass(frozen=True, repr=False)
+class ByEpoch:
+    """Multiply by what a function of the epoch returns, as PyTorch's LambdaLR.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(epoch)`` returns a factor that is finite and not negative; `epoch` is an int,
+        the number of epochs before.
+    """
+
+    function: Callable[[int], float]
+
+    is_steady: ClassVar[bool] = False
+
+    def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
+        """``function(floor(x))``."""
+        past, places = np.unique(np.floor(x), return_inverse=True)
+        return np.array([self._factor(int(epoch)) for epoch in past])[places]
+
+    def _factor(self, epoch: int) -> float:
+        return rate(f"schedule({epoch})", self.function(epoch))
+
+    def __repr__(self) -> str:
+        """Return the qualified name of the function, or of the class of a callable object.
+
+        The name is the same in every process: it has neither an address nor the module, which is
+        ``__main__`` in one process and ``__mp_main__`` in the next.
+        """
+        return str(getattr(self.function, "__qualname__", type(self.function).__qualname__))
+
+
 KINDS: tuple[Any, ...] = (Constant, Step, Exponential, Cosine, ReduceOnPlateau, WarmUp)
 SCHEDULES = {kind.name: kind for kind in KINDS}
 
@@ -173,7 +206,9 @@ def powers(factor: float, n: np.ndarray) -> np.ndarray:
 
 
 def chosen_schedule(name: str, value: Any) -> Any:
-    """Return `value` as a schedule; a name stands for one with its defaults, None for a constant.
+    """Return `value` as a schedule.
+
+    A name stands for a schedule with its defaults, None for a constant; a callable for `ByEpoch`.
 
     Raises
     ------
@@ -184,9 +219,12 @@ def chosen_schedule(name: str, value: Any) -> Any:
         return Constant()
     if isinstance(value, KINDS):
         return value
+    if callable(value) and not isinstance(value, type):
+        return ByEpoch(value)
     if not isinstance(value, str):
         raise TypeError(
-            f"{name} must be a name or an object such as Cosine(); got {validation.shown(value)}"
+            f"{name} must be a name, an object such as Cosine() or a function of the epoch; got "
+            f"{validation.shown(value)}"
         )
     return SCHEDULES[validation.choice(name, value, SCHEDULES)]()
 

@@ -54,6 +54,91 @@ def test_a_plateau_is_pytorchs():
     assert wanted[-1] < 0.5
 
 
+def halves(epoch):
+    return 0.5**epoch
+
+
+def test_a_function_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    wanted = pytorchs(torch, "LambdaLR", lr_lambda=halves)
+    np.testing.assert_array_equal(chosen_schedule("schedule", halves).factors(EPOCHS, 12), wanted)
+
+
+def test_fit_calls_a_function_of_the_epoch():
+    X, y = data()
+    seen = []
+
+    def table(epoch):
+        seen.append(epoch)
+        return [1.0, 0.25, 0, np.float32(0.5)][epoch]
+
+    one, two = (SimpleRNN(2, 3, loss="mse", dtype="f8", seed=0) for _ in range(2))
+    settings = {"batch_size": 7, "shuffle": False}
+    h = one.fit(X, y, epochs=4, schedule=table, learning_rate=0.1, **settings)
+    assert h.learning_rate == [0.1, 0.025, 0.0, 0.05]
+    assert seen[:2] == [0, 3] and seen[2:] == [0, 1, 2, 3]  # before, and once an epoch
+    assert all(type(epoch) is int for epoch in seen)
+    for rate in h.learning_rate:
+        two.fit(X, y, epochs=1, learning_rate=rate, **settings)
+    np.testing.assert_array_equal(one.Whh, two.Whh)
+    with pytest.raises(IndexError):  # before any work
+        one.fit(X, y, epochs=5, schedule=table)
+    np.testing.assert_array_equal(one.Whh, two.Whh)
+
+
+def test_a_function_after_a_warm_up():
+    x = 1 + np.arange(4) / 4
+    found = WarmUp(2, then=halves).factors(x, 5, 0.25)
+    np.testing.assert_allclose(found, 0.5 * WarmUp(2).factors(x, 5, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "got"),
+    [
+        (-1, ValueError, "must be finite and not negative; got -1"),
+        (np.nan, ValueError, "must be finite and not negative; got nan"),
+        (np.inf, ValueError, "must be finite and not negative; got inf"),
+        (None, TypeError, "must be a real number; got None"),
+        (np.ones(2), TypeError, "must be a real number; got array"),
+    ],
+)
+def test_results_of_a_function_are_checked(result, error, got):
+    X, y = data()
+    m = SimpleRNN(2, 3, loss="mse", seed=0)
+    before, drawn = m.Whh.copy(), str(m._generator.bit_generator.state)
+    with pytest.raises(error, match=rf"^schedule\(4\) {got}"):  # the last epoch: before any work
+        m.fit(X, y, epochs=5, schedule=lambda epoch: result if epoch == 4 else 1.0)
+    np.testing.assert_array_equal(m.Whh, before)
+    assert str(m._generator.bit_generator.state) == drawn
+    with pytest.raises(error, match=rf"^schedule\(2\) {got}"):
+        m.fit(X, y, epochs=5, schedule=lambda epoch: result if epoch == 2 else 1.0)
+
+
+def test_a_checkpoint_knows_a_function_by_its_name(tmp_path):
+    X, y = data()
+    make = lambda: SimpleRNN(2, 3, loss="mse", seed=0)  # noqa: E731
+    settings = {"schedule": halves, "learning_rate": 0.1}
+    whole, m = make(), make()
+    wanted = whole.fit(X, y, epochs=4, **settings)
+    make().fit(X, y, epochs=2, checkpoint=tmp_path / "c", **settings)
+    found = m.fit(X, y, epochs=4, checkpoint=tmp_path / "c", resume=True, **settings)
+    assert found.learning_rate == wanted.learning_rate and found.loss == wanted.loss
+    np.testing.assert_array_equal(m.Whh, whole.Whh)
+    settings["schedule"] = lambda epoch: 0.5**epoch
+    with pytest.raises(ValueError, match="schedule=halves.*, not .*schedule=test_a_.*<lambda>"):
+        make().fit(X, y, checkpoint=tmp_path / "c", resume=True, **settings)
+
+
+class Table:
+    def __call__(self, epoch):
+        return 1.0
+
+
+def test_how_a_function_is_called_in_messages():
+    assert repr(chosen_schedule("schedule", halves)) == "halves"
+    assert repr(WarmUp(2, then=Table())) == "WarmUp(epochs=2.0, then=Table)"
+
+
 def test_within_an_epoch():
     x = 1 + np.arange(4) / 4
     np.testing.assert_allclose(WarmUp(2).factors(x, 5, 0.25), [0.625, 0.75, 0.875, 1.0])
@@ -111,12 +196,12 @@ def test_fit_watches_the_loss_for_a_plateau():
         (
             lambda: chosen_schedule("schedule", Step),
             TypeError,
-            "schedule must be a name or an object",
+            "schedule must be a name, an object",
         ),
         (
             lambda: chosen_schedule("schedule", 0.1),
             TypeError,
-            "schedule must be a name or an object",
+            "schedule must be a name, an object",
         ),
     ],
 )
