@@ -156,6 +156,7 @@ def fields(facts: Facts, generator: np.random.Generator, is_within: bool) -> dic
     watch = {"best": real(), "waited": whole(high=facts.patience or 0)}
     return {
         "began": state,
+        "rate": not_negative,
         "finished": exactly(False) if is_within else flag,
         "history": {
             "epochs": count,

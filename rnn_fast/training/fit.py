@@ -164,7 +164,10 @@ class Learner(Updater):
             best epoch.
         callbacks : iterable of callables
             Each is called as ``f(model, history)`` after each epoch.  True ends the training, as a
-            bool of Python, NumPy or PyTorch; other results are ignored.
+            bool of Python, NumPy or PyTorch; other results are ignored.  Meanwhile
+            ``model.learning_rate`` is the step size of this training, before the factor of the
+            schedule: a callback may set it, from the next epoch on.  Afterwards it is the model's
+            again.
         checkpoint : path, optional
             A file to write after every `checkpoint_every` epochs, at the end, and when a signal
             stops the training.  It is replaced at once or, after an OSError, not at all; the
@@ -379,6 +382,7 @@ class Learner(Updater):
                 ),
                 validate=validate,
                 after=after if config.callbacks else never,
+                rate=lambda: self.learning_rate,
                 keeper=keeper,
                 saved=saved,
             )
@@ -388,7 +392,9 @@ class Learner(Updater):
                 keeper.undo()
             raise
         self._updates.kept = None  # callbacks may train: not with this state
+        own, self.learning_rate = self.learning_rate, training.state.rate
         try:
             return training.run()
         finally:
+            self.learning_rate = own
             self._updates.kept = training.kept()

@@ -48,6 +48,8 @@ class Training:
         Draws the order of each epoch and, if there is dropout, a seed for it.
     epochs : Epochs
         The compiled training, with its optimizer.
+    rate : callable
+        Returns the learning rate, which `after` may have changed.
     validate : callable or None
         Measures the model after an epoch, as `losses.measures` says.
     after : callable
@@ -69,6 +71,7 @@ class Training:
     config: TrainingConfig
     generator: np.random.Generator
     epochs: Epochs
+    rate: Callable[[], float]
     validate: Callable[[], dict[str, float]] | None = None
     after: Callable[[History], bool] = lambda history: False
     keeper: checkpoint.Keeper | None = None
@@ -82,6 +85,7 @@ class Training:
             epochs=0,
             plateau=Plateau.of(config.schedule),
             watch=Watch(config.early_stopping),
+            rate=config.learning_rate or 0.0,  # `fit` has put the model's in the place of None
             finished=False,
             pending=None,
             position=None,
@@ -92,8 +96,7 @@ class Training:
             penalizes=self.descent.penalties is not None,
         )
         self._loaded: Block | None = None  # in `epochs`, if it stays there
-        rate = config.learning_rate or 0.0  # `fit` has put the model's in the place of None
-        self._rates = Rates(config.schedule, rate, config.epochs)
+        self._rates = Rates(config.schedule, config.epochs)
         self._is_spoilt = False  # the optimizer, after a divergence
         self._saved_at = perf_counter()
         if self.saved is not None:
@@ -200,8 +203,7 @@ class Training:
     def _end_epoch(self) -> None:
         """Call the callbacks after an epoch, and save if it is time."""
         finished = self.after(self.history) or self.state.finished
-        if finished != self.state.finished or self.state.pending is not None:
-            self.state = self.state._replace(finished=finished, pending=None)
+        self.state = self.state._replace(finished=finished, pending=None, rate=self.rate())
         if self.keeper is None:
             return
         if finished or self.state.epochs == self.config.epochs or self._due():
@@ -229,7 +231,7 @@ class Training:
             first, n = visit.skip, -(-len(visit.order) // size)
             rows = self._load(visit, size) / n
             done = past, position.batches - first, batches
-            rates = self._rates.of(n, *done, self.state.plateau.factor)
+            rates = self._rates.of(n, *done, self.state.rate, self.state.plateau.factor)
             for piece, together in self._pieces(first, n, rows):
                 if piece.stop == n:
                     self.source.seen(visit)  # before: a visit is seen again, but not trained on
@@ -292,7 +294,7 @@ class Training:
         position.seconds += perf_counter() - start
         if not (epoch.finite and checks.all_finite(self.parameters)):
             position.mark_divergence()
-            raise _diverged(self.config, self.history)
+            raise _diverged(self.config, self.state.rate, self.history)
         position.epoch = epoch
 
     def _look_around(self, position: Position, batches: int | None) -> None:
@@ -328,6 +330,7 @@ class Training:
             epochs=state.epochs + 1,
             plateau=state.plateau.after(loss),
             watch=watch,
+            rate=state.rate,
             finished=watch.is_over,
             pending=self._pending(),
             position=None,
@@ -337,10 +340,10 @@ class Training:
                 self.progress.epoch(self.history)
 
 
-def _diverged(config: TrainingConfig, history: History) -> DivergedError:
+def _diverged(config: TrainingConfig, rate: float, history: History) -> DivergedError:
     return DivergedError(
         f"training diverged in epoch {len(history) + 1} of {config.epochs}: the loss or a "
         "parameter is no longer finite. The parameters are those from before that epoch; a "
-        f"learning rate smaller than {config.learning_rate:g} may help",
+        f"learning rate smaller than {rate:g} may help",
         history,
     )

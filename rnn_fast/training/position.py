@@ -89,6 +89,7 @@ class State(NamedTuple):
     epochs: int  #: finished ones
     plateau: Plateau
     watch: Watch
+    rate: float  #: learning rate of the next epoch, before the factors of the schedule
     finished: bool  #: True if early stopping or a callback has ended the training
     pending: Pending | None  #: of the last epoch, until its callbacks have all returned
     position: Position | None  #: of an epoch that has begun

@@ -232,11 +232,13 @@ def chosen_schedule(name: str, value: Any) -> Any:
 class Rates:
     """Learning rates of the batches of a training, of some epochs in all."""
 
-    def __init__(self, schedule: Any, rate: float, epochs: int) -> None:
-        self._schedule, self._rate, self._epochs = schedule, rate, epochs
-        self._steady: tuple[int, float, Any] = 0, 1.0, None  # batches, factor, their rates
+    def __init__(self, schedule: Any, epochs: int) -> None:
+        self._schedule, self._epochs = schedule, epochs
+        self._steady: tuple[int, float, Any] = 0, 1.0, None  # batches, rate, the rates
 
-    def of(self, n: int, past: int, start: int, batches: int | None, factor: float) -> np.ndarray:
+    def of(
+        self, n: int, past: int, start: int, batches: int | None, rate: float, factor: float
+    ) -> np.ndarray:
         """Return the rates of n batches of an epoch, (n,) float64; not to be written to.
 
         Parameters
@@ -248,19 +250,21 @@ class Rates:
             Batches of the epoch before.
         batches : int or None
             Batches of the epoch, if that is known.
+        rate : float
+            Learning rate of the epoch, before any factor.
         factor : float
             Of a `Plateau`.
         """
         if self._schedule.is_steady:
-            if (n, factor) != self._steady[:2]:
-                self._steady = n, factor, np.full(n, self._rate * factor)
+            if (n, rate * factor) != self._steady[:2]:
+                self._steady = n, rate * factor, np.full(n, rate * factor)
             rates: np.ndarray = self._steady[2]
             return rates
         x, step = np.full(n, float(past)), 1.0
         if batches is not None:
             x, step = past + np.arange(start, start + n) / batches, 1 / batches
         factors = self._schedule.factors(x, self._epochs, step)
-        return self._rate * (factors * factor)
+        return rate * (factors * factor)
 
 
 @dataclass(frozen=True)

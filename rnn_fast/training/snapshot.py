@@ -24,6 +24,7 @@ def snapshot(
     """Return a training in terms of JSON, and its arrays, as `Keeper.save` takes them."""
     position = state.position
     training = {
+        "rate": state.rate,
         "finished": state.finished,
         "history": vars(history),
         "knobs": descent.knobs.tolist(),
@@ -72,6 +73,7 @@ def restored(
         epochs=len(history),
         plateau=replace(begun.plateau, **training["plateau"]),
         watch=replace(begun.watch, **training["watch"], parameters=saved.arrays.get("best")),
+        rate=training["rate"],
         finished=training["finished"],
         pending=pending,
         position=position,
