@@ -1,6 +1,6 @@
 """Recurrent networks trained on a CPU by one compiled program."""
 
-from . import tasks
+from . import callbacks, tasks
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
 from .models.recurrent import GRU, LSTM, SimpleRNN
@@ -30,6 +30,7 @@ __all__ = [
     "Terminated",
     "WarmUp",
     "__version__",
+    "callbacks",
     "from_torch",
     "load",
     "tasks",

@@ -12,7 +12,7 @@ import pytest
 from doc_pages import DOCS, alike, blocks, pages, pictures, run
 
 import rnn_fast
-from rnn_fast import tasks
+from rnn_fast import callbacks, tasks
 
 PAGES = [page for page in pages() if any(blocks(page.read_text(encoding="utf-8")))]
 NEEDED = re.compile(r"^(?:import|from) (torch|h5py|joblib)\b", re.M)
@@ -60,9 +60,10 @@ def public_names():
     """Yield the full names of all that is public: exported names, and members of their classes."""
     for name in rnn_fast.__all__:
         yield from with_members(f"rnn_fast.{name}", getattr(rnn_fast, name))
-    for name, thing in vars(tasks).items():
-        if getattr(thing, "__module__", "") == tasks.__name__:
-            yield from with_members(f"rnn_fast.tasks.{name}", thing)
+    for module in (tasks, callbacks):
+        for name, thing in vars(module).items():
+            if name[0] != "_" and getattr(thing, "__module__", "") == module.__name__:
+                yield from with_members(f"{module.__name__}.{name}", thing)
 
 
 def with_members(full_name, thing):

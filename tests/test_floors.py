@@ -29,6 +29,7 @@ ROOMS = (
     "saving",
     "training",
     "models",
+    "callbacks",
     "tasks",
     "bench",
     "__init__",
@@ -40,7 +41,7 @@ HEIGHT = {room: height for height, room in enumerate(ROOMS)}
 #: on a few screens.
 COMPILED = ("jit", "simd", "losses", "optimizers", "cells", "layout", "kernels")
 FILE_LINES, FUNCTION_LINES = 300, 50
-ENTRIES = 22  #: of the package's own folder, at most
+ENTRIES = 26  #: of the package's own folder, at most
 
 
 def package() -> Path:
