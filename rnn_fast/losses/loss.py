@@ -11,6 +11,8 @@ from ..validation import Registry
 
 Function = Callable[[np.ndarray], np.ndarray]
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
+#: 1.0 for a measure of which less is better, -1.0 where more is
+SIGNS = {"loss": 1.0, "accuracy": -1.0, "mse": 1.0, "r2": -1.0}
 
 
 @dataclass(frozen=True, eq=False)  # each is declared once; equal means the same

@@ -30,7 +30,8 @@ from ..validation import (
     whole,
 )
 from .early_stopping import EarlyStopping, chosen_stopping
-from .schedules import chosen_schedule
+from .monitor import Monitor, measures_of
+from .schedules import chosen_schedule, plateau_rule
 
 
 class Every(NamedTuple):
@@ -132,6 +133,25 @@ class TrainingConfig(Options):
         if self.resume and self.checkpoint is None:
             raise ValueError("resume=True needs a checkpoint")
 
+    @property
+    def validates(self) -> bool:
+        """True if there are validation data."""
+        return self.validation_data is not None or self.validation_split > 0
+
+    def monitors(self, net: Network) -> tuple[Monitor, Monitor]:
+        """Return the measures that early stopping and a `ReduceOnPlateau` watch.
+
+        Raises
+        ------
+        ValueError
+            This training will not have a measure.
+        """
+        measures = measures_of(net, self.validates)
+        return (
+            Monitor.of("early_stopping", self.early_stopping, measures),
+            Monitor.of("schedule", plateau_rule(self.schedule), measures),
+        )
+
     def check_network(self, net: Network) -> None:
         """Raise ValueError for an option that is not for a network, or not for its dtype."""
         if self.bptt and net.directions == 2:
@@ -141,6 +161,7 @@ class TrainingConfig(Options):
                 "stratify=True needs one class a sequence: loss cross_entropy, or bce with one "
                 "output, without return_sequences"
             )
+        self.monitors(net)
         self.check_dtype(net.dtype)
 
     def check_dtype(self, dtype: np.dtype) -> None:

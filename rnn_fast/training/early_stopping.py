@@ -9,30 +9,40 @@ from typing import Any
 import numpy as np
 
 from ..validation import check_fields, flag, rate, whole
+from .monitor import Monitor, mode, monitor
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when the loss has not improved for `patience` epochs.
+    """Stop when a measure has not improved for `patience` epochs.
 
-    The loss is measured on the validation data or, without them, in training.
+    NaN is never better.
 
     Parameters
     ----------
     patience : int
         At least 1.
     min_delta : float
-        An improvement is a loss below ``best - min_delta``.
+        An improvement is a value that is better than the best by more than `min_delta`: below
+        ``best - min_delta``, or for a measure to be maximised above ``best + min_delta``.
     restore_best : bool
         Whether the model ends with the parameters of its best epoch, however `fit` ends.
+    monitor : str or None
+        A measure of the `History`: "loss", "accuracy", "mse", "r2", or one of the validation data
+        such as "val_accuracy".  None: the loss, of the validation data if there are any.
+    mode : {"auto", "min", "max"}
+        Whether less or more is better.  "auto": as of the measure.
     """
 
     patience: int = 10
     min_delta: float = 0.0
     restore_best: bool = True
+    monitor: str | None = None
+    mode: str = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self, patience=whole, min_delta=rate, restore_best=flag)
+        check_fields(self, monitor=monitor, mode=mode)
 
 
 def chosen_stopping(value: Any) -> EarlyStopping | None:
@@ -55,8 +65,10 @@ class Watch:
     Attributes
     ----------
     rule : EarlyStopping or None
+    monitor : Monitor
+        The measure that is watched.
     best : float
-        The least loss so far.
+        The least value so far, as `Monitor.last` returns it.
     waited : int
         Epochs since then.
     parameters : ndarray or None
@@ -64,6 +76,7 @@ class Watch:
     """
 
     rule: EarlyStopping | None
+    monitor: Monitor
     best: float = math.inf
     waited: int = 0
     parameters: np.ndarray | None = None
@@ -73,12 +86,13 @@ class Watch:
         """True if it is time to stop."""
         return self.rule is not None and self.waited >= self.rule.patience
 
-    def after(self, loss: float, parameters: np.ndarray) -> Watch:
-        """Return the state after another epoch."""
+    def after(self, value: float, parameters: np.ndarray) -> Watch:
+        """Return the state after another epoch, with a value of `monitor`."""
         if self.rule is None:
             return self
-        if loss < self.best - self.rule.min_delta:
-            return Watch(self.rule, loss, 0, parameters.copy() if self.rule.restore_best else None)
+        if value < self.best - self.rule.min_delta:
+            kept = parameters.copy() if self.rule.restore_best else None
+            return replace(self, best=value, waited=0, parameters=kept)
         return replace(self, waited=self.waited + 1)
 
     def record(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..losses import LOSSES
 from ..saving.record import Facts
 from .config import TrainingConfig
 from .history import History
-from .schedules import Plateau
+from .schedules import plateau_rule
 
 COUNTS = ("updates", "windows", "batches")  #: sums that count something
 
@@ -21,7 +21,6 @@ def facts_of(
     net: Network,
     about: Mapping[str, Any],
     *,
-    validates: bool,
     penalizes: bool,
 ) -> Facts:
     """Return the facts.
@@ -32,15 +31,12 @@ def facts_of(
     net : Network
     about : mapping
         The data: `sequences` and the sequences in one of the `blocks`, or no blocks of a stream.
-    validates, penalizes : bool
-        Whether there are validation data, and penalties.
+    penalizes : bool
+        Whether there are penalties.
     """
-    history = History.begin(LOSSES[net.loss].classifies, validates, penalizes)
-    optimizer, stopping, plateau = (
-        config.optimizer,
-        config.early_stopping,
-        Plateau.of(config.schedule),
-    )
+    history = History.begin(LOSSES[net.loss].classifies, config.validates, penalizes)
+    optimizer, stopping = config.optimizer, config.early_stopping
+    plateau = plateau_rule(config.schedule)
     blocks = about.get("blocks")
     return Facts(
         columns=tuple(name for name, kept in vars(history).items() if kept is not None),
@@ -52,7 +48,7 @@ def facts_of(
         counts=tuple(name in COUNTS for name in Sums._fields),
         outputs=net.target_size,
         blocks=None if blocks is None else -(-about["sequences"] // blocks),
-        plateau=None if plateau.rule is None else plateau.rule.patience,
+        plateau=None if plateau is None else plateau.patience,
         patience=None if stopping is None else stopping.patience,
         keeps_best=stopping is not None and stopping.restore_best,
     )

@@ -159,9 +159,9 @@ class Learner(Updater):
             sequence; for one class a sequence, cross_entropy or bce with one output.  Of data on
             disk the share is of all blocks together, and y is read once more, before the training.
         early_stopping : EarlyStopping or int, optional
-            A rule, or the number of epochs without a better loss after which to stop.  The loss of
-            the validation data counts if there are any.  The model then has the parameters of its
-            best epoch.
+            A rule, such as ``EarlyStopping(20, monitor="val_accuracy")``, or the number of epochs
+            without a better loss after which to stop.  The loss of the validation data counts if
+            there are any.  The model then has the parameters of its best epoch.
         callbacks : iterable of callables
             Each is called as ``f(model, history)`` after each epoch.  True ends the training, as a
             bool of Python, NumPy or PyTorch; other results are ignored.  Meanwhile
@@ -345,10 +345,7 @@ class Learner(Updater):
                 "settings": config.shaping(),
                 "penalties": repr((config.l1, config.l2)),
             }
-            validates = held_out is not None or config.validation_split > 0
-            facts = facts_of(
-                config, self._net, about, validates=validates, penalizes=penalties is not None
-            )
+            facts = facts_of(config, self._net, about, penalizes=penalties is not None)
             keeper = Keeper(
                 config.checkpoint, self.description(), self._views, self._generator, about, facts
             )

@@ -27,7 +27,7 @@ from .history import History
 from .pace import Pace
 from .position import Pending, Position, State
 from .progress import progress
-from .schedules import Plateau, Rates
+from .schedules import Plateau, Rates, plateau_rule
 from .signals import Signals
 from .snapshot import restored, snapshot
 
@@ -81,10 +81,11 @@ class Training:
 
     def __post_init__(self) -> None:
         config, self.descent = self.config, self.epochs.descent
+        stopping, plateau = config.monitors(self.net)
         self.state = State(
             epochs=0,
-            plateau=Plateau.of(config.schedule),
-            watch=Watch(config.early_stopping),
+            plateau=Plateau(plateau_rule(config.schedule), plateau),
+            watch=Watch(config.early_stopping, stopping),
             rate=config.learning_rate or 0.0,  # `fit` has put the model's in the place of None
             finished=False,
             pending=None,
@@ -324,11 +325,10 @@ class Training:
             sequences_per_second=position.sequences / position.seconds,
             **{f"val_{name}": value for name, value in measures.items()},
         )
-        loss = measures.get("loss", epoch.loss)
-        watch = state.watch.after(loss, self.parameters)
+        watch = state.watch.after(state.watch.monitor.last(self.history), self.parameters)
         self.state = State(
             epochs=state.epochs + 1,
-            plateau=state.plateau.after(loss),
+            plateau=state.plateau.after(state.plateau.monitor.last(self.history)),
             watch=watch,
             rate=state.rate,
             finished=watch.is_over,

@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import validation
 from ..validation import above_zero, check_fields, rate, whole
+from .monitor import Monitor, mode, monitor
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ class Cosine:
 
 @dataclass(frozen=True)
 class ReduceOnPlateau:
-    """Multiply by `factor` when the loss has not improved for more than `patience` epochs.
+    """Multiply by `factor` when a measure has not improved for more than `patience` epochs.
 
-    The loss is measured on the validation data or, without them, in training.  As in PyTorch.
+    As in PyTorch.  NaN is never better.
 
     Parameters
     ----------
@@ -116,12 +117,17 @@ class ReduceOnPlateau:
     patience : int
         Epochs without improvement before the rate falls.
     threshold : float
-        An improvement is a loss below ``best (1 - threshold)``.
+        An improvement is a value below ``best (1 - threshold)``, or for a measure to be maximised
+        above ``best (1 + threshold)``.
+    monitor, mode
+        As of `EarlyStopping`.
     """
 
     factor: float = 0.1
     patience: int = 10
     threshold: float = 1e-4
+    monitor: str | None = None
+    mode: str = "auto"
 
     name: ClassVar[str] = "plateau"
     is_steady: ClassVar[bool] = True
@@ -129,7 +135,7 @@ class ReduceOnPlateau:
     def __post_init__(self) -> None:
         share = partial(rate, below=1)
         check_fields(self, patience=partial(whole, least=0), threshold=share, factor=share)
-        check_fields(self, factor=above_zero)
+        check_fields(self, factor=above_zero, monitor=monitor, mode=mode)
 
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """1; a `Plateau` has the factor so far."""
@@ -229,6 +235,13 @@ def chosen_schedule(name: str, value: Any) -> Any:
     return SCHEDULES[validation.choice(name, value, SCHEDULES)]()
 
 
+def plateau_rule(schedule: Any) -> ReduceOnPlateau | None:
+    """Return the `ReduceOnPlateau` of a schedule, also after a warm-up; None if it has none."""
+    while isinstance(schedule, WarmUp):
+        schedule = schedule.then
+    return schedule if isinstance(schedule, ReduceOnPlateau) else None
+
+
 class Rates:
     """Learning rates of the batches of a training, of some epochs in all."""
 
@@ -274,32 +287,28 @@ class Plateau:
     Attributes
     ----------
     rule : ReduceOnPlateau or None
+    monitor : Monitor
+        The measure that is watched.
     factor : float
         Factor of the learning rate so far.
     best : float
-        The least loss so far.
+        The least value so far, as `Monitor.last` returns it.
     waited : int
         Epochs since then.
     """
 
     rule: ReduceOnPlateau | None
+    monitor: Monitor
     factor: float = 1.0
     best: float = math.inf
     waited: int = 0
 
-    @classmethod
-    def of(cls, schedule: Any) -> Plateau:
-        """Return the state before the first epoch of a schedule."""
-        while isinstance(schedule, WarmUp):
-            schedule = schedule.then
-        return cls(schedule if isinstance(schedule, ReduceOnPlateau) else None)
-
-    def after(self, loss: float) -> Plateau:
-        """Return the state after an epoch with this loss."""
+    def after(self, value: float) -> Plateau:
+        """Return the state after another epoch, with a value of `monitor`."""
         if self.rule is None:
             return self
-        if loss < self.best * (1 - self.rule.threshold):
-            return replace(self, best=loss, waited=0)
+        if value < self.best * (1 - self.monitor.sign * self.rule.threshold):
+            return replace(self, best=value, waited=0)
         if self.waited < self.rule.patience:
             return replace(self, waited=self.waited + 1)
         return replace(self, factor=self.factor * self.rule.factor, waited=0)

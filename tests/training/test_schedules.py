@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rnn_fast import Cosine, Exponential, ReduceOnPlateau, SimpleRNN, Step, WarmUp
-from rnn_fast.training.schedules import Plateau, chosen_schedule
+from rnn_fast.training.monitor import Monitor
+from rnn_fast.training.schedules import Plateau, chosen_schedule, plateau_rule
 
 EPOCHS = np.arange(12.0)
 
@@ -39,17 +40,25 @@ def test_by_epoch_they_are_pytorchs(ours, name, options):
     np.testing.assert_allclose(ours.factors(EPOCHS, 12), wanted, rtol=1e-12)
 
 
-def test_a_plateau_is_pytorchs():
+@pytest.mark.parametrize(
+    ("monitor", "mode", "sign"),
+    [(None, "auto", 1), ("accuracy", "auto", -1), ("loss", "max", -1), ("accuracy", "min", 1)],
+)
+def test_a_plateau_is_pytorchs(monitor, mode, sign):
     torch = pytest.importorskip("torch")
-    losses = [3, 2, 2.5, 1.99999, 2, 2, 1, 1, 1, 1, 1, 0.5]
-    rule = ReduceOnPlateau(factor=0.5, patience=2, threshold=1e-3)
+    values = np.array([3, 2, 2.5, 1.99999, 2, 2, 1, 1, np.nan, 1, 1, 0.5])
+    values = values if sign > 0 else 1 / values
     options = {"factor": 0.5, "patience": 2, "threshold": 1e-3}
-    wanted = pytorchs(torch, "ReduceLROnPlateau", losses, **options)
+    rule = ReduceOnPlateau(**options, monitor=monitor, mode=mode)
+    options["mode"] = "min" if sign > 0 else "max"
+    wanted = pytorchs(torch, "ReduceLROnPlateau", values.tolist(), **options)
     for schedule in (rule, WarmUp(0.5, then=rule)):
-        plateau, found = Plateau.of(schedule), []
-        for loss in losses:
+        watched = Monitor.of("schedule", rule, ["loss", "accuracy"])
+        assert watched.sign == sign
+        plateau, found = Plateau(plateau_rule(schedule), watched), []
+        for value in values:
             found.append(plateau.factor)
-            plateau = plateau.after(loss)
+            plateau = plateau.after(sign * value)
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
     assert wanted[-1] < 0.5
 
