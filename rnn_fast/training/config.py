@@ -31,7 +31,8 @@ from ..validation import (
 )
 from .early_stopping import EarlyStopping, chosen_stopping
 from .monitor import Monitor, measures_of
-from .schedules import chosen_schedule, plateau_rule
+from .rates import plateau_rule
+from .schedules import chosen_schedule
 
 
 class Every(NamedTuple):

@@ -11,7 +11,7 @@ from ..losses import LOSSES
 from ..saving.record import Facts
 from .config import TrainingConfig
 from .history import History
-from .schedules import plateau_rule
+from .rates import plateau_rule
 
 COUNTS = ("updates", "windows", "batches")  #: sums that count something
 

@@ -27,7 +27,7 @@ from .history import History
 from .pace import Pace
 from .position import Pending, Position, State
 from .progress import progress
-from .schedules import Plateau, Rates, plateau_rule
+from .rates import Plateau, Rates, plateau_rule
 from .signals import Signals
 from .snapshot import restored, snapshot
 

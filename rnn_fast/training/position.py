@@ -16,7 +16,7 @@ import numpy as np
 from ..engine import operations
 from ..layout.batch_records import SUMS
 from .early_stopping import Watch
-from .schedules import Plateau
+from .rates import Plateau
 
 
 class Position:

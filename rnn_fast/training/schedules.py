@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import validation
 from ..validation import above_zero, check_fields, rate, whole
-from .monitor import Monitor, mode, monitor
+from .monitor import mode, monitor
 
 
 @dataclass(frozen=True)
@@ -233,86 +233,3 @@ def chosen_schedule(name: str, value: Any) -> Any:
             f"{validation.shown(value)}"
         )
     return SCHEDULES[validation.choice(name, value, SCHEDULES)]()
-
-
-def plateau_rule(schedule: Any) -> ReduceOnPlateau | None:
-    """Return the `ReduceOnPlateau` of a schedule, also after a warm-up; None if it has none."""
-    while isinstance(schedule, WarmUp):
-        schedule = schedule.then
-    return schedule if isinstance(schedule, ReduceOnPlateau) else None
-
-
-class Rates:
-    """Learning rates of the batches of a training, of some epochs in all."""
-
-    def __init__(self, schedule: Any, epochs: int) -> None:
-        self._schedule, self._epochs = schedule, epochs
-        self._steady: tuple[int, float, Any] = 0, 1.0, None  # batches, rate, the rates
-
-    def of(
-        self, n: int, past: int, start: int, batches: int | None, rate: float, factor: float
-    ) -> np.ndarray:
-        """Return the rates of n batches of an epoch, (n,) float64; not to be written to.
-
-        Parameters
-        ----------
-        n : int
-        past : int
-            Epochs before.
-        start : int
-            Batches of the epoch before.
-        batches : int or None
-            Batches of the epoch, if that is known.
-        rate : float
-            Learning rate of the epoch, before any factor.
-        factor : float
-            Of a `Plateau`.
-        """
-        if self._schedule.is_steady:
-            if (n, rate * factor) != self._steady[:2]:
-                self._steady = n, rate * factor, np.full(n, rate * factor)
-            rates: np.ndarray = self._steady[2]
-            return rates
-        x, step = np.full(n, float(past)), 1.0
-        if batches is not None:
-            x, step = past + np.arange(start, start + n) / batches, 1 / batches
-        factors = self._schedule.factors(x, self._epochs, step)
-        return rate * (factors * factor)
-
-
-@dataclass(frozen=True)
-class Plateau:
-    """State of a `ReduceOnPlateau` after an epoch.
-
-    Attributes
-    ----------
-    rule : ReduceOnPlateau or None
-    monitor : Monitor
-        The measure that is watched.
-    factor : float
-        Factor of the learning rate so far.
-    best : float
-        The least value so far, as `Monitor.last` returns it.
-    waited : int
-        Epochs since then.
-    """
-
-    rule: ReduceOnPlateau | None
-    monitor: Monitor
-    factor: float = 1.0
-    best: float = math.inf
-    waited: int = 0
-
-    def after(self, value: float) -> Plateau:
-        """Return the state after another epoch, with a value of `monitor`."""
-        if self.rule is None:
-            return self
-        if value < self.best * (1 - self.monitor.sign * self.rule.threshold):
-            return replace(self, best=value, waited=0)
-        if self.waited < self.rule.patience:
-            return replace(self, waited=self.waited + 1)
-        return replace(self, factor=self.factor * self.rule.factor, waited=0)
-
-    def record(self) -> dict[str, Any]:
-        """Return the state in terms of JSON."""
-        return {"factor": self.factor, "best": self.best, "waited": self.waited}

@@ -7,7 +7,8 @@ import pytest
 
 from rnn_fast import Cosine, Exponential, ReduceOnPlateau, SimpleRNN, Step, WarmUp
 from rnn_fast.training.monitor import Monitor
-from rnn_fast.training.schedules import Plateau, chosen_schedule, plateau_rule
+from rnn_fast.training.rates import Plateau, plateau_rule
+from rnn_fast.training.schedules import chosen_schedule
 
 EPOCHS = np.arange(12.0)
 
