@@ -18,7 +18,7 @@ from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..saving import model_file
-from ..training.fit import Learner
+from ..training.fit_stream import StreamLearner
 from ..training.online import Online
 from ..training.updates import Updates
 from .architecture import Architecture
@@ -36,7 +36,7 @@ SHOWN = ("output_size", "loss", "dtype")
 KINDS = (*RESERVED, *(vector.name for cell in CELLS.values() for vector in cell.vectors))
 
 
-class Model(Learner, Predictor):
+class Model(StreamLearner, Predictor):
     """The base class of `SimpleRNN`, `GRU` and `LSTM`; use one of these.
 
     Data are array-likes of any real dtype and memory layout.  They are never modified.  X is

@@ -1,4 +1,4 @@
-"""Training of a model: `fit` on arrays and datasets, `fit_stream` on an iterable."""
+"""Training of a model on arrays and datasets: `fit`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import validation
 from ..data.dataset import Dataset
 from ..data.items import dataset_of
 from ..data.parts import Part
 from ..data.source import Source
 from ..data.splits import Split
-from ..data.stream import Stream
 from ..engine import threads
 from ..engine.evaluation import Evaluation
 from ..layout.parameters import penalty_coefficients
@@ -39,7 +37,7 @@ def never(history: History) -> bool:
 
 
 class Learner(Updater):
-    """The half of a model that learns; `models.base.Model` has the rest."""
+    """The method of a model that trains on arrays; `fit_stream.StreamLearner` has the next."""
 
     _flat: np.ndarray
     _views: dict[str, np.ndarray]
@@ -241,78 +239,6 @@ class Learner(Updater):
             "stratify": config.stratify,
         }
         return self._train(config, parts, about)
-
-    def fit_stream(
-        self,
-        batches: Iterable[Any],
-        *,
-        epochs: int = 1,
-        steps_per_epoch: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        schedule: Any = None,
-        optimizer: str | Optimizer = "sgd",
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-        l1: float | Mapping[str, float] | None = None,
-        l2: float | Mapping[str, float] | None = None,
-        bptt: int | None = None,
-        validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
-        early_stopping: EarlyStopping | int | None = None,
-        callbacks: Iterable[Callable[[Any, History], object]] = (),
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: int | timedelta = 1,
-        resume: bool = False,
-        keep_optimizer: bool = False,
-        n_threads: int | None = None,
-        verbose: bool | int | None = None,
-        check_finite: bool = True,
-    ) -> History:
-        """Train on the items of an iterable, such as a generator; see `rnn_fast.tasks`.
-
-        A thread takes the next item while one is trained on.
-
-        Parameters
-        ----------
-        batches : iterable
-            Of (X, y), (X, y, lengths), or dicts of these and `mask`, `sample_weight`,
-            `class_weight`, `initial_state`, each as in `fit`: array-likes, or tensors of PyTorch
-            on the CPU.
-        epochs : int
-            Passes through `batches`, or times `steps_per_epoch` items.
-        steps_per_epoch : int, optional
-            Items of an epoch.  Default: all items; then `batches` must start again for a second
-            epoch.
-        batch_size : int, optional
-            Sequences per update.  Default: an item is a batch.
-        learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2, bptt
-            As in `fit`.  A schedule changes the rate from update to update if `steps_per_epoch` or
-            ``len(batches)`` says how many there are, else from epoch to epoch.
-        validation_data, early_stopping, callbacks, checkpoint, checkpoint_every
-            As in `fit`.
-        resume : bool
-            As in `fit`: `batches` must yield the same items again, from the first on; items that
-            were trained on are skipped.
-        keep_optimizer, n_threads, verbose, check_finite
-            As in `fit`.
-
-        Returns
-        -------
-        History
-
-        Raises
-        ------
-        TypeError, ValueError
-            Also for an item, at its turn; the model is as the last update left it.
-        DivergedError, KeyboardInterrupt, Terminated, OSError
-            As `fit`.  Errors of the iterable pass through.
-        """
-        config = self._config(locals())
-        steps = steps_per_epoch
-        if steps is not None:
-            steps = validation.whole("steps_per_epoch", steps)
-        stream = Stream(self._net, batches, steps, epochs, check_finite)
-        return self._train(config, lambda: (stream, None), {"steps_per_epoch": steps})
 
     def _config(self, arguments: Mapping[str, Any]) -> TrainingConfig:
         """Check the arguments of `fit` or `fit_stream`."""
