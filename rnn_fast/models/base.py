@@ -140,7 +140,7 @@ class Model(StreamLearner, Predictor):
 
     @property
     def learning_rate(self) -> float:
-        """Step size of `backward`, and the default of `fit`; in a callback, that of the `fit`."""
+        """Step size of `backward`, and the default of `fit`; in a callback that of the `fit`."""
         return self._learning_rate
 
     @learning_rate.setter

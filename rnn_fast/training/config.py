@@ -30,7 +30,7 @@ from ..validation import (
     whole,
 )
 from .early_stopping import EarlyStopping, chosen_stopping
-from .monitor import Monitor, measures_of
+from .monitor import Monitor
 from .rates import plateau_rule
 from .schedules import chosen_schedule
 
@@ -147,10 +147,10 @@ class TrainingConfig(Options):
         ValueError
             This training will not have a measure.
         """
-        measures = measures_of(net, self.validates)
+        about = net, self.validates
         return (
-            Monitor.of("early_stopping", self.early_stopping, measures),
-            Monitor.of("schedule", plateau_rule(self.schedule), measures),
+            Monitor.of("early_stopping", self.early_stopping, *about),
+            Monitor.of("schedule", plateau_rule(self.schedule), *about),
         )
 
     def check_network(self, net: Network) -> None:

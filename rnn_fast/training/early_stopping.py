@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..validation import check_fields, flag, rate, whole
+from .history import History
 from .monitor import Monitor, mode, monitor
 
 
@@ -86,10 +87,11 @@ class Watch:
         """True if it is time to stop."""
         return self.rule is not None and self.waited >= self.rule.patience
 
-    def after(self, value: float, parameters: np.ndarray) -> Watch:
-        """Return the state after another epoch, with a value of `monitor`."""
+    def after(self, history: History, parameters: np.ndarray) -> Watch:
+        """Return the state after another epoch, the last of a history."""
         if self.rule is None:
             return self
+        value = self.monitor.last(history)
         if value < self.best - self.rule.min_delta:
             kept = parameters.copy() if self.rule.restore_best else None
             return replace(self, best=value, waited=0, parameters=kept)

@@ -48,12 +48,11 @@ class Training:
         Draws the order of each epoch and, if there is dropout, a seed for it.
     epochs : Epochs
         The compiled training, with its optimizer.
-    rate : callable
-        Returns the learning rate, which `after` may have changed.
     validate : callable or None
         Measures the model after an epoch, as `losses.measures` says.
     after : callable
-        Called after each epoch; true to end the training.
+        Called as ``after(history, rate)`` after each epoch; returns whether to end the training,
+        and the learning rate of the next epoch.
     keeper : Keeper or None
         Writes checkpoints as the config says, at the end, and when a signal stops the training.
     saved : Saved or None
@@ -71,9 +70,8 @@ class Training:
     config: TrainingConfig
     generator: np.random.Generator
     epochs: Epochs
-    rate: Callable[[], float]
     validate: Callable[[], dict[str, float]] | None = None
-    after: Callable[[History], bool] = lambda history: False
+    after: Callable[[History, float], tuple[bool, float]] = lambda history, rate: (False, rate)
     keeper: checkpoint.Keeper | None = None
     saved: checkpoint.Saved | None = None
 
@@ -203,8 +201,11 @@ class Training:
 
     def _end_epoch(self) -> None:
         """Call the callbacks after an epoch, and save if it is time."""
-        finished = self.after(self.history) or self.state.finished
-        self.state = self.state._replace(finished=finished, pending=None, rate=self.rate())
+        state = self.state
+        ends, rate = self.after(self.history, state.rate)
+        finished = ends or state.finished
+        if (finished, rate, None) != (state.finished, state.rate, state.pending):
+            self.state = state._replace(finished=finished, pending=None, rate=rate)
         if self.keeper is None:
             return
         if finished or self.state.epochs == self.config.epochs or self._due():
@@ -325,10 +326,10 @@ class Training:
             sequences_per_second=position.sequences / position.seconds,
             **{f"val_{name}": value for name, value in measures.items()},
         )
-        watch = state.watch.after(state.watch.monitor.last(self.history), self.parameters)
+        watch = state.watch.after(self.history, self.parameters)
         self.state = State(
             epochs=state.epochs + 1,
-            plateau=state.plateau.after(state.plateau.monitor.last(self.history)),
+            plateau=state.plateau.after(self.history),
             watch=watch,
             rate=state.rate,
             finished=watch.is_over,

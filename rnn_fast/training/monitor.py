@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..layout.network import Network
@@ -23,8 +22,8 @@ class Monitor(NamedTuple):
     sign: float
 
     @classmethod
-    def of(cls, name: str, rule: Any, columns: Sequence[str]) -> Monitor:
-        """Return the monitor of a rule, which has a `monitor` and a `mode`, or of None.
+    def of(cls, name: str, rule: Any, net: Network, validates: bool) -> Monitor:
+        """Return the monitor of a rule, which has a `monitor` and a `mode`; or of None.
 
         Parameters
         ----------
@@ -32,20 +31,22 @@ class Monitor(NamedTuple):
             Argument, for the message.
         rule : EarlyStopping, ReduceOnPlateau or None
             A monitor of None is the loss, of the validation data if there are any.
-        columns : sequence of str
-            Measures of this training, see `measures_of`.
+        net : Network
+        validates : bool
+            Whether there are validation data.
 
         Raises
         ------
         ValueError
-            This training will not have the measure.
+            The training will not have the measure.
         """
-        column = None if rule is None else rule.monitor
-        if column is None:
-            column = "val_loss" if "val_loss" in columns else "loss"
+        if rule is None:
+            return LOSS
+        own = LOSSES[net.loss].measures
+        columns = (*own, *(f"val_{measure}" for measure in own if validates))
+        column = rule.monitor or ("val_loss" if validates else "loss")
         choice(f"{name}.monitor, in this training,", column, columns)
-        mode = "auto" if rule is None else rule.mode
-        return cls(column, MODES.get(mode, SIGNS[column.removeprefix("val_")]))
+        return cls(column, MODES.get(rule.mode, SIGNS[column.removeprefix("val_")]))
 
     def last(self, history: History) -> float:
         """Return the value after the last epoch, with a sign so that less is better."""
@@ -53,10 +54,7 @@ class Monitor(NamedTuple):
         return value
 
 
-def measures_of(net: Network, validates: bool) -> tuple[str, ...]:
-    """Return the columns that may be watched in a training of a network."""
-    own = LOSSES[net.loss].measures
-    return (*own, *(f"val_{name}" for name in own if validates))
+LOSS = Monitor("loss", SIGNS["loss"])
 
 
 def monitor(name: str, value: Any) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .history import History
 from .monitor import Monitor
 from .schedules import ReduceOnPlateau, WarmUp
 
@@ -80,10 +81,11 @@ class Plateau:
     best: float = math.inf
     waited: int = 0
 
-    def after(self, value: float) -> Plateau:
-        """Return the state after another epoch, with a value of `monitor`."""
+    def after(self, history: History) -> Plateau:
+        """Return the state after another epoch, the last of a history."""
         if self.rule is None:
             return self
+        value = self.monitor.last(history)
         if value < self.best * (1 - self.monitor.sign * self.rule.threshold):
             return replace(self, best=value, waited=0)
         if self.waited < self.rule.patience:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_fast import Cosine, Exponential, ReduceOnPlateau, SimpleRNN, Step, WarmUp
+from rnn_fast import Cosine, Exponential, History, ReduceOnPlateau, SimpleRNN, Step, WarmUp
 from rnn_fast.training.monitor import Monitor
 from rnn_fast.training.rates import Plateau, plateau_rule
 from rnn_fast.training.schedules import chosen_schedule
@@ -54,12 +54,12 @@ def test_a_plateau_is_pytorchs(monitor, mode, sign):
     options["mode"] = "min" if sign > 0 else "max"
     wanted = pytorchs(torch, "ReduceLROnPlateau", values.tolist(), **options)
     for schedule in (rule, WarmUp(0.5, then=rule)):
-        watched = Monitor.of("schedule", rule, ["loss", "accuracy"])
+        watched = Monitor.of("schedule", rule, SimpleRNN(2, 3)._net, validates=False)
         assert watched.sign == sign
         plateau, found = Plateau(plateau_rule(schedule), watched), []
         for value in values:
             found.append(plateau.factor)
-            plateau = plateau.after(sign * value)
+            plateau = plateau.after(History(loss=[value], accuracy=[value]))
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
     assert wanted[-1] < 0.5
 
