@@ -29,9 +29,8 @@ from ..validation import (
     shown,
     whole,
 )
-from .early_stopping import EarlyStopping, chosen_stopping
-from .monitor import Monitor
-from .rates import plateau_rule
+from .early_stopping import EarlyStopping, Watch, chosen_stopping
+from .rates import Plateau
 from .schedules import chosen_schedule
 
 
@@ -139,19 +138,16 @@ class TrainingConfig(Options):
         """True if there are validation data."""
         return self.validation_data is not None or self.validation_split > 0
 
-    def monitors(self, net: Network) -> tuple[Monitor, Monitor]:
-        """Return the measures that early stopping and a `ReduceOnPlateau` watch.
+    def rules(self, net: Network) -> tuple[Watch, Plateau]:
+        """Return early stopping and a `ReduceOnPlateau` before the first epoch.
 
         Raises
         ------
         ValueError
-            This training will not have a measure.
+            The training will not have a measure that one of them watches.
         """
         about = net, self.validates
-        return (
-            Monitor.of("early_stopping", self.early_stopping, *about),
-            Monitor.of("schedule", plateau_rule(self.schedule), *about),
-        )
+        return Watch.of(self.early_stopping, *about), Plateau.of(self.schedule, *about)
 
     def check_network(self, net: Network) -> None:
         """Raise ValueError for an option that is not for a network, or not for its dtype."""
@@ -162,7 +158,7 @@ class TrainingConfig(Options):
                 "stratify=True needs one class a sequence: loss cross_entropy, or bce with one "
                 "output, without return_sequences"
             )
-        self.monitors(net)
+        self.rules(net)
         self.check_dtype(net.dtype)
 
     def check_dtype(self, dtype: np.dtype) -> None:

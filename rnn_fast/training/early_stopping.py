@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..layout.network import Network
 from ..validation import check_fields, flag, rate, whole
 from .history import History
-from .monitor import Monitor, mode, monitor
+from .monitor import LOSS, Monitor, mode, monitor
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,19 @@ class Watch:
     waited: int = 0
     parameters: np.ndarray | None = None
 
+    @classmethod
+    def of(cls, rule: EarlyStopping | None, net: Network, validates: bool) -> Watch:
+        """Return the state before the first epoch.
+
+        Raises
+        ------
+        ValueError
+            The training will not have the measure.
+        """
+        if rule is None:
+            return UNWATCHED
+        return cls(rule, Monitor.of("early_stopping", rule, net, validates))
+
     @property
     def is_over(self) -> bool:
         """True if it is time to stop."""
@@ -100,3 +114,6 @@ class Watch:
     def record(self) -> dict[str, Any]:
         """Return the state without the parameters, in terms of JSON."""
         return {"best": self.best, "waited": self.waited}
+
+
+UNWATCHED = Watch(None, LOSS)

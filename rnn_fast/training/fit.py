@@ -280,11 +280,11 @@ class Learner(Updater):
         def after(history: History, rate: float) -> tuple[bool, float]:
             """Call the callbacks, while the model has the rate of this training."""
             attributes = vars(self)  # passes by `__setattr__`, which takes 0.8 us
-            own, attributes["_learning_rate"] = self.learning_rate, rate
+            own, attributes["_learning_rate"] = attributes["_learning_rate"], rate
             try:
                 results = [call(self, history) for call in config.callbacks]
                 ends = any([is_true(f"callbacks[{i}]", r) for i, r in enumerate(results)])
-                return ends, self.learning_rate
+                return ends, attributes["_learning_rate"]
             finally:
                 attributes["_learning_rate"] = own
 

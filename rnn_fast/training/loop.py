@@ -22,12 +22,11 @@ from ..losses import LOSSES
 from ..saving import checkpoint
 from ..tuning import TUNING
 from .config import TrainingConfig
-from .early_stopping import Watch
 from .history import History
 from .pace import Pace
 from .position import Pending, Position, State
 from .progress import progress
-from .rates import Plateau, Rates, plateau_rule
+from .rates import Rates
 from .signals import Signals
 from .snapshot import restored, snapshot
 
@@ -79,11 +78,11 @@ class Training:
 
     def __post_init__(self) -> None:
         config, self.descent = self.config, self.epochs.descent
-        stopping, plateau = config.monitors(self.net)
+        watch, plateau = config.rules(self.net)
         self.state = State(
             epochs=0,
-            plateau=Plateau(plateau_rule(config.schedule), plateau),
-            watch=Watch(config.early_stopping, stopping),
+            plateau=plateau,
+            watch=watch,
             rate=config.learning_rate or 0.0,  # `fit` has put the model's in the place of None
             finished=False,
             pending=None,

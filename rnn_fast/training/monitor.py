@@ -23,13 +23,13 @@ class Monitor(NamedTuple):
 
     @classmethod
     def of(cls, name: str, rule: Any, net: Network, validates: bool) -> Monitor:
-        """Return the monitor of a rule, which has a `monitor` and a `mode`; or of None.
+        """Return the monitor of a rule, which has a `monitor` and a `mode`.
 
         Parameters
         ----------
         name : str
             Argument, for the message.
-        rule : EarlyStopping, ReduceOnPlateau or None
+        rule : EarlyStopping or ReduceOnPlateau
             A monitor of None is the loss, of the validation data if there are any.
         net : Network
         validates : bool
@@ -40,8 +40,6 @@ class Monitor(NamedTuple):
         ValueError
             The training will not have the measure.
         """
-        if rule is None:
-            return LOSS
         own = LOSSES[net.loss].measures
         columns = (*own, *(f"val_{measure}" for measure in own if validates))
         column = rule.monitor or ("val_loss" if validates else "loss")
@@ -54,7 +52,7 @@ class Monitor(NamedTuple):
         return value
 
 
-LOSS = Monitor("loss", SIGNS["loss"])
+LOSS = Monitor("loss", SIGNS["loss"])  #: where nothing is watched
 
 
 def monitor(name: str, value: Any) -> str | None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..layout.network import Network
 from .history import History
-from .monitor import Monitor
+from .monitor import LOSS, Monitor
 from .schedules import ReduceOnPlateau, WarmUp
 
 
@@ -81,6 +82,20 @@ class Plateau:
     best: float = math.inf
     waited: int = 0
 
+    @classmethod
+    def of(cls, schedule: Any, net: Network, validates: bool) -> Plateau:
+        """Return the state before the first epoch of a schedule.
+
+        Raises
+        ------
+        ValueError
+            The training will not have the measure.
+        """
+        rule = plateau_rule(schedule)
+        if rule is None:
+            return LEVEL
+        return cls(rule, Monitor.of("schedule", rule, net, validates))
+
     def after(self, history: History) -> Plateau:
         """Return the state after another epoch, the last of a history."""
         if self.rule is None:
@@ -95,3 +110,6 @@ class Plateau:
     def record(self) -> dict[str, Any]:
         """Return the state in terms of JSON."""
         return {"factor": self.factor, "best": self.best, "waited": self.waited}
+
+
+LEVEL = Plateau(None, LOSS)  #: of the other schedules

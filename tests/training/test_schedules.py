@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_fast import Cosine, Exponential, History, ReduceOnPlateau, SimpleRNN, Step, WarmUp
-from rnn_fast.training.monitor import Monitor
-from rnn_fast.training.rates import Plateau, plateau_rule
+from rnn_fast.training.rates import Plateau
 from rnn_fast.training.schedules import chosen_schedule
 
 EPOCHS = np.arange(12.0)
@@ -54,9 +53,8 @@ def test_a_plateau_is_pytorchs(monitor, mode, sign):
     options["mode"] = "min" if sign > 0 else "max"
     wanted = pytorchs(torch, "ReduceLROnPlateau", values.tolist(), **options)
     for schedule in (rule, WarmUp(0.5, then=rule)):
-        watched = Monitor.of("schedule", rule, SimpleRNN(2, 3)._net, validates=False)
-        assert watched.sign == sign
-        plateau, found = Plateau(plateau_rule(schedule), watched), []
+        plateau, found = Plateau.of(schedule, SimpleRNN(2, 3)._net, validates=False), []
+        assert plateau.monitor.sign == sign
         for value in values:
             found.append(plateau.factor)
             plateau = plateau.after(History(loss=[value], accuracy=[value]))
