@@ -29,13 +29,27 @@ class Block(NamedTuple):
         inputs = Input(sequences._replace(x=sequences.x.copy()), steps)
         return Block(inputs, targets, self.state)
 
-    def spread(self, net: Network, samples: np.ndarray) -> Spread:
+    def chosen(self, net: Network, samples: np.ndarray) -> Block:
+        """Return some sequences; what belongs to rows is not copied."""
+        (x, starts, lengths), steps = self.inputs
+        targets, state = self.targets, self.state
+        if targets is not None and not net.sequences:
+            y, weights = targets
+            targets = Targets(y[samples], None if weights is None else weights[samples])
+        sequences = Sequences(x, starts[samples], lengths[samples])
+        return Block(Input(sequences, steps), targets, None if state is None else state[samples])
+
+    def spread(self, net: Network, samples: np.ndarray | None = None) -> Spread:
         """Return the spread of the targets of some sequences; an empty one for a classifier."""
         if LOSSES[net.loss].classifies or self.targets is None:
             return Spread()
-        y, weights, rows = *self.targets, samples
-        if net.sequences:
+        y, weights = self.targets
+        rows = samples
+        if net.sequences and not (samples is None and self.inputs.inside is None):
+            samples = np.arange(len(self.inputs)) if samples is None else samples
             rows = rows_of(self.inputs.sequences, samples)
+        if rows is None:
+            return Spread.of(y, weights)
         return Spread.of(y[rows], None if weights is None else weights[rows])
 
 

@@ -61,6 +61,11 @@ class Part:
     def __len__(self) -> int:
         return sum(self.sizes)
 
+    @property
+    def is_single(self) -> bool:
+        """True if all sequences are in memory, in one block."""
+        return self._only is not None
+
     def batches(self, batch_size: int | None) -> int:
         """Return the number of batches of an epoch; no batch is of two blocks."""
         return sum([n_batches(n, batch_size) for n in self.sizes])
@@ -117,9 +122,9 @@ class Part:
 
     def _visit(self, k: int, order: np.ndarray, skip: int, stays: bool = False) -> Visit:
         block, spread = self.dataset.load(k), self._spreads.get(k)
-        if spread is None and self.dataset.trains:
+        if spread is None:
             spread = block.spread(self.dataset.net, self.samples(k))
-        return Visit(block, order, skip, k, spread or Spread(), stays)
+        return Visit(block, order, skip, k, spread, stays)
 
     def __iter__(self) -> Iterator[Visit]:
         """Visit all blocks in their order."""

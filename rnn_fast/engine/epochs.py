@@ -52,6 +52,8 @@ class Epochs:
     ----------
     space : BatchSpace, UnitSpace or SingleSpace
         Work memory in use, after `load`.
+    job : Job
+        The call on it.
     """
 
     space: Any = None
@@ -69,7 +71,7 @@ class Epochs:
         self.net, self.parameters, self.descent = net, parameters, descent
         self.bptt, self.dropout, self._spaces = bptt, dropout, spaces
         self._key: tuple[Any, ...] | None = None  # of the job
-        self._job: Any = None
+        self.job: Any = None
         self._batch_size, self._few = 0, False
 
     def load(
@@ -111,18 +113,18 @@ class Epochs:
         key = TUNING.changes, get_ident(), single, longest, T, batch_size, self.dropout
         if key != self._key:
             self._key = None
-            self._job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
+            self.job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
             self._key = key
-        self._job.set(fields)
+        self.job.set(fields)
 
     def unprepare(self) -> None:
         """Let the work memory go."""
-        self._key = self._job = self.space = None
+        self._key = self.job = self.space = None
 
     def forget(self) -> None:
         """Let the memory of the data go."""
-        if self._job is not None:
-            self._job.forget("x", "tokens", "y", "weights", "state")
+        if self.job is not None:
+            self.job.forget("x", "tokens", "y", "weights", "state")
 
     def _common(self) -> dict[str, Any]:
         descent = self.descent
@@ -157,6 +159,12 @@ class Epochs:
             dropout=np.array([self.dropout]),
         )
 
+    def ordered(self, order: np.ndarray) -> np.ndarray:
+        """Return the samples of an epoch in the order in which the program visits them."""
+        if self._unequal is None:
+            return order
+        return by_length(order, self._unequal, self._batch_size)
+
     def run(
         self,
         order: np.ndarray,
@@ -189,13 +197,12 @@ class Epochs:
         Epoch
             Measures of everything summed up in `result`.
         """
-        if self._unequal is not None:
-            order = by_length(order, self._unequal, self._batch_size)
+        order = self.ordered(order)
         fields = {"order": order, "n": len(order), "schedule": schedule, "result": result}
         if not self._single:
             fields["seed"] = seed
-        self._job.set(fields)
-        self.space.lead(self._job, team)
+        self.job.set(fields)
+        self.space.lead(self.job, team)
         return reported(result)
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ..data.blocks import Block, rows_of
+from ..data.blocks import Block
 from ..data.parts import Part
 from ..data.plain import SMALL
-from ..data.rows import Sequences
+from ..data.rows import Sequences, Targets
+from ..layout.batch_records import MEASURED
 from ..layout.network import Network
-from ..losses.measures import Measures
+from ..losses.measures import Measures, Spread
 from ..tuning import TUNING
 from . import operations, threads
+from .stretch import HeldOut
 from .tiling import seconds_per_row
 from .workspace import Job, spaces
 
@@ -29,7 +31,7 @@ class Evaluation:
     def __init__(self, net: Network, parameters: np.ndarray) -> None:
         self._net, self._parameters = net, parameters
         self._key: tuple[Any, ...] = ()  # of the job
-        self._starts = self._lengths = self._out = np.empty(0)
+        self._starts = self._lengths = self._out = self._sums = np.empty(0)
         self._job: Job | None = None
 
     def logits(
@@ -41,33 +43,69 @@ class Evaluation:
         final: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return `operations.logits`, computed by up to `n_threads` threads; None: all cores."""
-        net, seconds = self._net, 0.0
-        if not (state is final is None and self._is_prepared(data)):
-            seconds = seconds_per_row(net) / 3 * float(data.lengths.sum())
-            if not (state is final is None and self._prepare(data, seconds)):
-                size = threads.wanted(n_threads) if seconds > TUNING.worth_seconds else 1
-                with threads.Team(size) as team:
-                    return operations.logits(
-                        net, data, self._parameters, state=state, final=final, team=team
-                    )
+        if state is final is None and self._prepared(data):
+            self._lead(data, out=self._out, sums=None)
+            return self._out.copy()
+        with self._team(data, n_threads) as team:
+            return operations.logits(
+                self._net, data, self._parameters, state=state, final=final, team=team
+            )
+
+    def sums(
+        self,
+        data: Sequences,
+        targets: Targets,
+        n_threads: int | None = None,
+        *,
+        state: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return losses, hits and weights, summed over all sequences in their order."""
+        if state is None and self._prepared(data):
+            self._sums[:] = 0
+            y, weights = targets
+            self._lead(data, out=None, sums=self._sums, y=y, weights=weights)
+            return total(self._sums)
+        sums = np.zeros((len(data.starts), MEASURED))
+        with self._team(data, n_threads) as team:
+            operations.predict(
+                self._net,
+                data,
+                self._parameters,
+                targets=targets,
+                sums=sums,
+                state=state,
+                team=team,
+            )
+        return total(sums)
+
+    def _seconds(self, data: Sequences) -> float:
+        return seconds_per_row(self._net) / 3 * float(data.lengths.sum())
+
+    def _team(self, data: Sequences, n_threads: int | None) -> threads.Team:
+        """Return threads for some work."""
+        worth = self._seconds(data) > TUNING.worth_seconds
+        return threads.Team(threads.wanted(n_threads) if worth else 1)
+
+    def _lead(self, data: Sequences, **fields: np.ndarray | None) -> None:
+        """Run the prepared job."""
         assert self._job is not None
-        self._job.set(operations.rows(net, data))
+        self._job.set({**operations.rows(self._net, data), **fields})
         self._space.lead(self._job)
-        self._job.forget("x", "tokens")
-        return self._out.copy()
+        self._job.forget("x", "tokens", "y", "weights")
 
-    def _is_prepared(self, data: Sequences) -> bool:
-        """Return whether the job is for such sequences: `rows.few_rows` returns the same places."""
+    def _prepared(self, data: Sequences) -> bool:
+        """Return whether the job is for such sequences, after an attempt to make it so."""
+        # `rows.few_rows` returns the same places
         same = data.starts is self._starts and data.lengths is self._lengths
-        return same and self._key == (TUNING.changes, get_ident())
+        return (same and self._key == (TUNING.changes, get_ident())) or self._prepare(data)
 
-    def _prepare(self, data: Sequences, seconds: float) -> bool:
+    def _prepare(self, data: Sequences) -> bool:
         """Prepare a call for sequences such as these, if they are few and short."""
         net, (x, starts, lengths) = self._net, data
         n, T = len(starts), int(lengths[0])
         fixed = not (starts.flags.writeable or lengths.flags.writeable)  # `rows.few_rows`
-        small = x.size <= SMALL and T <= TUNING.predict_steps and seconds <= TUNING.worth_seconds
-        if not (fixed and small and (lengths == T).all()):
+        small = fixed and x.size <= SMALL and T <= TUNING.predict_steps
+        if not (small and (lengths == T).all() and self._seconds(data) <= TUNING.worth_seconds):
             return False
         self._key = ()
         self._space = operations.prediction_space(spaces, net, T, n)
@@ -75,10 +113,9 @@ class Evaluation:
             self._space = None
             return False
         self._out = np.zeros((len(x) if net.sequences else n, net.output_size), net.dtype)
+        self._sums = np.zeros((n, MEASURED))
         order = np.arange(n, dtype=np.int64)
-        self._job = operations.predictions(
-            self._space, net, data, order, self._parameters, out=self._out
-        )
+        self._job = operations.predictions(self._space, net, data, order, self._parameters)
         self._starts, self._lengths = starts, lengths
         self._key = TUNING.changes, get_ident()  # work memory is of this thread
         return True
@@ -87,33 +124,44 @@ class Evaluation:
         """Return the measures of some sequences of a dataset, see `losses.measures`."""
         measures = Measures(self._net.loss)
         for visit in part:
-            self._add(measures, visit.block, None if part.is_whole else visit.order, n_threads)
+            block = visit.block if part.is_whole else visit.block.chosen(self._net, visit.order)
+            self._add(measures, block, visit.spread, n_threads)
+            part.seen(visit)
+        return measures.means()
+
+    def held_out(self, part: Part) -> HeldOut | None:
+        """Return a prepared call that measures a part; None if it is not small and in memory."""
+        visits = list(part) if part.is_single else []
+        if not visits:
+            return None
+        (visit,) = visits
+        block = visit.block if part.is_whole else visit.block.chosen(self._net, visit.order)
+        sequences, targets = block.inputs.sequences, block.targets
+        if targets is None or sequences.lengths.max() > TUNING.predict_steps:
+            return None
+        return HeldOut(self._net, sequences, targets, block.state, self._parameters)
+
+    def means(self, part: Part, sums: np.ndarray) -> dict[str, float]:
+        """Return the measures of a part that was measured before, from new sums."""
+        measures = Measures(self._net.loss)
+        measures.add(sums, part.spread())
         return measures.means()
 
     def measure_all(self, block: Block, n_threads: int | None = None) -> dict[str, float]:
         """Return the measures of all sequences of a block."""
         measures = Measures(self._net.loss)
-        self._add(measures, block, None, n_threads)
+        self._add(measures, block, block.spread(self._net), n_threads)
         return measures.means()
 
-    def _add(
-        self, measures: Measures, block: Block, order: np.ndarray | None, n_threads: int | None
-    ) -> None:
-        """Add the sequences `order` of a block to the measures; None: all."""
-        (sequences, _), targets, state = block
-        assert targets is not None  # a measured part has targets
-        y, weights = targets
-        rows: Any = order
-        if order is None and self._net.sequences and block.inputs.inside is not None:
-            order = np.arange(len(block.inputs), dtype=np.int64)  # padding does not count
-        if order is not None:
-            x, starts, lengths = sequences
-            sequences = Sequences(x, starts[order], lengths[order])
-            state = None if state is None else state[order]
-            if self._net.sequences:
-                rows = rows_of(block.inputs.sequences, order)
-        values = self.logits(sequences, n_threads, state=state)
-        if rows is not None:
-            values = values[rows] if self._net.sequences else values
-            y, weights = y[rows], None if weights is None else weights[rows]
-        measures.add(values, y, weights)
+    def _add(self, measures: Measures, block: Block, spread: Spread, n_threads: int | None) -> None:
+        """Add all sequences of a block to the measures."""
+        assert block.targets is not None  # a measured part has targets
+        sequences = block.inputs.sequences
+        sums = self.sums(sequences, block.targets, n_threads, state=block.state)
+        measures.add(sums, spread)
+
+
+def total(sums: np.ndarray) -> np.ndarray:
+    """Add up rows in their order, as a compiled loop does; `numpy.sum` adds pairs."""
+    added: np.ndarray = np.add.accumulate(sums)[-1]
+    return added

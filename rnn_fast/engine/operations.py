@@ -149,17 +149,20 @@ def loss_and_gradients(
     return reported(result).loss
 
 
-def logits(
+def predict(
     net: Network,
     data: Sequences,
     parameters: np.ndarray,
     *,
+    out: np.ndarray | None = None,
+    targets: Targets | None = None,
+    sums: np.ndarray | None = None,
     state: np.ndarray | None = None,
     final: np.ndarray | None = None,
     team: Team | None = None,
     spaces: Spaces = spaces,
-) -> np.ndarray:
-    """Return logits (N, O) of the sequences or, with an output after every step, of all rows.
+) -> None:
+    """Predict sequences, or measure how well that goes.
 
     A sample has the same bits alone and in any company: samples never meet, and each sum adds its
     terms in their order, whatever the tile and the driver.
@@ -168,11 +171,16 @@ def logits(
     ----------
     net, data, parameters, state, team, spaces
         As for `epochs.Epochs` and its methods.
+    out : (N, O) array, or (rows, O) with an output after every step, or None
+        Written: logits.
+    targets : Targets or None
+        Of each sequence or row, to measure.
+    sums : (N, `MEASURED`) float64 array or None
+        Added to, with targets: loss, hits and weight of each sequence.
     final : (N, states, runs, H) array or None
         Written: states after the last step; of reverse runs, after step 0.
     """
     n, longest = len(data.starts), int(data.lengths.max())
-    out = np.zeros((len(data.x) if net.sequences else n, net.output_size), net.dtype)
     window = longest
     if net.directions == 1 and longest > TUNING.predict_steps:
         window = TUNING.predict_steps
@@ -190,9 +198,18 @@ def logits(
             parameters,
             state=final if first else state,
             out=out,  # of a sequence that goes on: overwritten when it has ended
+            targets=targets,
+            sums=sums,
             final=final,
         )
         space.lead(job, team)
+
+
+def logits(net: Network, data: Sequences, parameters: np.ndarray, **options: Any) -> np.ndarray:
+    """Return the logits that `predict` writes."""
+    n = len(data.x) if net.sequences else len(data.starts)
+    out = np.zeros((n, net.output_size), net.dtype)
+    predict(net, data, parameters, out=out, **options)
     return out
 
 
@@ -203,19 +220,20 @@ def predictions(
     order: np.ndarray,
     parameters: np.ndarray,
     *,
-    out: np.ndarray,
-    state: np.ndarray | None = None,
-    final: np.ndarray | None = None,
+    targets: Targets | None = None,
+    **fields: np.ndarray | None,
 ) -> Job:
-    """Return the job that writes to `out` the logits of the samples `order`, see `logits`."""
+    """Return the job that predicts the samples `order`, for the arrays of `predict`."""
+    y, weights = targets or (None, None)
     return space.job(
         UNIT_PREDICTIONS if isinstance(space, UnitSpace) else PREDICTIONS,
         dropout=np.zeros(1),
+        loss=LOSSES.place(net.loss),
         **inputs(net, data),
+        y=y,
+        weights=weights,
         order=order,
         n=len(order),
         parameters=parameters,
-        state=state,
-        out=out,
-        final=final,
+        **fields,
     )

@@ -171,6 +171,8 @@ class Job:
 
     Attributes
     ----------
+    block : (n_fields,) int64 array
+        The record.
     address : int
         Of the record.
     """
@@ -178,14 +180,14 @@ class Job:
     def __init__(self, record: Any, function: Any, fields: Mapping[str, Any]) -> None:
         self.record, self.function = record, function
         self._places, self._fields = _places(record), {}  # type: ignore[var-annotated]
-        self._block = np.zeros(len(record._fields), np.int64)
-        self.address = self._block.ctypes.data
+        self.block = np.zeros(len(record._fields), np.int64)
+        self.address = self.block.ctypes.data
         self.set(fields)
 
     def but(self, function: Any, fields: Mapping[str, Any]) -> Job:
         """Return another job, with some other fields."""
         other = Job(self.record, function, {})
-        other._block[:] = self._block
+        other.block[:] = self.block
         other._fields.update(self._fields)
         other.set(fields)
         return other
@@ -196,14 +198,14 @@ class Job:
         for name, value in fields.items():
             if name not in kept or kept[name] is not value:
                 kept.pop(name, None)  # first: an interrupt must not leave an address without array
-                self._block[self._places[name]] = address(value)
+                self.block[self._places[name]] = address(value)
                 kept[name] = value
 
     def forget(self, *names: str) -> None:
         """Let arrays go, before they are set anew."""
         for name in names:
             if self._fields.pop(name, None) is not None:
-                self._block[self._places[name]] = 0
+                self.block[self._places[name]] = 0
 
     def run(self) -> None:
         """Run the program."""

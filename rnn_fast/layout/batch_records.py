@@ -210,7 +210,8 @@ class BatchJob(NamedTuple):
     carry: Reals  # (batch, states, runs, H): states between windows of truncated BPTT, or 0
     dstate: Reals  # as state, written, or 0
     dx: Reals  # (rows, I or E), written, or 0
-    out: Reals  # predictions: (N or rows, O) logits, written
+    out: Reals  # predictions: (N or rows, O) logits, written, or 0
+    sums: Doubles  # predictions: (N, `MEASURED`) of each sample, added to, or 0
     final: Reals  # predictions: as state, written, or 0
     dropout: Doubles  # its probability
     seed: int  # of dropout
@@ -241,6 +242,7 @@ class Sums(NamedTuple):
 
 
 SUMS = Sums(*range(7))
+MEASURED = 3  #: numbers that are measured of a sample: the first three of `Sums`
 PARTIAL = 8  #: doubles of a group of blocks, a cache line: the first three of `Sums`
 
 

@@ -1,4 +1,4 @@
-"""The declaration of a loss: its formulas in NumPy, and the names of its compiled maths."""
+"""The declaration of a loss: what its logits mean, and the names of its compiled maths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from ..validation import Registry
 
 Function = Callable[[np.ndarray], np.ndarray]
-Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: 1.0 for a measure of which less is better, -1.0 where more is
 SIGNS = {"loss": 1.0, "accuracy": -1.0, "mse": 1.0, "r2": -1.0}
 
@@ -27,10 +26,6 @@ class Loss:
         Compiled maths as ``module:function``; see `losses.kernels`.
     activation : callable
         Outputs of logits (..., O): probabilities or values.
-    losses : callable
-        Loss of each sample, (N,) float64, of logits (N, O) and targets (N, Y).
-    hits : callable
-        1 if all labels of a sample are correct, or for values the mean squared error, (N,).
     labels : callable or None
         Labels of logits (..., O), int64; None if the model predicts values.
     takes_classes : bool
@@ -43,8 +38,6 @@ class Loss:
     kernel: str
     output_kernel: str
     activation: Function
-    losses: Compare
-    hits: Compare
     labels: Function | None = None
     takes_classes: bool = False
     bounds: tuple[float, float] | None = None

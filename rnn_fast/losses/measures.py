@@ -77,24 +77,11 @@ class Measures:
         self.loss, self.spread = LOSSES[loss], NOTHING
         self.weight, self.losses, self.hits = 0.0, 0.0, 0.0
 
-    def add(self, logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
-        """Add N outputs, (N, O); weights (N,)."""
-        with quiet():
-            losses, hits = self.loss.losses(logits, y), self.loss.hits(logits, y)
-            if weights is None:
-                self.weight += len(y)
-                self.losses, self.hits = (
-                    self.losses + np.add.reduce(losses),
-                    self.hits + np.add.reduce(hits),
-                )
-            else:
-                counts = weights > 0  # outputs that do not count may be anything
-                weights_of = weights[counts].astype(float)
-                self.weight += float(weights_of.sum())
-                self.losses += float(weights_of @ losses[counts])
-                self.hits += float(weights_of @ hits[counts])
-            if not self.loss.classifies:
-                self.spread += Spread.of(y, weights)
+    def add(self, sums: np.ndarray, spread: Spread) -> None:
+        """Add some sequences: weighted losses, hits and weights, and the spread of the targets."""
+        losses, hits, weight = sums.tolist()
+        self.losses, self.hits = self.losses + losses, self.hits + hits
+        self.weight, self.spread = self.weight + weight, self.spread + spread
 
     def means(self) -> dict[str, float]:
         """Return each of `Loss.measures`; NaN where all weights are 0."""

@@ -12,7 +12,7 @@
 Memory is reached through bare pointers.  Only this room and `jit` speak LLVM.
 """
 
-from .atomics import call_with, fetch_add, load_acquire, pause, replace, store_release
+from .atomics import call_program, call_with, fetch_add, load_acquire, pause, replace, store_release
 from .elementwise import (
     absolute,
     apply,
@@ -30,6 +30,7 @@ from .elementwise import (
     with_sign,
 )
 from .memory import (
+    address_of,
     exists,
     fill,
     first,
@@ -63,8 +64,10 @@ __all__ = [
     "Tile",
     "Vec",
     "absolute",
+    "address_of",
     "apply",
     "buffers_of",
+    "call_program",
     "call_with",
     "clip",
     "dots",

@@ -83,3 +83,15 @@ def call_with(typing_context, address, value):
         return builder.zext(builder.call(function, [builder.trunc(args[1], INT32)]), INT64)
 
     return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def call_program(typing_context, address, record):
+    """Call the program at `address` with a pointer to its record."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [args[1].type])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, record), codegen

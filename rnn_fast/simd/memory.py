@@ -61,6 +61,16 @@ def load_record(typing_context, name, p):
 
 
 @intrinsic
+def address_of(typing_context, p):
+    """A pointer as an integer address."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ptrtoint(args[0], INT64)
+
+    return types.int64(p), codegen
+
+
+@intrinsic
 def exists(typing_context, p):
     """Return whether a pointer is not null."""
 

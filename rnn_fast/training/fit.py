@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,11 +28,6 @@ from .partial_fit import Updater
 
 #: options of `fit` that `fit_stream` does not have
 UNUSED = {"shuffle": False, "shuffle_block": None, "validation_split": 0.0, "stratify": False}
-
-
-def never(history: History, rate: float) -> tuple[bool, float]:
-    """Do nothing after an epoch."""
-    return False, rate
 
 
 class Learner(Updater):
@@ -292,9 +286,6 @@ class Learner(Updater):
         try:
             source, drawn = parts()  # after `resume` has put the generator back
             held_out = held_out or drawn
-            validate = None
-            if held_out is not None:
-                validate = partial(self._evaluation.measure, held_out, config.n_threads)
             training = Training(
                 net=self._net,
                 parameters=self._flat,
@@ -309,8 +300,9 @@ class Learner(Updater):
                     bptt=config.bptt,
                     go_on=config.keep_optimizer and saved is None,
                 ),
-                validate=validate,
-                after=after if config.callbacks else never,
+                evaluation=self._evaluation,
+                held_out=held_out,
+                after=after if config.callbacks else None,
                 keeper=keeper,
                 saved=saved,
             )

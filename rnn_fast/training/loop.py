@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
@@ -11,9 +12,11 @@ import numpy as np
 
 from ..data import checks
 from ..data.blocks import Block, Visit
+from ..data.parts import Part
 from ..data.source import Source
 from ..engine import operations, threads
 from ..engine.epochs import Epochs
+from ..engine.evaluation import Evaluation
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
 from ..errors import DivergedError, Terminated
@@ -29,6 +32,7 @@ from .progress import progress
 from .rates import Rates
 from .signals import Signals
 from .snapshot import restored, snapshot
+from .stretches import Stretches, fitting, stretches_of
 
 
 @dataclass
@@ -47,8 +51,10 @@ class Training:
         Draws the order of each epoch and, if there is dropout, a seed for it.
     epochs : Epochs
         The compiled training, with its optimizer.
-    validate : callable or None
-        Measures the model after an epoch, as `losses.measures` says.
+    evaluation : Evaluation
+        Measures the model.
+    held_out : Part or None
+        Sequences to measure after each epoch.
     after : callable
         Called as ``after(history, rate)`` after each epoch; returns whether to end the training,
         and the learning rate of the next epoch.
@@ -59,8 +65,8 @@ class Training:
 
     Attributes
     ----------
-    run_epoch : callable
-        The compiled call for some batches: a seam.
+    run_epoch, run_stretch : callable
+        The compiled calls for some batches and for some epochs: seams.
     """
 
     net: Network
@@ -69,12 +75,14 @@ class Training:
     config: TrainingConfig
     generator: np.random.Generator
     epochs: Epochs
-    validate: Callable[[], dict[str, float]] | None = None
-    after: Callable[[History, float], tuple[bool, float]] = lambda history, rate: (False, rate)
+    evaluation: Evaluation
+    held_out: Part | None = None
+    after: Callable[[History, float], tuple[bool, float]] | None = None
     keeper: checkpoint.Keeper | None = None
     saved: checkpoint.Saved | None = None
 
     run_epoch: ClassVar[Any] = staticmethod(Epochs.run)
+    run_stretch: ClassVar[Any] = staticmethod(Stretches.run)
 
     def __post_init__(self) -> None:
         config, self.descent = self.config, self.epochs.descent
@@ -90,12 +98,14 @@ class Training:
         )
         self.history = History.begin(
             classifies=LOSSES[self.net.loss].classifies,
-            validates=self.validate is not None,
+            validates=self.held_out is not None,
             penalizes=self.descent.penalties is not None,
         )
         self._loaded: Block | None = None  # in `epochs`, if it stays there
         self._rates = Rates(config.schedule, config.epochs)
         self._is_spoilt = False  # the optimizer, after a divergence
+        self._stretches: Stretches | None = None
+        self._epoch_seconds, self._share = math.inf, 1.0  # the second: of training in that
         self._saved_at = perf_counter()
         if self.saved is not None:
             whole = self.parameters, self.descent, self.generator, self.source
@@ -114,6 +124,7 @@ class Training:
 
     def _stopped(self, stop: BaseException) -> None:
         """Save after an interrupt, if there is something to go on from; say how far it went."""
+        self._note_stretch()
         state, position = self.state, self.state.position
         self.history.keep(state.epochs)
         text = f"training stopped after {state.epochs} of {self.config.epochs} epochs"
@@ -137,7 +148,8 @@ class Training:
 
     def kept(self) -> Epochs | None:
         """Return the compiled training for the next, if its optimizer belongs to the parameters."""
-        if self._is_spoilt or self.state.watch.parameters is not None:
+        undone = self._stretches is not None and self._stretches.has_diverged
+        if undone or self._is_spoilt or self.state.watch.parameters is not None:
             return None
         self.epochs.forget()
         if self.epochs.space is not None and self.epochs.space.n_bytes > TUNING.model_bytes:
@@ -174,7 +186,11 @@ class Training:
                 if self.state.pending is not None:
                     self._end_epoch()
                 while not self.state.finished and self.state.epochs < self.config.epochs:
-                    self._epoch()
+                    n_epochs = self._stretch_length()
+                    if n_epochs > 1:
+                        self._stretch(n_epochs)
+                    else:
+                        self._epoch()
             except BaseException as stop:
                 if isinstance(stop, TimeoutError) or not isinstance(stop, Exception):
                     self._stopped(stop)
@@ -189,19 +205,70 @@ class Training:
                 spaces.trim()
         return self.history
 
+    def _stretch_length(self) -> int:
+        """Return how many epochs to run in one call; 0 or 1: none, one by one."""
+        if self.keeper is not None or self.after is not None or self.state.position is not None:
+            return 0
+        n_epochs = min(
+            self.config.epochs - self.state.epochs, fitting(self._epoch_seconds, self.config)
+        )
+        if n_epochs > 1 and self._stretches is None:
+            self._stretches = stretches_of(
+                self.epochs,
+                self.source,
+                self.config,
+                self.generator,
+                self._rates,
+                self.evaluation,
+                self.held_out,
+                self.state,
+            )
+        return 0 if self._stretches is None else n_epochs
+
+    def _stretch(self, n_epochs: int) -> None:
+        """Run some epochs in one compiled call."""
+        assert self._stretches is not None
+        self.run_stretch(self._stretches, n_epochs, self.state)
+        self._note_stretch()
+        self._epoch_seconds = self._stretches.seconds / n_epochs
+        if self._stretches.has_diverged:
+            raise _diverged(self.config, self.state.rate, self.history)
+
+    def _note_stretch(self) -> None:
+        """Take note of the epochs of the last stretch, unless that has been done."""
+        stretches = self._stretches
+        if stretches is None or self.state.epochs != stretches.first:
+            return
+        self.history.keep(self.state.epochs)
+        epochs = stretches.noted()
+        for epoch, rate, measures in epochs:
+            seconds = stretches.seconds / len(epochs) * self._share
+            self._append(epoch, rate, seconds, len(stretches.source), measures)
+        stretches.rewind()
+        self.state = stretches.after(self.state)
+
     def _epoch(self) -> None:
+        start = perf_counter()
         if self.state.position is None:
             began = checkpoint.generator_state(self.generator) if self.keeper else {}
             self.state = State(*self.state[:-1], Position(began, self.parameters.copy()))
         assert self.state.position is not None
         self._visit_all(self.state.position)
-        self._note(self.state.position, self.validate() if self.validate else {})
+        measures = {}
+        if self.held_out is not None:
+            measures = self.evaluation.measure(self.held_out, self.config.n_threads)
+        trained = self.state.position.seconds
+        self._note(self.state.position, measures)
+        self._epoch_seconds = perf_counter() - start
+        self._share = min(1.0, trained / self._epoch_seconds)
         self._end_epoch()
 
     def _end_epoch(self) -> None:
         """Call the callbacks after an epoch, and save if it is time."""
         state = self.state
-        ends, rate = self.after(self.history, state.rate)
+        ends, rate = False, state.rate
+        if self.after is not None:
+            ends, rate = self.after(self.history, rate)
         finished = ends or state.finished
         if (finished, rate, None) != (state.finished, state.rate, state.pending):
             self.state = state._replace(finished=finished, pending=None, rate=rate)
@@ -313,18 +380,7 @@ class Training:
     def _note(self, position: Position, measures: dict[str, float]) -> None:
         """Record an epoch; let the schedule and early stopping see it."""
         state, epoch = self.state, position.epoch or operations.reported(position.result)
-        if self.history.r2 is not None:
-            self.history.r2.append(self.source.spread().r2(epoch.correct))
-        self.history.append(
-            loss=epoch.loss,
-            accuracy=epoch.correct,
-            mse=epoch.correct,
-            penalty=epoch.penalty,
-            learning_rate=position.rate,
-            seconds=position.seconds,
-            sequences_per_second=position.sequences / position.seconds,
-            **{f"val_{name}": value for name, value in measures.items()},
-        )
+        self._append(epoch, position.rate, position.seconds, position.sequences, measures)
         watch = state.watch.after(self.history, self.parameters)
         self.state = State(
             epochs=state.epochs + 1,
@@ -334,6 +390,28 @@ class Training:
             finished=watch.is_over,
             pending=self._pending(),
             position=None,
+        )
+
+    def _append(
+        self,
+        epoch: operations.Epoch,
+        rate: float,
+        seconds: float,
+        sequences: int,
+        measures: dict[str, float],
+    ) -> None:
+        """Put an epoch into the history, and show it."""
+        if self.history.r2 is not None:
+            self.history.r2.append(self.source.spread().r2(epoch.correct))
+        self.history.append(
+            loss=epoch.loss,
+            accuracy=epoch.correct,
+            mse=epoch.correct,
+            penalty=epoch.penalty,
+            learning_rate=rate,
+            seconds=seconds,
+            sequences_per_second=sequences / seconds,
+            **{f"val_{name}": value for name, value in measures.items()},
         )
         if self.progress.shows:
             with self.signals.waiting():

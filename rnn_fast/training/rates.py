@@ -11,7 +11,7 @@ import numpy as np
 from ..layout.network import Network
 from .history import History
 from .monitor import LOSS, Monitor
-from .schedules import ReduceOnPlateau, WarmUp
+from .schedules import ByEpoch, ReduceOnPlateau, WarmUp
 
 
 def plateau_rule(schedule: Any) -> ReduceOnPlateau | None:
@@ -52,11 +52,29 @@ class Rates:
                 self._steady = n, rate * factor, np.full(n, rate * factor)
             rates: np.ndarray = self._steady[2]
             return rates
+        return rate * (self.factors(n, past, start, batches) * factor)
+
+    @property
+    def is_steady(self) -> bool:
+        """True if all factors are 1, except the one of a `Plateau`."""
+        steady: bool = self._schedule.is_steady
+        return steady
+
+    @property
+    def asks(self) -> bool:
+        """True if a function of the user's returns the factor of each epoch, in its turn."""
+        schedule = self._schedule
+        while isinstance(schedule, WarmUp):
+            schedule = schedule.then
+        return isinstance(schedule, ByEpoch)
+
+    def factors(self, n: int, past: int, start: int, batches: int | None) -> np.ndarray:
+        """Return the factors of n batches of an epoch, (n,) float64, as for `of`."""
         x, step = np.full(n, float(past)), 1.0
         if batches is not None:
             x, step = past + np.arange(start, start + n) / batches, 1 / batches
-        factors = self._schedule.factors(x, self._epochs, step)
-        return rate * (factors * factor)
+        factors: np.ndarray = self._schedule.factors(x, self._epochs, step)
+        return factors
 
 
 @dataclass(frozen=True)

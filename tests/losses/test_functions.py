@@ -1,13 +1,16 @@
-"""What logits mean, in NumPy."""
+"""What logits mean, in NumPy, and the measures of compiled losses."""
 
 from __future__ import annotations
 
+import functools
 import math
+from collections import namedtuple
 
 import numpy as np
 import pytest
 
 from rnn_fast import SimpleRNN
+from rnn_fast.jit import compiled
 from rnn_fast.losses import LOSSES
 from rnn_fast.losses.measures import Measures, Spread
 
@@ -20,8 +23,54 @@ def labels(loss, logits):
     return LOSSES[loss].labels(logits)
 
 
+KIND = namedtuple("kind", "targets weights losses hits")
+
+
+@functools.cache
+def compiled_losses(dtype):
+    """All losses of a register of samples."""
+    from rnn_fast.losses.kernels import Choice, loss_and_gradient
+    from rnn_fast.simd import Shape
+
+    shape, choice = Shape(dtype, 1, 1), Choice()
+
+    def program(number, O, logits, targets, weights, losses, hits):
+        buffers = KIND(targets, weights, losses, hits)
+        loss_and_gradient(shape, choice, number, logits, buffers, 1.0, O)
+
+    reals = dict.fromkeys(("logits", *KIND._fields), "reals")
+    return compiled(program, dtype, number="int", O="int", **reals), shape.lanes
+
+
+def losses_and_hits(loss, logits, y):
+    """Of each sample, by the compiled loss."""
+    logits = np.asarray(logits)
+    run, lanes = compiled_losses(logits.dtype.name)
+    results = []
+    for i in range(0, len(logits), lanes):
+        z, targets = (
+            np.zeros((part.shape[1], lanes), logits.dtype) for part in (logits, np.asarray(y))
+        )
+        n = len(logits[i : i + lanes])
+        z[:, :n], targets[:, :n] = logits[i : i + lanes].T, np.asarray(y)[i : i + lanes].T
+        arrays = [z, targets, *(np.ones(lanes, z.dtype) for _ in range(3))]
+        run(LOSSES.place(loss), len(z), *(array.ctypes.data for array in arrays))
+        results.append([array[:n].astype(float) for array in arrays[-2:]])
+    return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+
+
 def losses(loss, logits, y):
-    return LOSSES[loss].losses(logits, y)
+    return losses_and_hits(loss, logits, y)[0]
+
+
+def add(found, loss, logits, y, weights=None):
+    """Add samples to the measures, as `engine.evaluation` does."""
+    weights = np.ones(len(y)) if weights is None else weights
+    counts = weights > 0
+    each = losses_and_hits(loss, logits[counts], y[counts]) if counts.any() else ([], [])
+    sums = [float(np.dot(weights[counts], values)) for values in each]
+    spread = Spread() if LOSSES[loss].classifies else Spread.of(y, weights)
+    found.add(np.array([*sums, weights.sum()]), spread)
 
 
 Z = np.array([-800.0, -50.0, -1.5, -0.0, 0.0, 0.25, 40.0, 800.0])
@@ -56,7 +105,7 @@ def test_labels():
 
 def measures(loss, *arguments):
     found = Measures(loss)
-    found.add(*arguments)
+    add(found, loss, *arguments)
     return found.means()
 
 
@@ -149,7 +198,7 @@ def test_values_in_one_go_and_in_parts_are_as_scikit_learn_measures_them(loss, w
     weights = rng.random(50) * (rng.random(50) < 0.8) if weighted else None
     found = Measures(loss)
     for part in (slice(0, 1), slice(1, 20), slice(20, 50)):
-        found.add(z[part], y[part], None if weights is None else weights[part])
+        add(found, loss, z[part], y[part], None if weights is None else weights[part])
     whole = measures(loss, z, y, weights)
     assert found.means() == pytest.approx(whole, rel=1e-12)
     options = {"sample_weight": weights, "multioutput": "variance_weighted"}

@@ -23,7 +23,7 @@ from ..team import OVER, close_phase, end_work, finish, open_phase, rest, take
 from .embedding import add_embedding_gradient, update_embedding
 from .gradients import take_part
 from .matrices import add_up, pack_weights
-from .readout import store_logits, total_weight
+from .readout import predict, total_weight
 from .recurrence import forward
 from .samples import choose_samples
 from .states import state_before, store_states
@@ -157,7 +157,7 @@ def predict_blocks(cell, shape, space, job):
                 lanes, space.buffers, job, job.order, first, n, int64(0), sizes.T
             )
             forward(cell, shape, space, job, block, state, int64(0))
-            store_logits(shape, space, block, job.out)
+            predict(shape, space, job, block)
             if exists(job.final):
                 store_states(shape, space, block, block.ids.samples, job.final)
             finish(job.team)
@@ -169,11 +169,15 @@ def predict_blocks(cell, shape, space, job):
 
 
 def predictions(dtype: str, cell_name: str, rows: int, vecs: int, numbers: int) -> Callable:
-    """Logits: a sample has the same bits alone and in any company."""
+    """Logits and measures: a sample has the same bits alone and in any company."""
     cell, shape, losses = marker_of(cell_name), Shape(dtype, rows, vecs, numbers), Choice()
 
     def program(job):
-        """``out`` = the logits of the samples of the `BatchJob`, ``final`` = their last states."""
+        """Predict the samples of the `BatchJob`.
+
+        ``out`` = their logits, ``sums`` += their losses, hits and weights, ``final`` = their last
+        states.
+        """
         job = typed_view(BatchJob, job, shape)
         space = space_of(job, losses)
         _, lanes = size(shape)

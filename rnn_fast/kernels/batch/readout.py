@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import SUMS
+from ...layout.batch_records import MEASURED, SUMS
 from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size
 from .matrices import multiply, weight_gradients
@@ -43,20 +43,49 @@ def logits_of(shape, space, top, slot):
 
 
 @kernel
-def store_logits(shape, space, block, out):
-    """Write the logits of every step, or of the last one, to ``out`` (rows or N, O)."""
-    _, lanes = size(shape)
+def predict(shape, space, job, block):
+    """Write the logits of every step, or of the last one, and measure them, as the job says."""
     sizes = space.sizes
     for i in range(block.T if sizes.sequences else 1):
         t = i if sizes.sequences else block.T - 1
         logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, int64(0)), int64(0))
-        for v in range(block.n):
-            at = block.ids.samples[v]
-            if sizes.sequences:
-                at = block.ids.rows[v] + t
-            if not sizes.sequences or t < block.ids.lengths[v]:
-                for o in range(sizes.O):
-                    out[at * sizes.O + o] = logits[o * lanes + v]
+        if exists(job.out):
+            store_logits(shape, sizes, block, t, logits, job.out)
+        if exists(job.sums):
+            measure(shape, space, job, block, t, logits)
+
+
+@kernel
+def store_logits(shape, sizes, block, t, logits, out):
+    """Write the logits of step t to ``out`` (rows or N, O)."""
+    _, lanes = size(shape)
+    for v in range(block.n):
+        at = block.ids.samples[v]
+        if sizes.sequences:
+            at = block.ids.rows[v] + t
+        if not sizes.sequences or t < block.ids.lengths[v]:
+            for o in range(sizes.O):
+                out[at * sizes.O + o] = logits[o * lanes + v]
+
+
+@kernel
+def measure(shape, space, job, block, t, logits):
+    """Add losses, hits and weights of step t to those of each sample."""
+    sizes, buffers = space.sizes, space.buffers
+    load_targets(shape, sizes, buffers, job, block, t)
+    loss_and_gradient(shape, space.losses, job.loss, logits, buffers, 0.0, sizes.O)
+    for v in range(block.n):
+        add_losses(buffers, v, job.sums + block.ids.samples[v] * MEASURED)
+
+
+@kernel
+def add_losses(buffers, v, sums):
+    """Add the loss, the hit and the weight in lane v to `sums`."""
+    weight = float(buffers.weights[v])
+    if weight > 0.0:
+        sums[SUMS.loss] += weight * buffers.losses[v]
+        sums[SUMS.hits] += weight * buffers.hits[v]
+        sums[SUMS.weight] += weight
 
 
 @kernel
@@ -122,19 +151,24 @@ def load_targets(shape, sizes, buffers, job, block, t):
     """Targets (Y, lanes) and weights of step t or, of whole sequences, of those that end here."""
     _, lanes = size(shape)
     for v in range(lanes):
-        sample, length = block.ids.samples[v], block.ids.lengths[v]
-        if sizes.sequences:
-            at, counts = block.ids.rows[v] + t, t < length
-        else:
-            at = sample
-            counts = 0 < length and job.lengths[sample] <= block.window + sizes.T
-        counts = counts and v < block.n
-        weight = 0.0
-        if counts:
-            weight = float(job.weights[at]) if exists(job.weights) else 1.0
-        buffers.weights[v] = weight
-        for o in range(sizes.Y):
-            buffers.targets[o * lanes + v] = job.y[at * sizes.Y + o] if counts else 0.0
+        load_target(sizes, buffers, job, block, v, t, v < block.n, v, lanes)
+
+
+@kernel
+def load_target(sizes, buffers, job, block, b, t, counts, v, lanes):
+    """Target and weight of step t of the block's sample b to lane v, 0 if it does not count."""
+    sample, length = block.ids.samples[b], block.ids.lengths[b]
+    if sizes.sequences:
+        at, counts = block.ids.rows[b] + t, counts and t < length
+    else:
+        at = sample
+        counts = counts and 0 < length and job.lengths[sample] <= block.window + sizes.T
+    weight = 0.0
+    if counts:
+        weight = float(job.weights[at]) if exists(job.weights) else 1.0
+    buffers.weights[v] = weight
+    for o in range(sizes.Y):
+        buffers.targets[o * lanes + v] = job.y[at * sizes.Y + o] if counts else 0.0
 
 
 @kernel

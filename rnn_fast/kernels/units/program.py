@@ -27,7 +27,7 @@ from ..batch.readout import total_weight
 from ..batch.samples import choose_samples
 from .inputs import store_input_gradient
 from .products import tiles_of
-from .readout import read_out, store_logits
+from .readout import predict, read_out
 from .recurrence import backward, forward
 from .states import begin, store_states
 from .weights import move_rows, turn_weights
@@ -172,12 +172,12 @@ def unit_epoch(
 def unit_predictions(
     dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grads: int
 ) -> Callable:
-    """Logits: a sample has the bits that the batch driver gives it."""
+    """Logits and measures: a sample has the bits that the batch driver gives it."""
     cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
     losses = Choice()
 
     def program(job):
-        """``out`` = the logits of the samples of the `BatchJob`, ``final`` = their last states."""
+        """Predict the samples of the `BatchJob`, as `kernels.batch.program.predictions`."""
         job = typed_view(BatchJob, job, tiles.read)
         space = space_of(job, losses)
         sizes, start = space.sizes, int64(0)
@@ -188,7 +188,7 @@ def unit_predictions(
             sizes.samples, space.buffers, job, job.order, start, job.n, start, sizes.T
         )
         forward(cell, tiles, space, job, block, begin(space, job, start), start)
-        store_logits(tiles, space, block, job.out)
+        predict(tiles, space, job, block)
         if exists(job.final):
             store_states(space, block, block.T, block.ids.samples, job.final)
 

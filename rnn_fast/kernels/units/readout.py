@@ -8,11 +8,12 @@ from __future__ import annotations
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import SUMS
+from ...layout.batch_records import MEASURED
 from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size, transpose, width
 from ..batch import matrices
 from ..batch.matrices import clear, weight_gradients
+from ..batch.readout import add_losses, load_target
 from .workspace import buffers_of_run
 
 
@@ -70,19 +71,7 @@ def load_targets(space, job, block, first, n):
     for v in range(L):
         row = first + min(v, n - 1)
         t, b = row // sizes.samples, row % sizes.samples
-        sample, length = block.ids.samples[b], block.ids.lengths[b]
-        if sizes.sequences:
-            at, counts = block.ids.rows[b] + t, t < length
-        else:
-            at = sample
-            counts = 0 < length and job.lengths[sample] <= block.window + sizes.T
-        counts = counts and b < block.n and v < n
-        weight = 0.0
-        if counts:
-            weight = float(job.weights[at]) if exists(job.weights) else 1.0
-        buffers.weights[v] = weight
-        for o in range(sizes.Y):
-            buffers.targets[o * L + v] = job.y[at * sizes.Y + o] if counts else 0.0
+        load_target(sizes, buffers, job, block, b, t, b < block.n and v < n, v, L)
 
 
 @kernel
@@ -99,19 +88,9 @@ def read_out(tiles, space, job, block, factor, result):
         loss_and_gradient(
             tiles.read, space.losses, job.loss, logits, space.buffers, factor, sizes.O
         )
-        add_losses(space.buffers, n, result)
+        for v in range(n):
+            add_losses(space.buffers, v, result)
         gradients_of_rows(tiles, space, first, n)
-
-
-@kernel
-def add_losses(buffers, n, result):
-    """Add the losses, hits and weights of n lanes."""
-    for v in range(n):
-        weight = float(buffers.weights[v])
-        if weight > 0.0:
-            result[SUMS.loss] += weight * buffers.losses[v]
-            result[SUMS.hits] += weight * buffers.hits[v]
-            result[SUMS.weight] += weight
 
 
 @kernel
@@ -135,8 +114,8 @@ def gradients_of_rows(tiles, space, first, n):
 
 
 @kernel
-def store_logits(tiles, space, block, out):
-    """Write the logits of every step, or of the last one, to ``out`` (rows or N, O)."""
+def predict(tiles, space, job, block):
+    """Write the logits of every step, or of the last one, and measure them, as the job says."""
     sizes = space.sizes
     L = width(space.buffers.top)
     rows = block.T * sizes.samples if sizes.sequences else sizes.samples
@@ -144,11 +123,32 @@ def store_logits(tiles, space, block, out):
         n = min(L, rows - first)
         load_top(space, block.T, first, n)
         logits = logits_of(tiles, space)
-        for v in range(n):
-            t, b = (first + v) // sizes.samples, (first + v) % sizes.samples
-            at = block.ids.samples[b]
-            if sizes.sequences:
-                at = block.ids.rows[b] + t
-            if b < block.n and (not sizes.sequences or t < block.ids.lengths[b]):
-                for o in range(sizes.O):
-                    out[at * sizes.O + o] = logits[o * L + v]
+        if exists(job.out):
+            store_logits(sizes, block, first, n, logits, job.out)
+        if exists(job.sums):
+            measure(tiles, space, job, block, first, n, logits)
+
+
+@kernel
+def store_logits(sizes, block, first, n, logits, out):
+    """Write the logits of n rows to ``out`` (rows or N, O)."""
+    L = width(logits)
+    for v in range(n):
+        t, b = (first + v) // sizes.samples, (first + v) % sizes.samples
+        at = block.ids.samples[b]
+        if sizes.sequences:
+            at = block.ids.rows[b] + t
+        if b < block.n and (not sizes.sequences or t < block.ids.lengths[b]):
+            for o in range(sizes.O):
+                out[at * sizes.O + o] = logits[o * L + v]
+
+
+@kernel
+def measure(tiles, space, job, block, first, n, logits):
+    """Add losses, hits and weights of n rows to those of each sample."""
+    sizes, buffers = space.sizes, space.buffers
+    load_targets(space, job, block, first, n)
+    loss_and_gradient(tiles.read, space.losses, job.loss, logits, buffers, 0.0, sizes.O)
+    for v in range(n):
+        sample = block.ids.samples[(first + v) % sizes.samples]
+        add_losses(buffers, v, job.sums + sample * MEASURED)

@@ -17,7 +17,7 @@ from ..batch.samples import choose_samples
 from ..batch.states import State
 from .online import take_in
 from .products import tiles_of
-from .readout import store_logits
+from .readout import predict
 from .recurrence import forward
 from .states import carry_on, load_states, store_states
 from .weights import move_rows, turn_weights
@@ -41,7 +41,7 @@ def run_windows(cell, tiles, space, job, T):
     while first < T:  # a range of unknown step could raise
         block = chosen(space, job, first)
         forward(cell, tiles, space, job, block, False, int64(0))
-        store_logits(tiles, space, block, job.out)
+        predict(tiles, space, job, block)
         carry_on(space, block.T)
         first += space.sizes.T
 
