@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,15 +29,25 @@ class Block(NamedTuple):
         inputs = Input(sequences._replace(x=sequences.x.copy()), steps)
         return Block(inputs, targets, self.state)
 
-    def chosen(self, net: Network, samples: np.ndarray) -> Block:
-        """Return some sequences; what belongs to rows is not copied."""
+    def chosen(self, net: Network, samples: np.ndarray, *, together: bool = False) -> Block:
+        """Return some sequences; what belongs to rows is not copied.
+
+        together : bool
+            Whether to copy the rows of whole sequences, to lie side by side.
+        """
         (x, starts, lengths), steps = self.inputs
+        starts, lengths = starts[samples], lengths[samples]
         targets, state = self.targets, self.state
-        if targets is not None and not net.sequences:
+        rows: Any = slice(None)
+        if together and steps in (None, lengths[0]) and (lengths == lengths[0]).all():
+            rows = rows_of(self.inputs.sequences, samples)
+            starts = np.cumsum(lengths) - lengths
+        if targets is not None:
+            places = rows if net.sequences else samples
             y, weights = targets
-            targets = Targets(y[samples], None if weights is None else weights[samples])
-        sequences = Sequences(x, starts[samples], lengths[samples])
-        return Block(Input(sequences, steps), targets, None if state is None else state[samples])
+            targets = Targets(y[places], None if weights is None else weights[places])
+        inputs = Input(Sequences(x[rows], starts, lengths), steps)
+        return Block(inputs, targets, None if state is None else state[samples])
 
     def spread(self, net: Network, samples: np.ndarray | None = None) -> Spread:
         """Return the spread of the targets of some sequences; an empty one for a classifier."""

@@ -7,6 +7,7 @@ the next slice while the kernels run.  `parts` has the visits of an epoch.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -203,6 +204,17 @@ class Dataset:
         """Return all sequences, as a part."""
         sizes = [stop - start for start, stop in self.blocks]
         return Part(self, lambda k: np.arange(sizes[k], dtype=np.int64), sizes, is_whole=True)
+
+    def chosen(self, samples: np.ndarray) -> Dataset:
+        """Return some sequences of a single block, as data of these sequences alone would be.
+
+        Their rows are not copied, unless they are all whole: such rows lie side by side.
+        """
+        assert self._single is not None
+        other = copy.copy(self)
+        other._single = self._single.chosen(self.net, samples, together=True)
+        other.blocks = [(0, len(samples))]
+        return other
 
     def labels(self) -> np.ndarray:
         """Return the class of each sequence, (N,) int64; blocks are read without their inputs.

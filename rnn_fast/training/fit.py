@@ -246,11 +246,14 @@ class Learner(Updater):
         config: TrainingConfig,
         parts: Callable[[], tuple[Source, Part | None]],
         about: dict[str, Any],
+        between: Callable[[], None] = lambda: None,
     ) -> History:
         """Train on the first of `parts`, which may draw from the generator; hold out the second.
 
         about : dict
             Facts that must be as before in a training that resumes.
+        between : callable
+            Called after each compiled call; raises to stop the training there.
         """
         penalties = penalty_coefficients(config.l1, config.l2, self._net)
         held_out: Part | None = None
@@ -303,6 +306,7 @@ class Learner(Updater):
                 evaluation=self._evaluation,
                 held_out=held_out,
                 after=after if config.callbacks else None,
+                between=between,
                 keeper=keeper,
                 saved=saved,
             )

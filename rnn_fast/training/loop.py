@@ -58,6 +58,8 @@ class Training:
     after : callable
         Called as ``after(history, rate)`` after each epoch; returns whether to end the training,
         and the learning rate of the next epoch.
+    between : callable
+        Called after each compiled call; raises to stop the training there.
     keeper : Keeper or None
         Writes checkpoints as the config says, at the end, and when a signal stops the training.
     saved : Saved or None
@@ -78,6 +80,7 @@ class Training:
     evaluation: Evaluation
     held_out: Part | None = None
     after: Callable[[History, float], tuple[bool, float]] | None = None
+    between: Callable[[], None] = lambda: None
     keeper: checkpoint.Keeper | None = None
     saved: checkpoint.Saved | None = None
 
@@ -231,6 +234,7 @@ class Training:
         self.run_stretch(self._stretches, n_epochs, self.state)
         self._note_stretch()
         self._epoch_seconds = self._stretches.seconds / n_epochs
+        self.between()
         if self._stretches.has_diverged:
             raise _diverged(self.config, self.state.rate, self.history)
 
@@ -305,6 +309,7 @@ class Training:
                     self.source.seen(visit)  # before: a visit is seen again, but not trained on
                 self._train(visit, size, piece, rates, seed, together, position)
                 self._look_around(position, batches)
+                self.between()
             if not visit.stays:
                 self.epochs.forget()
         if not position.batches:
