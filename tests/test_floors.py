@@ -30,6 +30,7 @@ ROOMS = (
     "training",
     "models",
     "callbacks",
+    "studies",
     "tasks",
     "bench",
     "__init__",

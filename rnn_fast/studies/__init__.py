@@ -1,0 +1,1 @@
+"""Studies: many models trained on the same data, in one call."""

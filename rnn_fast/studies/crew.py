@@ -1,0 +1,140 @@
+"""Threads that train runs, each a run at a time, the costliest first."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+
+from ..data.prefetch import start
+from ..engine import threads
+from .plan import Run, like
+from .work import Outcome
+
+Result = tuple[Run, Outcome, Exception | None]
+#: trains a run with so many threads, and calls a function after each compiled call
+Train = Callable[[Run, int, Callable[[], None]], tuple[Outcome, Exception | None]]
+POLL = 0.1  #: seconds to wait for a result before a look at signals and the display
+
+
+class Stopped(BaseException):
+    """A training that its study has stopped."""
+
+
+class Crew:
+    """Up to `n_jobs` threads for some runs, in a ``with`` block, at whose end the threads end.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    train : callable
+        As `Train` says.
+    n_jobs : int
+
+    Attributes
+    ----------
+    began : dict of str to (Run, float)
+        Runs that are being trained, and when they began, by id.
+    """
+
+    def __init__(self, runs: Iterable[Run], train: Train, n_jobs: int) -> None:
+        self._waiting, self._train, self._n_jobs = deque(in_turn(runs)), train, n_jobs
+        self._results: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
+        self._stops, self.began = False, dict[str, tuple[Run, float]]()
+        self._has_all_cores = n_jobs >= threads.available()
+        self._threads: list[threading.Thread] = []
+        self._ended = 0
+
+    def __enter__(self) -> Crew:
+        try:
+            for _ in range(min(self._n_jobs, len(self._waiting))):
+                thread = threading.Thread(target=self._serve, name="rnn_fast study", daemon=True)
+                start(thread)
+                self._threads.append(thread)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop all trainings after their compiled calls, and end the threads."""
+        self._stops = True
+        for thread in self._threads:
+            thread.join()
+
+    def results(self) -> Iterator[list[Result]]:
+        """Yield results in groups, at least every `POLL` seconds one, perhaps empty, until the end.
+
+        Raises
+        ------
+        BaseException
+            A thread could not go on.
+        """
+        while self._ended < len(self._threads):
+            yield self.ready(POLL)
+
+    def ready(self, timeout: float = 0.0) -> list[Result]:
+        """Return the results that are there, after a wait for the first of them."""
+        group: list[Result] = []
+        try:
+            item = self._results.get(timeout=timeout) if timeout else self._results.get_nowait()
+            while True:
+                if item is None:
+                    self._ended += 1
+                elif isinstance(item, BaseException):
+                    raise item
+                else:
+                    group.append(item)
+                item = self._results.get_nowait()
+        except queue.Empty:
+            return group
+
+    def _serve(self) -> None:
+        """Train one run after the other."""
+        try:
+            while not self._stops:
+                try:
+                    run = self._waiting.popleft()
+                except IndexError:
+                    break
+                self.began[run.id] = run, perf_counter()
+                outcome, error = self._train(run, self._team(), self._look)
+                del self.began[run.id]
+                self._results.put((run, outcome, error))
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._results.put(error)
+        finally:
+            self._results.put(None)
+
+    def _team(self) -> int:
+        """Return the threads of the next training: more than one when runs become few.
+
+        A training takes the cores that are free at each of its compiled calls.
+        """
+        left = len(self._waiting) + len(self.began)
+        if left > self._n_jobs:
+            return 1
+        return self._n_jobs if self._has_all_cores else max(1, self._n_jobs // left)
+
+    def _look(self) -> None:
+        if self._stops:
+            raise Stopped
+
+
+def in_turn(runs: Iterable[Run]) -> list[Run]:
+    """Return runs in the order of their training.
+
+    The costliest come first, so that the last ones are short.  Before them comes one of each cost,
+    from which the end of the study can be told.
+    """
+    ordered = sorted(runs, key=lambda run: -run.cost)
+    first = {like(run): run for run in reversed(ordered)}
+    ids = {run.id for run in first.values()}
+    return [*reversed(first.values()), *(run for run in ordered if run.id not in ids)]

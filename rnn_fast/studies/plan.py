@@ -1,0 +1,301 @@
+"""The plan of a study: its rows, checked, as records that a worker can train from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from inspect import signature
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.tiling import seconds_per_row
+from ..layout.parameters import penalty_coefficients
+from ..models.base import Model
+from ..models.loading import MODELS
+from ..training.config import TrainingConfig
+from ..validation import choice, generator, hint, shown
+from .plain import digest_of, plain, text_of
+from .runs import INDICES, Runs
+from .sources import Sources, drawn_parts
+
+#: arguments of `fit` that a study has no use for, and why
+REFUSED = {
+    "X": "the data are arguments of fit_many; a row chooses by index arrays, or by `data`",
+    "validation_data": "a row chooses its validation data by an index array `validation`",
+    "callbacks": "a study calls nothing between epochs",
+    "checkpoint": "the store keeps what is finished",
+    "keep_optimizer": "each run starts with a new optimizer",
+    "initial_state": "a study's sequences start from zero, or from learned states",
+    "shuffle_block": "a study's data are in memory",
+    "n_threads": "n_jobs says how many threads there are",
+    "verbose": "it is an argument of fit_many, for all runs",
+}
+REFUSED |= dict.fromkeys(("y", "lengths", "mask", "sample_weight"), REFUSED["X"])
+REFUSED |= dict.fromkeys(("checkpoint_every", "resume"), REFUSED["checkpoint"])
+REFUSED["check_finite"] = REFUSED["verbose"]
+#: names of columns that a study adds, and beginnings of such names
+COLUMNS, SCORES = (
+    ("status", "error", "best_epoch", "epochs_trained", "seconds"),
+    (
+        "train_",
+        "val_",
+        "test_",
+    ),
+)
+ARGUMENTS = {name for kind in MODELS.values() for name in signature(kind).parameters}
+FIT = {each.name for each in fields(TrainingConfig)} - REFUSED.keys() - ARGUMENTS
+ROWS_OWN = {*INDICES, "data", "cell"}
+
+
+class Run(NamedTuple):
+    """A row of a study, all that is needed to train it from the data."""
+
+    id: str  #: digest of the row's content
+    name: str  #: for messages
+    cell: str
+    model: dict[str, Any]  #: arguments of the model
+    config: TrainingConfig
+    class_weight: Any
+    data: Any  #: key of the data
+    train: np.ndarray | None  #: ascending; None: all sequences
+    validation: np.ndarray | None
+    test: np.ndarray | None
+    text: str  #: JSON of the row's content but the index arrays, with the seed, for the store
+    cost: float  #: estimated seconds, of the most epochs
+
+
+def kind_of(model: Any) -> str:
+    """Return the cell of a class of models.
+
+    Raises
+    ------
+    TypeError
+        It is none of the three classes.
+    """
+    for cell, kind in MODELS.items():
+        if model is kind:
+            return cell
+    names = ", ".join(kind.__name__ for kind in MODELS.values())
+    raise TypeError(f"model must be {names}, or None for rows with a `cell`; got {shown(model)}")
+
+
+class Planner:
+    """Checks of rows, each different setting once.
+
+    Parameters
+    ----------
+    cell : str or None
+        Cell of all rows; None: each row has its own.
+    sources : Sources
+    common : mapping
+        Arguments of all rows that do not have their own.
+
+    Raises
+    ------
+    TypeError
+        An argument is unknown, or not for studies.
+    """
+
+    def __init__(self, cell: str | None, sources: Sources, common: Mapping[str, Any]) -> None:
+        self._cell, self._sources, self._common = cell, sources, dict(common)
+        for name in common:
+            if name in REFUSED:
+                raise TypeError(f"fit_many does not take {name}: {REFUSED[name]}")
+            known = ARGUMENTS | FIT | {"class_weight"}
+            if name not in known:
+                advice = hint(name, known, 0.6)
+                raise TypeError(f"neither a model nor `fit` has an argument {name!r}{advice}")
+        self._models: dict[str, Model] = {}
+        self._configs: dict[str, TrainingConfig] = {}
+        self._indices: dict[tuple[int, Any], tuple[Any, np.ndarray, str]] = {}
+
+    def settings(self) -> dict[str, Any]:
+        """Return what all rows share, in terms of JSON."""
+        return {"cell": self._cell, **{k: plain(k, v) for k, v in self._common.items()}}
+
+    def runs(self, rows: Iterable[Any]) -> list[Run]:
+        """Return the rows as runs, in their order.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A row does not fit, or there are two equal ones; the message names the row by its place
+            and by what differs from row to row.
+        """
+        table, runs = Runs(rows), {}  # type: ignore[var-annotated]
+        if not len(table):
+            raise ValueError("runs must have at least one row; got none")
+        name = namer(table)
+        for place, row in enumerate(table):
+            try:
+                run = self._run(row)
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"{name(place)}: {error}") from error
+            if run.id in runs:
+                first = runs[run.id].name.partition(" ")[0]
+                raise ValueError(f"{name(place)} is equal to {first}; a label tells them apart")
+            runs[run.id] = run._replace(name=name(place))
+        return list(runs.values())
+
+    def _run(self, row: dict[str, Any]) -> Run:
+        """Return a row as a run without a name."""
+        check_names(row)
+        whole = {**self._common, **row}
+        key = whole.get("data")
+        if key not in self._sources.sizes:
+            known = ", ".join(map(repr, self._sources.sizes))
+            raise ValueError(f"data must be one of the keys of X, {known}; got {shown(key)}")
+        indices = {name: self._index(name, row.get(name), key) for name in INDICES}
+        content = {k: plain(k, v) for k, v in row.items() if k not in INDICES}
+        identity = {**content, **{k: digest for k, (_, digest) in indices.items()}}
+        seed = whole.get("seed")
+        id = digest_of(text_of(identity).encode())
+        if seed is None:
+            seed = int(id[:15], 16)
+        generator(seed)
+        model = {k: v for k, v in whole.items() if k in ARGUMENTS and k != "seed"}
+        cell, built = self._model(whole.get("cell"), model)
+        config = self._config(built, {k: v for k, v in whole.items() if k in FIT})
+        train, validation, test = (array for array, _ in indices.values())
+        check_parts(config, train, validation, test, whole.get("class_weight"))
+        weight = plain("class_weight", whole.get("class_weight"))
+        dataset = self._sources.dataset(key, built._net, weight)
+        drawn_parts(dataset, train, config.validation_split or 0.5)
+        lengths = dataset.load(0).inputs.sequences.lengths
+        steps = float(lengths.sum() if train is None else lengths[train].sum())
+        return Run(
+            id=id,
+            name="",
+            cell=cell,
+            model={**model, "seed": seed},
+            config=config,
+            class_weight=weight,
+            data=key,
+            train=train,
+            validation=validation,
+            test=test,
+            text=json.dumps({**content, "seed": plain("seed", seed)}),
+            cost=seconds_per_row(built._net) * steps * max(config.epochs, 1),
+        )
+
+    def _model(self, cell: Any, arguments: dict[str, Any]) -> tuple[str, Model]:
+        """Return the cell and a model of such arguments, whatever its parameters."""
+        if (cell is None) == (self._cell is None):
+            raise ValueError("a row needs a `cell` where model is None, and must have none else")
+        cell = choice("cell", self._cell or cell, MODELS)
+        key = cell + text_of({k: plain(k, v) for k, v in arguments.items()})
+        if key not in self._models:
+            self._models[key] = MODELS[cell](**arguments, seed=0)
+        return cell, self._models[key]
+
+    def _config(self, model: Model, arguments: dict[str, Any]) -> TrainingConfig:
+        """Return the checked options of a training."""
+        net = model._net
+        key = text_of({k: plain(k, v) for k, v in arguments.items()})
+        key += repr((model.learning_rate, net.dtype, net.directions))
+        if key not in self._configs:
+            own = {"learning_rate": model.learning_rate, "n_threads": 1, "verbose": 0}
+            config = TrainingConfig.checked({**arguments, **own})
+            config.check_network(net)
+            self._configs[key] = config
+        config = self._configs[key]
+        if config.l1 is not None or config.l2 is not None:
+            penalty_coefficients(config.l1, config.l2, net)
+        return config
+
+    def _index(self, name: str, value: Any, key: Any) -> tuple[np.ndarray | None, str]:
+        """Return an index array in ascending order, and its digest."""
+        if value is None:
+            return None, ""
+        place = id(value), key
+        if place not in self._indices:
+            array = index_array(name, value, self._sources.sizes[key])
+            self._indices[place] = value, array, digest_of(array.tobytes())
+        _, array, digest = self._indices[place]  # the value stays: its identity is its key
+        return array, digest
+
+
+def check_names(row: Mapping[str, Any]) -> None:
+    """Raise TypeError for a name that is not for studies, or a label that seems a slip."""
+    known = ARGUMENTS | FIT | ROWS_OWN | {"class_weight"}
+    for name in row.keys() - known:
+        if name in REFUSED:
+            raise TypeError(f"{name} is not for a row of a study: {REFUSED[name]}")
+        if name in COLUMNS or name.startswith(SCORES):
+            raise ValueError(f"{name!r} is a column of the results; call the label otherwise")
+        if advice := hint(name, known, 0.85):
+            raise ValueError(f"{name!r} is no argument{advice} Call a label otherwise")
+
+
+def check_parts(
+    config: TrainingConfig,
+    train: np.ndarray | None,
+    validation: np.ndarray | None,
+    test: np.ndarray | None,
+    class_weight: Any,
+) -> None:
+    """Raise ValueError for parts of the data that do not go together."""
+    if train is None and not (validation is None and test is None):
+        raise ValueError("a row with an index array `validation` or `test` needs one of `train`")
+    if config.validation_split and validation is not None:
+        raise ValueError("validation_split cannot go with an index array `validation`")
+    if class_weight == "balanced" and train is not None:
+        raise ValueError(
+            "class_weight='balanced' would weigh by all sequences, not by those of `train`; give a "
+            "dict of class to weight"
+        )
+
+
+def index_array(name: str, value: Any, n: int) -> np.ndarray:
+    """Return indices of sequences, or a mask of them, as ascending int64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The value is no vector of indices in 0 .. n - 1, or no bool (n,), or chooses nothing.
+    """
+    array = np.asarray(value)
+    if array.ndim != 1 or array.dtype.kind not in "iub":
+        raise TypeError(f"{name} must be a vector of integers, or of bool; got {shown(value)}")
+    if array.dtype.kind == "b":
+        if len(array) != n:
+            raise ValueError(f"{name} must have {n} bool, one for each sequence; got {len(array)}")
+        array = np.flatnonzero(array)
+    if not len(array):
+        raise ValueError(f"{name} must choose at least one sequence; got none")
+    if array.min() < 0 or array.max() >= n:
+        wrong = array[(array < 0) | (array >= n)][0]
+        raise ValueError(f"{name} holds {wrong}, which is none of the sequences 0 .. {n - 1}")
+    return np.sort(array.astype(np.int64))
+
+
+def namer(table: Runs) -> Callable[[int], str]:
+    """Return a function that names a row by its place and by what differs from row to row."""
+
+    def name(place: int) -> str:
+        row = table[place]
+        shows = [k for k, v in row.items() if k not in INDICES and differs(k, v)]
+        inner = ", ".join(f"{k}={shown(row[k])}" for k in shows)
+        return f"runs[{place}] ({inner})" if inner else f"runs[{place}]"
+
+    seen: dict[str, bool] = {}
+
+    def differs(key: str, value: Any) -> bool:
+        if key not in seen:
+            seen[key] = any(repr(row.get(key)) != repr(value) for row in table)
+        return seen[key]
+
+    return name
+
+
+def with_threads(run: Run, n_threads: int) -> TrainingConfig:
+    """Return the options of a run that so many threads train."""
+    return run.config if n_threads == 1 else replace(run.config, n_threads=n_threads)
+
+
+def like(run: Run) -> str:
+    """Return a text that is equal for runs of about the same estimated cost."""
+    return f"{run.cost:.2g}"

@@ -1,0 +1,164 @@
+"""The data of a study: read once, checked once for each form that its models need, shared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..data.blocks import count_held_out
+from ..data.dataset import Dataset, Part
+from ..data.files import File
+from ..data.readers import holds, n_entries, opened, read_part
+from ..data.sequences import is_list
+from ..layout.network import Network
+from .plain import text_of
+
+Parts = tuple[Part, Part | None]
+
+
+class Sources:
+    """One set of sequences and targets, or one for each subject.
+
+    Parameters
+    ----------
+    X, y, lengths, mask, sample_weight
+        As in `Model.fit`, or dicts with the same keys of such data.
+    check_finite : bool
+
+    Attributes
+    ----------
+    sizes : dict
+        Number of sequences by key; the key of a single set is None.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+        sample_weight: Any = None,
+        check_finite: bool = True,
+    ) -> None:
+        named = {"X": X, "y": y, "lengths": lengths, "mask": mask, "sample_weight": sample_weight}
+        named = {name: value for name, value in named.items() if value is not None}
+        for name in ("X", "y"):
+            if name not in named:
+                raise TypeError(f"{name} must be the data of the study; got None")
+        self.check_finite, self._datasets = check_finite, {}  # type: ignore[var-annotated]
+        if not isinstance(X, Mapping):
+            self._data = {None: _read(named)}
+        else:
+            for name, value in named.items():
+                if not isinstance(value, Mapping) or value.keys() != X.keys():
+                    raise ValueError(f"{name} must be a dict with the keys of X, a set for each")
+            self._data = {key: _read({k: v[key] for k, v in named.items()}) for key in X}
+        self.sizes = {key: n_entries(data["X"]) for key, data in self._data.items()}
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return a text for each array, which differs if the numbers do."""
+        return {
+            name if key is None else f"{name}[{key!r}]": _fingerprint(value)
+            for key, data in self._data.items()
+            for name, value in data.items()
+        }
+
+    def dataset(self, key: Any, net: Network, class_weight: Any = None) -> Dataset:
+        """Return a set as a network takes it, checked on first use.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The data do not fit the network.
+        """
+        form = key, *(getattr(net, name) for name in FORM), text_of(class_weight)
+        if form not in self._datasets:
+            data = dict(self._data[key])
+            self._datasets[form] = Dataset(
+                net,
+                data.pop("X"),
+                data.pop("y"),
+                trains=True,
+                check_finite=self.check_finite,
+                prefix="" if key is None else f"{key}: ",
+                whole=True,
+                class_weight=_with_whole_keys(class_weight),
+                **data,
+            )
+        return self._datasets[form]
+
+
+#: fields of a network that decide how data are read
+FORM = ("dtype", "input_size", "output_size", "loss", "sequences", "embedding")
+
+
+def _with_whole_keys(class_weight: Any) -> Any:
+    """Return class weights whose keys JSON has made text."""
+    if not isinstance(class_weight, dict):
+        return class_weight
+    return {int(k) if k.isdigit() else k: v for k, v in class_weight.items()}
+
+
+def _read(named: dict[str, Any]) -> dict[str, Any]:
+    """Return data in memory: arrays, or lists of sequences as they are."""
+    files: dict[str, File] = {}
+    if "lengths" not in named and holds("X", named["X"], "lengths", files):
+        named = {**named, "lengths": named["X"]}
+    return {
+        name: read_part(name, opened(name, value, files), None) for name, value in named.items()
+    }
+
+
+def _fingerprint(value: Any) -> str:
+    """Return shape, dtype and digest of an array, or of a list of arrays."""
+    parts = list(map(np.asarray, value)) if is_list(value) else [np.asarray(value)]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part.dtype.str}{part.shape}".encode())
+        digest.update(np.ascontiguousarray(part).data if part.size else b"")
+    kinds = f"{len(parts)} arrays" if is_list(value) else f"{parts[0].dtype} {parts[0].shape}"
+    return f"{kinds}, sha256 {digest.hexdigest()[:16]}"
+
+
+# ---------------------------------------------------------------------------------------- parts
+
+
+def part_of(dataset: Dataset, samples: np.ndarray | None) -> Part:
+    """Return sequences of a dataset, with the bits of a dataset that has no others; None: all."""
+    return dataset.whole() if samples is None else _part(*_place(dataset, samples))
+
+
+def drawn_parts(
+    dataset: Dataset, samples: np.ndarray | None, share: float
+) -> Callable[[np.random.Generator], Parts]:
+    """Return a function that draws a share of the sequences to hold out, as `fit` does."""
+    n = len(dataset) if samples is None else len(samples)
+    n_held = count_held_out(share, n)
+    own, places = _place(dataset, np.arange(n) if samples is None else samples)
+
+    def draw(generator: np.random.Generator) -> Parts:
+        order = generator.permutation(n)
+        held, rest = (places[np.sort(some)] for some in (order[:n_held], order[n_held:]))
+        return _part(own, rest), _part(own, held)
+
+    return draw
+
+
+def _part(dataset: Dataset, places: np.ndarray) -> Part:
+    return Part(dataset, lambda k, n: places)
+
+
+def _place(dataset: Dataset, samples: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """Return a dataset and the places of some sequences in it.
+
+    Where sequences differ in length, the longest of a dataset decides how memory is cut, and so the
+    order of sums.  Then it must hold no others.
+    """
+    lengths = dataset.load(0).inputs.sequences.lengths
+    if (lengths == lengths[0]).all():
+        return dataset, samples
+    return dataset.chosen(samples), np.arange(len(samples))
