@@ -3,12 +3,15 @@
 from .cache import cache_directories, read_cache, write_cache
 from .denormals import has_flags
 from .kernel import kernel, kernel_named, overloads
-from .program import Program, compiled
+from .program import NotCompiled, Program, cached_only, compile_ordered, compiled
 from .target import has_avx512, target, target_machine, vector_bytes, vector_registers
 
 __all__ = [
+    "NotCompiled",
     "Program",
     "cache_directories",
+    "cached_only",
+    "compile_ordered",
     "compiled",
     "has_avx512",
     "has_flags",

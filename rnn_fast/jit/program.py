@@ -7,9 +7,11 @@ Numba.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .cache import read_cache, sole_compiler, warn_of, write_cache
@@ -26,6 +28,46 @@ _KINDS = {
     "int": (ctypes.c_int64, lambda types, real: types.int64),
     "double": (ctypes.c_double, lambda types, real: types.float64),
 }
+
+
+class NotCompiled(RuntimeError):
+    """A program is not on disk, in a ``with`` block of `cached_only`.
+
+    Attributes
+    ----------
+    order : dict
+        The program, for `compile_ordered`, in terms of JSON.
+    """
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        super().__init__(f"{order['factory']} is not compiled")
+        self.order = order
+
+
+class Permission(threading.local):
+    """Permission of a thread to compile."""
+
+    compiles = True
+
+
+PERMISSION = Permission()
+
+
+@contextlib.contextmanager
+def cached_only() -> Iterator[None]:
+    """Let programs come from memory or from disk in a ``with`` block; else raise `NotCompiled`."""
+    PERMISSION.compiles = False
+    try:
+        yield
+    finally:
+        PERMISSION.compiles = True
+
+
+def compile_ordered(order: dict[str, Any]) -> None:
+    """Compile the program of a `NotCompiled`, perhaps of another process, for the disk."""
+    dtype, *specialisation, sources = order["key"]
+    program = Program(order["module"], order["factory"], **order["arguments"])
+    program(dtype, *specialisation, sources=tuple(sources))
 
 
 class Program:
@@ -80,6 +122,9 @@ class Program:
         if not trouble:
             code = read_cache(name)
         if code is None:
+            if not (PERMISSION.compiles or trouble):
+                about = {"module": self.module, "factory": self.factory, "key": [*key]}
+                raise NotCompiled({**about, "arguments": self.arguments})
             with sole_compiler(name):
                 if not trouble:
                     code = read_cache(name)  # another process may have compiled it meanwhile
