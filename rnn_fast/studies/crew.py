@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -16,7 +17,7 @@ from .work import Outcome
 Result = tuple[Run, Outcome, Exception | None]
 #: trains a run with so many threads, and calls a function after each compiled call
 Train = Callable[[Run, int, Callable[[], None]], tuple[Outcome, Exception | None]]
-POLL = 0.1  #: seconds to wait for a result before a look at signals and the display
+POLL = 0.1  #: seconds between groups of results: to write a single one takes up to 1 ms
 
 
 class Stopped(BaseException):
@@ -41,11 +42,11 @@ class Crew:
 
     def __init__(self, runs: Iterable[Run], train: Train, n_jobs: int) -> None:
         self._waiting, self._train, self._n_jobs = deque(in_turn(runs)), train, n_jobs
-        self._results: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+        self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops, self.began = False, dict[str, tuple[Run, float]]()
         self._has_all_cores = n_jobs >= threads.available()
         self._threads: list[threading.Thread] = []
-        self._ended = 0
 
     def __enter__(self) -> Crew:
         try:
@@ -68,31 +69,30 @@ class Crew:
             thread.join()
 
     def results(self) -> Iterator[list[Result]]:
-        """Yield results in groups, at least every `POLL` seconds one, perhaps empty, until the end.
+        """Yield results in groups, every `POLL` seconds one, perhaps empty, until the end.
 
         Raises
         ------
         BaseException
             A thread could not go on.
         """
-        while self._ended < len(self._threads):
-            yield self.ready(POLL)
+        left = len(self._threads)
+        while left:
+            with contextlib.suppress(queue.Empty):
+                self._ends.get(timeout=POLL)
+                left -= 1
+            yield self.ready()
 
-    def ready(self, timeout: float = 0.0) -> list[Result]:
-        """Return the results that are there, after a wait for the first of them."""
+    def ready(self) -> list[Result]:
+        """Return the results that are there."""
         group: list[Result] = []
-        try:
-            item = self._results.get(timeout=timeout) if timeout else self._results.get_nowait()
+        with contextlib.suppress(queue.Empty):
             while True:
-                if item is None:
-                    self._ended += 1
-                elif isinstance(item, BaseException):
-                    raise item
-                else:
-                    group.append(item)
                 item = self._results.get_nowait()
-        except queue.Empty:
-            return group
+                if isinstance(item, BaseException):
+                    raise item
+                group.append(item)
+        return group
 
     def _serve(self) -> None:
         """Train one run after the other."""
@@ -111,7 +111,7 @@ class Crew:
         except BaseException as error:
             self._results.put(error)
         finally:
-            self._results.put(None)
+            self._ends.put(None)
 
     def _team(self) -> int:
         """Return the threads of the next training: more than one when runs become few.

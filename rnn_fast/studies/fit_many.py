@@ -16,6 +16,7 @@ from ..validation import choice, flag
 from .crew import Crew, Result
 from .locks import sole_writer
 from .plan import Planner, Run, kind_of
+from .programs import prepare
 from .progress import Progress, progress
 from .sources import Sources
 from .store import Store
@@ -143,18 +144,19 @@ def _train_all(
     def work(run: Run, n_threads: int, between: Any) -> Any:
         return train(run, sources, n_threads, between)
 
-    with Signals() as signals, Crew(runs, work, n_jobs) as crew:
+    crew = Crew(runs, work, n_jobs)
+    with Signals() as signals:
         try:
-            for results in crew.results():
-                keep(results)
-                if raises and failures:
-                    break
+            prepare(runs, sources, n_jobs)
+            with crew:
+                for results in crew.results():
+                    keep(results)
+                    if raises and failures:
+                        break
         except (KeyboardInterrupt, Terminated) as stop:
-            crew.stop()
             keep(crew.ready())
             _tell(stop, f"study stopped after {done} of {len(runs)} runs", store)
             raise
-        crew.stop()
         keep(crew.ready())
     if raises and failures:
         _raise(failures[0])

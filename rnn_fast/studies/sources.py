@@ -67,6 +67,12 @@ class Sources:
             for name, value in data.items()
         }
 
+    def lengths(self, key: Any) -> np.ndarray:
+        """Return the steps of each sequence of a set that was checked, (N,)."""
+        dataset = next(data for form, data in self._datasets.items() if form[0] == key)
+        lengths: np.ndarray = dataset.load(0).inputs.sequences.lengths
+        return lengths
+
     def dataset(self, key: Any, net: Network, class_weight: Any = None) -> Dataset:
         """Return a set as a network takes it, checked on first use.
 
