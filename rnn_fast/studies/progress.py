@@ -55,12 +55,13 @@ class Forecast:
         """Return the seconds that are left; NaN before the first run has ended."""
         if not self._cost:
             return math.nan
-        total = sum(n * self.expected(kind) for kind, n in self._left.items() if n)
-        longest, now = 0.0, perf_counter()
+        waiting = self._left - Counter(like(run) for run, _ in began.values())
+        longest = max(map(self.expected, waiting), default=0.0)
+        total = sum(n * self.expected(kind) for kind, n in waiting.items())
         for run, start in began.values():
             expected = self.expected(like(run))
-            spent = min(now - start, 0.9 * expected)
-            total, longest = total - spent, max(longest, expected - spent)
+            left = max(expected - (perf_counter() - start), 0.1 * expected)
+            total, longest = total + left, max(longest, left)
         return max(total / self._n_jobs, longest)
 
 

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import validation
 from ..models.base import Model
+from ..saving import files
 from ..training.history import History
 from ..validation import shown
 from .ensemble import Ensemble, reduced
+from .figures import axes_of, draw_curves, draw_scores
 from .plain import readable
+from .report import page
 from .runs import INDICES
 from .store import Store
-from .table import best_rows, frame
+from .table import best_rows, frame, measured
 from .work import DIVERGED, DONE, FAILED, rebuilt
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 class Study:
@@ -133,6 +138,84 @@ class Study:
         """Rows of `to_frame` of runs that failed or diverged."""
         table = self.to_frame()
         return table[table["status"].isin([FAILED, DIVERGED])]
+
+    # -------------------------------------------------------------------------------- figures
+
+    def plot(
+        self,
+        x: str = "hidden_size",
+        measure: str = "val_loss",
+        per: str | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw a measure by the values of a column: means, with the quartiles of the runs.
+
+        Parameters
+        ----------
+        x, measure : str
+            Columns of `to_frame`.
+        per : str, optional
+            Column: a line for each of its values.
+        ax : matplotlib Axes, optional
+            Axes to draw on.  Default: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ValueError
+            There is no such column, or no run has a value.
+        ImportError
+            pandas or Matplotlib is not installed.
+        """
+        table = measured(self.to_frame(), measure, [x] if per is None else [x, per])
+        ax = axes_of(ax)
+        draw_scores(ax, table, x, measure, per)
+        return ax
+
+    def plot_curves(self, ids: Iterable[str] | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the losses of some runs over their epochs, of validation dashed.
+
+        Parameters
+        ----------
+        ids : iterable of str, optional
+            Runs.  Default: all that are done.
+        ax : matplotlib Axes, optional
+            Axes to draw on.  Default: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Matplotlib is not installed.
+        """
+        names = self.done if ids is None else list(ids)
+        histories = [self.history(id) for id in names]
+        ax = axes_of(ax)
+        draw_curves(ax, histories, ("loss", "val_loss"), names)
+        return ax
+
+    def report(self, path: str | os.PathLike[str], measure: str = "val_loss") -> None:
+        """Write a page of HTML to look at: counts, figures, the best runs, the failed ones.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists.  The page needs no other file.
+        measure : str
+            Column that orders the runs.
+
+        Raises
+        ------
+        ImportError
+            pandas or Matplotlib is not installed.
+        """
+        files.replace(validation.path("path", path), page(self, measure).encode())
 
     # --------------------------------------------------------------------------------- models
 

@@ -28,9 +28,14 @@ def frame(records: list[dict[str, Any]]) -> pd.DataFrame:
     return table.set_index("id") if len(table.columns) else table
 
 
-def best_rows(table: pd.DataFrame, measure: str, per: Iterable[str]) -> pd.DataFrame:
-    """Return the best rows, as `Study.best`."""
-    groups = [per] if isinstance(per, str) else list(per)
+def measured(table: pd.DataFrame, measure: str, groups: Iterable[str] = ()) -> pd.DataFrame:
+    """Return the rows that are done and have a measure, the best first.
+
+    Raises
+    ------
+    ValueError
+        There is no such column, of the measure or of `groups`, or no such row.
+    """
     for name in (measure, *groups):
         if name not in table.columns:
             raise ValueError(
@@ -40,7 +45,13 @@ def best_rows(table: pd.DataFrame, measure: str, per: Iterable[str]) -> pd.DataF
     done = table[(table["status"] == DONE) & table[measure].notna()]
     if not len(done):
         raise ValueError(f"no run has a {measure}")
-    ordered = done.sort_values(measure, ascending=not measure.endswith(HIGHER), kind="stable")
+    return done.sort_values(measure, ascending=not measure.endswith(HIGHER), kind="stable")
+
+
+def best_rows(table: pd.DataFrame, measure: str, per: Iterable[str]) -> pd.DataFrame:
+    """Return the best rows, as `Study.best`."""
+    groups = [per] if isinstance(per, str) else list(per)
+    ordered = measured(table, measure, groups)
     if not groups:
         return ordered.head(1)
     first = ordered.groupby(groups, sort=False, dropna=False).head(1)

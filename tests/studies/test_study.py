@@ -1,0 +1,278 @@
+"""The results of a study: tables, models, ensembles, figures, a page."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from html.parser import HTMLParser
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnn_fast import GRU, LSTM, Adam, Ensemble, Study, fit_many, folds, grid
+from rnn_fast.studies.crew import in_turn
+from rnn_fast.studies.plan import Planner
+from rnn_fast.studies.progress import Forecast, Lines, progress
+from rnn_fast.studies.sources import Sources
+from rnn_fast.studies.work import best_epoch, train
+from rnn_fast.training.early_stopping import EarlyStopping
+from rnn_fast.training.history import History
+
+matplotlib.use("Agg")
+rng = np.random.default_rng(0)
+X = rng.standard_normal((24, 6, 2))
+y = (X.sum((1, 2)) > 0).astype(int)
+RUNS = grid(hidden_size=[1, 2], optimizer=["sgd", Adam(0.8)]) * folds(24, outer=2, inner=2)
+COMMON = {"input_size": 2, "epochs": 8, "early_stopping": 3, "learning_rate": 0.05, "verbose": 0}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "a.study"
+    with fit_many(GRU, RUNS, X, y, store=path, **COMMON) as study:
+        yield study
+
+
+# ---------------------------------------------------------------------------------------- tables
+
+
+def test_to_frame(study):
+    table = study.to_frame()
+    assert list(table.index) == study.ids and table.index.name == "id"
+    names = ["hidden_size", "optimizer", "outer", "inner", "seed", "status", "best_epoch"]
+    names += ["epochs_trained", "seconds", "error", "train_loss", "train_accuracy"]
+    names += ["val_loss", "val_accuracy", "test_loss", "test_accuracy"]
+    assert list(table.columns) == names
+    assert set(table["optimizer"]) == {"sgd", str(Adam(0.8))}
+    assert table["train_loss"].dtype == float
+    for id, row in table.iterrows():
+        history, at = study.history(id), row["best_epoch"] - 1
+        assert row["epochs_trained"] == len(history)
+        assert row["val_loss"] == history.val_loss[at] == min(history.val_loss)
+        assert row["train_loss"] == history.loss[at]
+    assert len(study) == 16 and repr(study) == "<Study of 16 runs: 16 done>"
+    assert study.settings == {"cell": "gru", **{k: v for k, v in COMMON.items() if k != "verbose"}}
+
+
+def test_best(study):
+    table = study.to_frame()
+    best = study.best("val_loss", per=["outer", "hidden_size"])
+    assert [*zip(best["outer"], best["hidden_size"], strict=True)] == [
+        (0, 1),
+        (0, 2),
+        (1, 1),
+        (1, 2),
+    ]
+    for id, row in best.iterrows():
+        group = table[(table.outer == row.outer) & (table.hidden_size == row.hidden_size)]
+        assert group["val_loss"].idxmin() == id
+    assert list(study.best("val_accuracy").index) == [table["val_accuracy"].idxmax()]
+    assert len(study.best(per="outer")) == 2
+    with pytest.raises(
+        ValueError, match="no column 'val_los'; there are .*; did you mean 'val_loss'"
+    ):
+        study.best("val_los")
+    with pytest.raises(ValueError, match="there is no column 'by'"):
+        study.best(per=["by"])
+
+
+def test_a_study_without_validation_has_no_such_column():
+    with fit_many(GRU, grid(hidden_size=[1]), X, y, input_size=2, epochs=0, verbose=0) as empty:
+        (record,) = empty.records()
+        assert (record["best_epoch"], record["epochs_trained"]) == (0, 0)
+        assert len(empty.history(empty.ids[0])) == 0
+        assert len(empty.failed) == 0
+        with pytest.raises(ValueError, match="no column 'val_loss'"):
+            empty.best()
+
+
+@pytest.mark.parametrize(
+    ("losses", "rule", "epoch"),
+    [
+        ([3, 1, 2], None, 3),
+        ([3, 1, 2], EarlyStopping(5, restore_best=False), 3),
+        ([3, 1, 1, 2], EarlyStopping(5), 2),
+        ([3, 2.95, 2.9, 2.8], EarlyStopping(5, min_delta=0.1), 4),
+        ([3, 2.95, 2.92], EarlyStopping(5, min_delta=0.1), 1),
+        ([np.nan, 2, np.nan], EarlyStopping(5), 2),
+        ([np.nan] * 3, EarlyStopping(5), 3),
+        ([], EarlyStopping(5), 0),
+    ],
+)
+def test_best_epoch(losses, rule, epoch):
+    assert best_epoch(History(loss=[0.0] * len(losses), val_loss=losses), rule) == epoch
+
+
+# ---------------------------------------------------------------------------------------- models
+
+
+def test_models(study):
+    id = study.best().index[0]
+    model = study.model(id)
+    assert isinstance(model, GRU) and model.learning_rate == 0.05
+    measures = model.evaluate(X[study.indices(id)["test"]], y[study.indices(id)["test"]])
+    assert measures["loss"] == study.best()["test_loss"].iloc[0]
+    assert len([*study.models()]) == 16
+    with pytest.raises(KeyError, match="there is no run 'x'"):
+        study.model("x")
+    with pytest.raises(KeyError):
+        study.history("x")
+
+
+def test_a_study_is_opened_from_its_file(study):
+    with Study.open(study.path) as other:
+        pd.testing.assert_frame_equal(other.to_frame(), study.to_frame())
+        np.testing.assert_array_equal(other.model(study.ids[3]).Whh, study.model(study.ids[3]).Whh)
+        assert other.settings == study.settings
+
+
+def test_indices(study):
+    row, kept = RUNS[3], study.indices(study.ids[3])
+    assert kept.keys() == {"train", "validation", "test"}
+    assert all((kept[name] == row[name]).all() for name in kept)
+
+
+# ------------------------------------------------------------------------------------- ensembles
+
+
+def test_predictions_are_reduced_over_models(study):
+    ids = study.ids[:3]
+    each = np.stack([study.model(id).predict_proba(X) for id in ids])
+    np.testing.assert_array_equal(study.predict(X, ids, reduce=None), each)
+    np.testing.assert_allclose(study.predict(X, ids), each.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(study.predict(X, ids, reduce="std"), each.std(0), rtol=1e-5)
+    np.testing.assert_array_equal(study.ensemble(ids).predict(X), each.mean(0) > 0.5)
+    parts = study.predict([X[0], X[1][:3]], ids, reduce="median")
+    np.testing.assert_allclose(parts[0], np.median(each[:, 0]), rtol=1e-6)
+    with pytest.raises(ValueError, match="reduce must be 'mean', 'median', 'std' or None"):
+        study.predict(X, ids, reduce="max")
+
+
+@pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.parametrize("loss", ["bce", "cross_entropy", "mse"])
+def test_ensembles_have_the_form_of_their_models(loss, sequences):
+    outputs = 3 if loss == "cross_entropy" else 1
+    options = {"loss": loss, "return_sequences": sequences}
+    models = [LSTM(2, 3, outputs, seed=seed, **options) for seed in range(3)]
+    ensemble = Ensemble(models)
+    assert len(ensemble) == 3 and [*ensemble] == models
+    for data in (X, [X[0], X[1][:2]]):
+        got, form = ensemble.predict(data), models[0].predict(data)
+        assert type(got) is type(form)
+        for a, b in zip(got, form, strict=True):
+            assert np.shape(a) == np.shape(b) and np.asarray(a).dtype == np.asarray(b).dtype
+    if loss == "mse":
+        np.testing.assert_allclose(
+            ensemble.predict(X), np.mean([m.predict(X) for m in models], 0), rtol=1e-6
+        )
+        with pytest.raises(ValueError, match="predict_proba needs models with loss bce"):
+            ensemble.predict_proba(X)
+    else:
+        assert ensemble.predict_proba(X).shape == models[0].predict_proba(X).shape
+    again = pickle.loads(pickle.dumps(ensemble))
+    np.testing.assert_array_equal(again.predict(X), ensemble.predict(X))
+    np.testing.assert_array_equal(copy.deepcopy(ensemble).predict(X), ensemble.predict(X))
+
+
+def test_errors_of_ensembles():
+    with pytest.raises(ValueError, match="needs at least one model"):
+        Ensemble([])
+    with pytest.raises(TypeError, match=r"models\[1\] must be a model; got 3"):
+        Ensemble([GRU(1, 1), 3])
+    with pytest.raises(ValueError, match="must have the same loss"):
+        Ensemble([GRU(1, 1), GRU(1, 1, loss="mse")])
+
+
+# --------------------------------------------------------------------------------------- display
+
+
+def test_plots(study):
+    ax = study.plot("hidden_size", "val_loss", per="optimizer")
+    means = study.to_frame().groupby(["optimizer", "hidden_size"])["val_loss"].mean()
+    drawn = np.concatenate([line.get_ydata() for line in ax.lines])
+    np.testing.assert_allclose(drawn, means.to_numpy())
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("hidden_size", "val_loss")
+    ax = study.plot("optimizer", ax=ax.figure.add_subplot())
+    assert [label.get_text() for label in ax.get_xticklabels()][1] == "sgd"
+    curves = study.plot_curves(study.ids[:2])
+    np.testing.assert_array_equal(curves.lines[1].get_ydata(), study.history(study.ids[0]).val_loss)
+    with pytest.raises(ValueError, match="there is no column 'size'"):
+        study.plot("size")
+    with pytest.raises(TypeError, match="ax must be axes"):
+        study.plot(ax=3)
+    matplotlib.pyplot.close("all")
+
+
+class Tags(HTMLParser):
+    """Counts tags, and keeps what is loaded from elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts, self.sources = {}, []
+
+    def handle_starttag(self, tag, attributes):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.sources += [v for k, v in attributes if k in ("src", "href") and not v.startswith("#")]
+
+
+def test_report(study, tmp_path):
+    path = tmp_path / "report.html"
+    study.report(path)
+    text, tags = path.read_text(encoding="utf-8"), Tags()
+    tags.feed(text)
+    assert tags.counts["table"] == 1 and tags.counts["tr"] == 17
+    assert tags.counts["svg"] == 5  # sizes, optimizers, outer, inner; curves
+    assert not tags.sources
+    assert "16 runs: 16 done" in text
+    study.report(path, "test_accuracy")
+
+
+def test_a_report_of_failures_escapes_them(tmp_path):
+    runs = [{"hidden_size": 1, "learning_rate": 1e30, "label": "<b>&"}]
+    with pytest.warns(RuntimeWarning, match="1 diverged"):
+        study = fit_many(GRU, runs, X, y, input_size=2, loss="mse", verbose=0)
+    with study:
+        study.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;&amp;" in text and "<b>" not in text and "Failed runs" in text
+
+
+def planned(rows, **common):
+    sources = Sources(X, y)
+    return sources, Planner("gru", sources, {"input_size": 2, **common}).runs(rows)
+
+
+def test_runs_are_trained_costliest_first_after_one_of_each_cost():
+    _, runs = planned(grid(hidden_size=[1, 20], label=[0, 1]))
+    assert [run.model["hidden_size"] for run in in_turn(runs)] == [20, 1, 20, 1]
+
+
+def test_the_forecast_is_the_time_of_like_runs():
+    _, runs = planned(grid(hidden_size=[1, 20], label=range(4)))
+    forecast = Forecast(runs, 2)
+    assert np.isnan(forecast.seconds({}))
+    forecast.saw(runs[0], 1.0)
+    forecast.saw(runs[4], 4.0)
+    assert forecast.seconds({}) == pytest.approx((3 * 1 + 3 * 4) / 2)
+    for run in runs[5:]:
+        forecast.saw(run, 4.0)
+    forecast.saw(runs[1], 1.0)
+    forecast.saw(runs[2], 1.0)
+    assert forecast.seconds({}) == pytest.approx(1.0)  # one run is on one core
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_progress_counts(verbose, capsys):
+    sources, runs = planned(grid(hidden_size=[1], label=range(2)), loss="mse", epochs=2)
+    broken = runs[1]._replace(model=runs[1].model | {"learning_rate": -1})
+    with progress(runs, 3, 1, verbose) as shows:
+        for run in (runs[0], broken):
+            shows.update([(run, *train(run, sources))], {})
+    assert (shows.done, shows.failed, shows.epochs) == (3, 1, 2)
+    told = capsys.readouterr().err
+    assert bool(told) == bool(verbose)
+    if verbose:
+        assert "3/3" in told
+        assert ("1 failed" in told and "best train_loss" in told) or isinstance(shows, Lines)
