@@ -1,1 +1,1 @@
-"""The command line: ``rnn-fast train``, ``rnn-fast predict`` and ``rnn-fast bench``."""
+"""The command line: ``rnn-fast train``, ``predict``, ``study`` and ``bench``."""

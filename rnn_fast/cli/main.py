@@ -1,4 +1,4 @@
-"""The command line: ``rnn-fast train``, ``rnn-fast predict`` and ``rnn-fast bench``.
+"""The command line: ``rnn-fast train``, ``predict``, ``study`` and ``bench``.
 
 Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
 input; 130 interrupted by Ctrl-C; 143 ended by SIGTERM.  Results go to standard output, progress and
@@ -16,6 +16,7 @@ from ..errors import DivergedError, Terminated
 from . import output
 from .bench import add_bench
 from .predict import add_predict
+from .study import add_study
 from .train import add_train
 
 # ------------------------------------------------------------------------------------ arguments
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     add_train(commands.add_parser)
     add_predict(commands.add_parser)
+    add_study(commands.add_parser)
     add_bench(commands.add_parser)
     return top
 

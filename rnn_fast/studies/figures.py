@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._optional import extra
@@ -56,6 +56,10 @@ def draw_scores(ax: Axes, table: pd.DataFrame, x: str, measure: str, per: str | 
         ax.fill_between(at, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     if categories is not None:
         ax.set_xticks(range(len(categories)), list(map(str, categories)))
+    elif table[x].min() > 0 and table[x].max() >= 100 * table[x].min():
+        ax.set_xscale("log")
+    elif table[x].dtype.kind in "iu":
+        ax.locator_params("x", integer=True)
     ax.set_xlabel(x)
     ax.set_ylabel(measure)
     if per is not None:
@@ -63,16 +67,15 @@ def draw_scores(ax: Axes, table: pd.DataFrame, x: str, measure: str, per: str | 
 
 
 def draw_curves(
-    ax: Axes, histories: Sequence[History], measures: Iterable[str], names: Sequence[str]
+    ax: Axes, histories: Sequence[History], measures: Sequence[str], names: Sequence[str]
 ) -> None:
-    """Draw curves of some runs over the epochs, one color a run: the second measure dashed."""
+    """Draw curves of some runs over the epochs, a color for each run; the second measure dashed."""
     for k, (history, name) in enumerate(zip(histories, names, strict=True)):
         for measure, style in zip(measures, ("-", "--"), strict=False):
-            curve = getattr(history, measure, None)
-            if curve:
-                label = f"{name} {measure}" if name else measure
-                ax.plot(range(1, len(curve) + 1), curve, style, color=f"C{k % 10}", label=label)
+            curve = getattr(history, measure) or []
+            label = name if style == "-" else None
+            ax.plot(range(1, len(curve) + 1), curve, style, color=f"C{k % 10}", label=label)
     ax.set_xlabel("epoch")
-    ax.set_ylabel("loss")
+    ax.set_ylabel(", ".join([measures[0], *(f"{name} (dashed)" for name in measures[1:])]))
     if len(histories) <= 5:
-        ax.legend()
+        ax.legend(fontsize="small")

@@ -92,7 +92,7 @@ def _figures(study: Any, ordered: Any, measure: str) -> str:
     places = sorted({round(share * (len(ordered) - 1)) for share in CURVES})
     chosen = ordered.iloc[places]
     histories = [study.history(id) for id in chosen.index]
-    names = [f"{place + 1} of {len(ordered)}:" for place in places]
+    names = [f"{place + 1} of {len(ordered)}" for place in places]
     measures = ("loss", "val_loss") if measure.startswith(("val_", "test_")) else ("loss",)
     figures.append(_svg(lambda ax: draw_curves(ax, histories, measures, names)))
     return f'<div class="figures">{"".join(figures)}</div>'
@@ -109,7 +109,7 @@ def _svg(draw: Any) -> str:
 
 def _table(table: Any) -> str:
     """Return the first rows of a data frame."""
-    shown = table.head(ROWS).dropna(axis="columns", how="all").reset_index()
+    shown = table.head(ROWS).replace("", None).dropna(axis="columns", how="all").reset_index()
     kinds = ["text" if shown[name].dtype.kind not in "biuf" else "" for name in shown.columns]
     cells = zip(kinds, shown.columns, strict=True)
     head = "".join(f'<th class="{kind}">{html.escape(str(name))}</th>' for kind, name in cells)
