@@ -79,6 +79,7 @@ def has_avx512(bits: int) -> bool:
     return "vpternlog" in assembly
 
 
+@functools.cache  # LLVM takes 20 us to say for which processor it works
 def vector_registers() -> int:
     """Vector registers of the target: 32 on AVX-512 and 64-bit ARM, else 16."""
     import llvmlite.binding as llvm

@@ -51,7 +51,7 @@ def draw_scores(ax: Axes, table: pd.DataFrame, x: str, measure: str, per: str | 
         groups = rows.groupby(x, sort=True)[measure]
         mean, low, high = groups.mean(), groups.quantile(0.25), groups.quantile(0.75)
         at = mean.index if categories is None else [categories.index(value) for value in mean.index]
-        name = None if label is None else f"{per} {label}"
+        name = None if per is None else str(label)
         (line,) = ax.plot(at, mean, "o-", label=name)
         ax.fill_between(at, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     if categories is not None:
@@ -63,7 +63,7 @@ def draw_scores(ax: Axes, table: pd.DataFrame, x: str, measure: str, per: str | 
     ax.set_xlabel(x)
     ax.set_ylabel(measure)
     if per is not None:
-        ax.legend()
+        ax.legend(title=per)
 
 
 def draw_curves(

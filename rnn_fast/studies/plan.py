@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..data.blocks import count_held_out
 from ..engine.tiling import seconds_per_row
 from ..layout.parameters import penalty_coefficients
 from ..models.base import Model
@@ -19,7 +20,7 @@ from ..training.config import TrainingConfig
 from ..validation import choice, generator, hint, shown
 from .plain import digest_of, plain, text_of
 from .runs import INDICES, Runs
-from .sources import Sources, drawn_parts
+from .sources import Sources
 
 #: arguments of `fit` that a study has no use for, and why
 REFUSED = {
@@ -109,7 +110,7 @@ class Planner:
                 advice = hint(name, known, 0.6)
                 raise TypeError(f"neither a model nor `fit` has an argument {name!r}{advice}")
         self._models: dict[str, Model] = {}
-        self._configs: dict[str, TrainingConfig] = {}
+        self._configs: dict[tuple[str, int], TrainingConfig] = {}
         self._indices: dict[tuple[int, Any], tuple[Any, np.ndarray, str]] = {}
 
     def settings(self) -> dict[str, Any]:
@@ -164,7 +165,8 @@ class Planner:
         check_parts(config, train, validation, test, whole.get("class_weight"))
         weight = plain("class_weight", whole.get("class_weight"))
         dataset = self._sources.dataset(key, built._net, weight)
-        drawn_parts(dataset, train, config.validation_split or 0.5)
+        if config.validation_split:
+            count_held_out(config.validation_split, len(dataset) if train is None else len(train))
         lengths = dataset.load(0).inputs.sequences.lengths
         steps = float(lengths.sum() if train is None else lengths[train].sum())
         return Run(
@@ -194,18 +196,14 @@ class Planner:
 
     def _config(self, model: Model, arguments: dict[str, Any]) -> TrainingConfig:
         """Return the checked options of a training."""
-        net = model._net
-        key = text_of({k: plain(k, v) for k, v in arguments.items()})
-        key += repr((model.learning_rate, net.dtype, net.directions))
+        key = text_of({k: plain(k, v) for k, v in arguments.items()}), id(model)
         if key not in self._configs:
             own = {"learning_rate": model.learning_rate, "n_threads": 1, "verbose": 0}
             config = TrainingConfig.checked({**arguments, **own})
-            config.check_network(net)
+            config.check_network(model._net)
+            penalty_coefficients(config.l1, config.l2, model._net)
             self._configs[key] = config
-        config = self._configs[key]
-        if config.l1 is not None or config.l2 is not None:
-            penalty_coefficients(config.l1, config.l2, net)
-        return config
+        return self._configs[key]
 
     def _index(self, name: str, value: Any, key: Any) -> tuple[np.ndarray | None, str]:
         """Return an index array in ascending order, and its digest."""
