@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
-from inspect import signature
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,38 +15,23 @@ from ..layout.parameters import penalty_coefficients
 from ..models.base import Model
 from ..models.loading import MODELS
 from ..training.config import TrainingConfig
-from ..validation import choice, generator, hint, shown
+from ..validation import choice, flag, generator, hint, option, shown
+from .checks import ARGUMENTS, FIT, REFUSED, check_names, check_parts, index_array, namer
 from .plain import digest_of, plain, text_of
 from .runs import INDICES, Runs
 from .sources import Sources
 
-#: arguments of `fit` that a study has no use for, and why
-REFUSED = {
-    "X": "the data are arguments of fit_many; a row chooses by index arrays, or by `data`",
-    "validation_data": "a row chooses its validation data by an index array `validation`",
-    "callbacks": "a study calls nothing between epochs",
-    "checkpoint": "the store keeps what is finished",
-    "keep_optimizer": "each run starts with a new optimizer",
-    "initial_state": "a study's sequences start from zero, or from learned states",
-    "shuffle_block": "a study's data are in memory",
-    "n_threads": "n_jobs says how many threads there are",
-    "verbose": "it is an argument of fit_many, for all runs",
-}
-REFUSED |= dict.fromkeys(("y", "lengths", "mask", "sample_weight"), REFUSED["X"])
-REFUSED |= dict.fromkeys(("checkpoint_every", "resume"), REFUSED["checkpoint"])
-REFUSED["check_finite"] = REFUSED["verbose"]
-#: names of columns that a study adds, and beginnings of such names
-COLUMNS, SCORES = (
-    ("status", "error", "best_epoch", "epochs_trained", "seconds"),
-    (
-        "train_",
-        "val_",
-        "test_",
-    ),
-)
-ARGUMENTS = {name for kind in MODELS.values() for name in signature(kind).parameters}
-FIT = {each.name for each in fields(TrainingConfig)} - REFUSED.keys() - ARGUMENTS
-ROWS_OWN = {*INDICES, "data", "cell"}
+
+@dataclass(frozen=True)
+class RunConfig(TrainingConfig):
+    """Options of a training whose validation data are a part of the study's data."""
+
+    holds_out: bool = option(flag, False)
+
+    @property
+    def validates(self) -> bool:
+        """True if there are validation data."""
+        return self.holds_out or self.validation_split > 0
 
 
 class Run(NamedTuple):
@@ -58,7 +41,7 @@ class Run(NamedTuple):
     name: str  #: for messages
     cell: str
     model: dict[str, Any]  #: arguments of the model
-    config: TrainingConfig
+    config: RunConfig
     class_weight: Any
     data: Any  #: key of the data
     train: np.ndarray | None  #: ascending; None: all sequences
@@ -110,7 +93,7 @@ class Planner:
                 advice = hint(name, known, 0.6)
                 raise TypeError(f"neither a model nor `fit` has an argument {name!r}{advice}")
         self._models: dict[str, Model] = {}
-        self._configs: dict[tuple[str, int], TrainingConfig] = {}
+        self._configs: dict[tuple[str, int], RunConfig] = {}
         self._indices: dict[tuple[int, Any], tuple[Any, np.ndarray, str]] = {}
 
     def settings(self) -> dict[str, Any]:
@@ -160,9 +143,10 @@ class Planner:
         generator(seed)
         model = {k: v for k, v in whole.items() if k in ARGUMENTS and k != "seed"}
         cell, built = self._model(whole.get("cell"), model)
-        config = self._config(built, {k: v for k, v in whole.items() if k in FIT})
+        options = {k: v for k, v in whole.items() if k in FIT}
+        config = self._config(built, {**options, "holds_out": indices["validation"][0] is not None})
         train, validation, test = (array for array, _ in indices.values())
-        check_parts(config, train, validation, test, whole.get("class_weight"))
+        check_parts(config.validation_split, train, validation, test, whole.get("class_weight"))
         weight = plain("class_weight", whole.get("class_weight"))
         dataset = self._sources.dataset(key, built._net, weight)
         if config.validation_split:
@@ -194,12 +178,12 @@ class Planner:
             self._models[key] = MODELS[cell](**arguments, seed=0)
         return cell, self._models[key]
 
-    def _config(self, model: Model, arguments: dict[str, Any]) -> TrainingConfig:
+    def _config(self, model: Model, arguments: dict[str, Any]) -> RunConfig:
         """Return the checked options of a training."""
         key = text_of({k: plain(k, v) for k, v in arguments.items()}), id(model)
         if key not in self._configs:
             own = {"learning_rate": model.learning_rate, "n_threads": 1, "verbose": 0}
-            config = TrainingConfig.checked({**arguments, **own})
+            config: RunConfig = RunConfig.checked({**arguments, **own})
             config.check_network(model._net)
             penalty_coefficients(config.l1, config.l2, model._net)
             self._configs[key] = config
@@ -217,81 +201,7 @@ class Planner:
         return array, digest
 
 
-@functools.lru_cache(64)  # a search for near names takes 0.1 ms
-def check_names(*names: str) -> None:
-    """Raise TypeError for a name that is not for studies, or a label that seems a slip."""
-    known = ARGUMENTS | FIT | ROWS_OWN | {"class_weight"}
-    for name in set(names) - known:
-        if name in REFUSED:
-            raise TypeError(f"{name} is not for a row of a study: {REFUSED[name]}")
-        if name in COLUMNS or name.startswith(SCORES):
-            raise ValueError(f"{name!r} is a column of the results; call the label otherwise")
-        if advice := hint(name, known, 0.85):
-            raise ValueError(f"{name!r} is no argument{advice} Call a label otherwise")
-
-
-def check_parts(
-    config: TrainingConfig,
-    train: np.ndarray | None,
-    validation: np.ndarray | None,
-    test: np.ndarray | None,
-    class_weight: Any,
-) -> None:
-    """Raise ValueError for parts of the data that do not go together."""
-    if train is None and not (validation is None and test is None):
-        raise ValueError("a row with an index array `validation` or `test` needs one of `train`")
-    if config.validation_split and validation is not None:
-        raise ValueError("validation_split cannot go with an index array `validation`")
-    if class_weight == "balanced" and train is not None:
-        raise ValueError(
-            "class_weight='balanced' would weigh by all sequences, not by those of `train`; give a "
-            "dict of class to weight"
-        )
-
-
-def index_array(name: str, value: Any, n: int) -> np.ndarray:
-    """Return indices of sequences, or a mask of them, as ascending int64.
-
-    Raises
-    ------
-    TypeError, ValueError
-        The value is no vector of indices in 0 .. n - 1, or no bool (n,), or chooses nothing.
-    """
-    array = np.asarray(value)
-    if array.ndim != 1 or array.dtype.kind not in "iub":
-        raise TypeError(f"{name} must be a vector of integers, or of bool; got {shown(value)}")
-    if array.dtype.kind == "b":
-        if len(array) != n:
-            raise ValueError(f"{name} must have {n} bool, one for each sequence; got {len(array)}")
-        array = np.flatnonzero(array)
-    if not len(array):
-        raise ValueError(f"{name} must choose at least one sequence; got none")
-    if array.min() < 0 or array.max() >= n:
-        wrong = array[(array < 0) | (array >= n)][0]
-        raise ValueError(f"{name} holds {wrong}, which is none of the sequences 0 .. {n - 1}")
-    return np.sort(array.astype(np.int64))
-
-
-def namer(table: Runs) -> Callable[[int], str]:
-    """Return a function that names a row by its place and by what differs from row to row."""
-
-    def name(place: int) -> str:
-        row = table[place]
-        shows = [k for k, v in row.items() if k not in INDICES and differs(k, v)]
-        inner = ", ".join(f"{k}={shown(row[k])}" for k in shows)
-        return f"runs[{place}] ({inner})" if inner else f"runs[{place}]"
-
-    seen: dict[str, bool] = {}
-
-    def differs(key: str, value: Any) -> bool:
-        if key not in seen:
-            seen[key] = any(repr(row.get(key)) != repr(value) for row in table)
-        return seen[key]
-
-    return name
-
-
-def with_threads(run: Run, n_threads: int) -> TrainingConfig:
+def with_threads(run: Run, n_threads: int) -> RunConfig:
     """Return the options of a run that so many threads train."""
     return run.config if n_threads == 1 else replace(run.config, n_threads=n_threads)
 
