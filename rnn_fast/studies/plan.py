@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.blocks import count_held_out
 from ..engine.tiling import seconds_per_row
 from ..layout.parameters import penalty_coefficients
 from ..models.base import Model
@@ -19,7 +18,7 @@ from ..validation import choice, flag, generator, hint, option, shown
 from .checks import ARGUMENTS, FIT, REFUSED, check_names, check_parts, index_array, namer
 from .plain import digest_of, plain, text_of
 from .runs import INDICES, Runs
-from .sources import Sources
+from .sources import Sources, split_of
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class Planner:
         weight = plain("class_weight", whole.get("class_weight"))
         dataset = self._sources.dataset(key, built._net, weight)
         if config.validation_split:
-            count_held_out(config.validation_split, len(dataset) if train is None else len(train))
+            split_of(dataset, train, config)
         lengths = dataset.load(0).inputs.sequences.lengths
         steps = float(lengths.sum() if train is None else lengths[train].sum())
         return Run(

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ..data.blocks import count_held_out
-from ..data.dataset import Dataset, Part
+from ..data.dataset import Dataset
 from ..data.files import File
+from ..data.parts import Part
 from ..data.readers import holds, n_entries, opened, read_part
 from ..data.sequences import is_list
+from ..data.splits import Split
 from ..layout.network import Network
+from ..training.config import TrainingConfig
 from .plain import text_of
-
-Parts = tuple[Part, Part | None]
 
 
 class Sources:
@@ -135,27 +135,16 @@ def _fingerprint(value: Any) -> str:
 
 def part_of(dataset: Dataset, samples: np.ndarray | None) -> Part:
     """Return sequences of a dataset, with the bits of a dataset that has no others; None: all."""
-    return dataset.whole() if samples is None else _part(*_place(dataset, samples))
+    if samples is None:
+        return dataset.whole()
+    own, places = _place(dataset, samples)
+    return Part(own, lambda k: places, [len(places)])
 
 
-def drawn_parts(
-    dataset: Dataset, samples: np.ndarray | None, share: float
-) -> Callable[[np.random.Generator], Parts]:
-    """Return a function that draws a share of the sequences to hold out, as `fit` does."""
-    n = len(dataset) if samples is None else len(samples)
-    n_held = count_held_out(share, n)
-    own, places = _place(dataset, np.arange(n) if samples is None else samples)
-
-    def draw(generator: np.random.Generator) -> Parts:
-        order = generator.permutation(n)
-        held, rest = (places[np.sort(some)] for some in (order[:n_held], order[n_held:]))
-        return _part(own, rest), _part(own, held)
-
-    return draw
-
-
-def _part(dataset: Dataset, places: np.ndarray) -> Part:
-    return Part(dataset, lambda k, n: places)
+def split_of(dataset: Dataset, samples: np.ndarray | None, config: TrainingConfig) -> Split:
+    """Return the split of sequences that holds out what `fit` would; None: of all sequences."""
+    own = dataset if samples is None else dataset.chosen(samples)
+    return Split(own, config.validation_split, own.labels() if config.stratify else None)
 
 
 def _place(dataset: Dataset, samples: np.ndarray) -> tuple[Dataset, np.ndarray]:

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.dataset import Part
+from ..data.parts import Part
 from ..data.source import Source
 from ..errors import DivergedError
 from ..models.base import Model
 from ..models.loading import MODELS
 from ..saving.checkpoint import generator_state, set_generator_state
-from ..training.early_stopping import EarlyStopping, Watch
+from ..training.early_stopping import Watch
 from ..training.history import History
 from .plan import Run, with_threads
-from .sources import Sources, drawn_parts, part_of
+from .sources import Sources, part_of, split_of
 
 DONE, DIVERGED, FAILED, WAITING = "done", "diverged", "failed", "waiting"
 
@@ -71,7 +71,7 @@ def _trained(
 
     def parts() -> tuple[Source, Part | None]:
         if config.validation_split:
-            return drawn_parts(dataset, run.train, config.validation_split)(model._generator)
+            return split_of(dataset, run.train, config).draw(model._generator)
         held_out = None if run.validation is None else part_of(dataset, run.validation)
         return part_of(dataset, run.train), held_out
 
@@ -80,7 +80,7 @@ def _trained(
         history = model._train(config, parts, about, between)
     except DivergedError as error:
         status, failure, history = DIVERGED, error, error.history
-    epoch = best_epoch(history, config.early_stopping)
+    epoch = best_epoch(history, config.rules(model._net)[0])
     scores = scores_of(history, epoch)
     if run.test is not None and status == DONE:
         measures = model._evaluation.measure(part_of(dataset, run.test), n_threads)
@@ -113,19 +113,23 @@ def scores_of(history: History, epoch: int) -> dict[str, float]:
     }
 
 
-def best_epoch(history: History, rule: EarlyStopping | None) -> int:
-    """Return the epoch whose parameters early stopping kept, counted from 1; else the last."""
-    if rule is None or not rule.restore_best:
+def best_epoch(history: History, watch: Watch) -> int:
+    """Return the epoch whose parameters early stopping kept, counted from 1; else the last.
+
+    watch : Watch
+        Before the first epoch.
+    """
+    if watch.rule is None or not watch.rule.restore_best or not len(history):
         return len(history)
-    losses = np.array(history.loss if history.val_loss is None else history.val_loss, float)
-    if not rule.min_delta:
-        losses[np.isnan(losses)] = np.inf
-        return int(losses.argmin()) + 1 if (losses < np.inf).any() else len(history)
-    watch, best, nothing = Watch(rule), len(losses), np.empty(0)
-    for epoch, loss in enumerate(losses.tolist(), 1):
-        watch = watch.after(loss, nothing)
-        best = best if watch.waited else epoch
-    return best
+    values = watch.monitor.sign * np.array(getattr(history, watch.monitor.column))
+    values[np.isnan(values)] = np.inf
+    if not watch.rule.min_delta:
+        return int(values.argmin()) + 1 if (values < np.inf).any() else len(history)
+    best, epoch = np.inf, len(history)
+    for at, value in enumerate(values.tolist(), 1):
+        if value < best - watch.rule.min_delta:
+            best, epoch = value, at
+    return epoch
 
 
 def rebuilt(architecture: str, parameters: bytes, generator: str) -> Model:

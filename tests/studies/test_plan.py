@@ -50,6 +50,11 @@ def planned(rows, cell="gru", X=X, y=y, **common):
         ([{"hidden_size": 3, "learning_rate": 1e60}], "learning_rate .* too large for float32"),
         ([{"hidden_size": 3, "input_size": 4}], r"X must have shape \(N, T, 4\)"),
         ([{"hidden_size": 3, "validation_split": 0.99}], "leaves none to train on"),
+        ([{"hidden_size": 3, "schedule": lambda epoch: 1.0}], "schedule must be a number, text"),
+        (
+            [{"hidden_size": 3, "early_stopping": EarlyStopping(monitor="val_loss")}],
+            "early_stopping.monitor, in this training, must be one of 'loss', 'accuracy'",
+        ),
         (
             [{"hidden_size": 3, "train": [0], "validation": [1], "validation_split": 0.5}],
             "validation_split cannot go with an index array",

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnn_fast import GRU, LSTM, Adam, Ensemble, Study, fit_many, folds, grid
+from rnn_fast import GRU, LSTM, Adam, EarlyStopping, Ensemble, Study, fit_many, folds, grid
 from rnn_fast.studies.crew import in_turn
 from rnn_fast.studies.plan import Planner
 from rnn_fast.studies.progress import Forecast, Lines, progress
 from rnn_fast.studies.sources import Sources
 from rnn_fast.studies.work import best_epoch, train
-from rnn_fast.training.early_stopping import EarlyStopping
+from rnn_fast.training.early_stopping import Watch
 from rnn_fast.training.history import History
 
 matplotlib.use("Agg")
@@ -102,7 +102,20 @@ def test_a_study_without_validation_has_no_such_column():
     ],
 )
 def test_best_epoch(losses, rule, epoch):
-    assert best_epoch(History(loss=[0.0] * len(losses), val_loss=losses), rule) == epoch
+    history = History(loss=[0.0] * len(losses), val_loss=losses, accuracy=[0.0] * len(losses))
+    watch = Watch.of(rule, GRU(1, 1)._net, validates=True)
+    assert best_epoch(history, watch) == epoch
+    state = watch
+    for n in range(1, len(losses) + 1):  # the training's own rule
+        state = state.after(History(val_loss=losses[:n]), np.array([n]))
+    kept = state.parameters
+    assert epoch == (len(losses) if kept is None else kept[0])
+
+
+def test_best_epoch_of_another_measure():
+    history = History(loss=[1, 2, 3], val_loss=[3, 2, 1], val_accuracy=[0.5, 0.9, 0.9])
+    watch = Watch.of(EarlyStopping(monitor="val_accuracy"), GRU(1, 1)._net, validates=True)
+    assert best_epoch(history, watch) == 2
 
 
 # ---------------------------------------------------------------------------------------- models
