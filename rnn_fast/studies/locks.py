@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..saving.files import target_of
 from ..validation import path
 
 
@@ -23,12 +24,12 @@ def sole_writer(store: Any) -> Iterator[None]:
     BlockingIOError
         Another process, or another thread of this one, holds it.
     OSError
-        The folder takes no file.
+        There is no such folder, it takes no file, or `store` is no regular file.
     """
     if store is None:
         yield
         return
-    name = path("store", store) + ".lock"
+    name = target_of("store", path("store", store)) + ".lock"
     descriptor = os.open(name, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn_fast import GRU, DivergedError, Study, fit_many, folds, grid
+from rnn_fast import GRU, Adam, DivergedError, Study, fit_many, folds, grid
 from rnn_fast.studies.fit_many import failed_text
 from rnn_fast.studies.locks import sole_writer
 from rnn_fast.studies.plan import Planner
@@ -140,6 +141,26 @@ def test_what_is_no_study_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no study"):
         Study.open(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_store_without_a_folder_is_refused_before_any_work(tmp_path):
+    with pytest.raises(FileNotFoundError, match="store: there is no folder"):
+        fit_many(GRU, RUNS, X, y, store=tmp_path / "none" / "a.study", **COMMON)
+    with pytest.raises(IsADirectoryError):
+        fit_many(GRU, RUNS, X, y, store=tmp_path, **COMMON)
+
+
+def test_a_run_and_its_result_are_records_that_travel():
+    sources = Sources(X, y)
+    rows = [{"hidden_size": 1, "optimizer": Adam(), "train": [1, 2], "test": [3]}]
+    planned = Planner("gru", sources, {"input_size": 2, "epochs": 1}).runs(rows)
+    run, own = pickle.loads(pickle.dumps((planned[0], sources)))
+    outcome, error = pickle.loads(pickle.dumps(train(run, own)))
+    here, _ = train(planned[0], sources)
+    assert error is None
+    assert outcome.parameters == here.parameters and outcome.scores == here.scores
+    kinds = {type(value) for value in outcome}
+    assert kinds <= {str, int, float, bytes}
 
 
 def test_one_process_trains_a_study(tmp_path):
