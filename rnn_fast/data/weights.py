@@ -75,7 +75,7 @@ def check_weights(name: str, array: np.ndarray, dtype: np.dtype, is_part: bool =
         why = f"is too large for {dtype}" if large else "is not a finite weight of at least 0"
         raise ValueError(f"{checks.element(name, array, at)} {why}")
     if not (is_part or array.any()):
-        raise ValueError(f"{name} must not be 0 everywhere")
+        raise ValueError(f"{name} must not be zero everywhere")
 
 
 def weights_by_class(

@@ -174,7 +174,7 @@ def test_sample_weight():
     [
         ([1, -1, 0, 0], "sample_weight[1] = -1 is not a finite weight of at least 0"),
         ([1, np.nan, 0, 0], "sample_weight[1] = nan is not"),
-        ([0, 0, 0, 0], "sample_weight must not be 0 everywhere"),
+        ([0, 0, 0, 0], "sample_weight must not be zero everywhere"),
         ([1, 2], "sample_weight must have shape (4,); got (2,)"),
     ],
 )
@@ -221,7 +221,7 @@ def test_weights_of_lists():
     message = "sample_weight[2][1] = 1e+39 is too large for float32"
     refused(ValueError, message, read_targets, "y", y, inputs, EVERY, sample_weight=own)
     nothing = [0 * part for part in own]
-    message = "sample_weight must not be 0 everywhere"
+    message = "sample_weight must not be zero everywhere"
     refused(ValueError, message, read_targets, "y", y, inputs, EVERY, sample_weight=nothing)
 
 
