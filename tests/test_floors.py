@@ -32,6 +32,7 @@ ROOMS = (
     "callbacks",
     "studies",
     "tasks",
+    "sklearn",
     "bench",
     "__init__",
     "cli",
