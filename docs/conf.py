@@ -80,6 +80,14 @@ def spelling(action: argparse.Action) -> str:
     return f"{', '.join(action.option_strings)} {value}".strip()
 
 
+def of_scikit_learn(
+    app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out what estimators inherit from scikit-learn, which refers to its own pages."""
+    return True if (getattr(member, "__module__", None) or "").startswith("sklearn.") else None
+
+
 def setup(app: Sphinx) -> None:
-    """Add the directive."""
+    """Add the directive and the filter."""
     app.add_directive("options", Options)
+    app.connect("autodoc-skip-member", of_scikit_learn)

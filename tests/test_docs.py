@@ -11,7 +11,7 @@ import sys
 import pytest
 from doc_pages import DOCS, alike, blocks, pages, pictures, run
 
-import rnn_fast
+import rnn_fast.sklearn
 from rnn_fast import callbacks, tasks
 
 PAGES = [page for page in pages() if any(blocks(page.read_text(encoding="utf-8")))]
@@ -64,6 +64,8 @@ def public_names():
         for name, thing in vars(module).items():
             if name[0] != "_" and getattr(thing, "__module__", "") == module.__name__:
                 yield from with_members(f"{module.__name__}.{name}", thing)
+    for name in rnn_fast.sklearn.__all__:
+        yield from with_members(f"rnn_fast.sklearn.{name}", getattr(rnn_fast.sklearn, name))
 
 
 def with_members(full_name, thing):
