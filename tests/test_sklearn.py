@@ -53,8 +53,10 @@ def test_every_option_is_a_parameter():
     theirs = models | {*signature(GRU.fit).parameters}
     from_the_data = {"output_size", "X", "y", "lengths", "sample_weight"}
     by_another_name = {"seed", "validation_split"}  # random_state, validation_fraction
+    chosen_for_labels = {"stratify"}
     for_the_model_alone = {"self", "return_sequences", "mask", "initial_state", "validation_data"}
-    assert theirs - ours == from_the_data | by_another_name | for_the_model_alone
+    left_out = from_the_data | by_another_name | chosen_for_labels | for_the_model_alone
+    assert theirs - ours == left_out
     assert ours - theirs == {"cell", "layout", "validation_fraction", "warm_start", "random_state"}
 
 
@@ -319,6 +321,15 @@ def test_early_stopping(rule):
     assert fitted.n_iter_ == int(np.argmin(history.val_loss)) + 1 + patience < 300
     fitted.set_params(validation_fraction=0).fit(X, SUMS)
     assert fitted.history_.val_loss is None and fitted.n_iter_ < 300
+
+
+def test_each_class_is_held_out():
+    rare = np.where(np.arange(N) < 2, "rare", "common")
+    rule = EarlyStopping(patience=3, monitor="val_accuracy")
+    fitted = RNNClassifier(**SMALL, early_stopping=rule, validation_fraction=0.25).fit(X, rare)
+    assert len(fitted.history_.val_accuracy) == 2
+    with pytest.raises(ValueError, match="class"):
+        fitted.fit(X, np.where(np.arange(N) < 1, "rare", "common"))
 
 
 def test_callbacks_can_stop():

@@ -122,8 +122,8 @@ class RNNClassifier(ClassifierMixin, Estimator):
                 f"y must hold at least two classes; got 1 class, {shown(self.classes_.tolist()[0])}"
             )
         implied = {"loss": "bce", "output_size": 1} if n == 2 else {"loss": "cross_entropy"}
-        weights = {"class_weight": self._class_weight()}
-        return labels.transform(y), {"output_size": n, **implied, **weights}
+        training = {"class_weight": self._class_weight(), "stratify": self._held_out() > 0}
+        return labels.transform(y), {"output_size": n, **implied, **training}
 
     def _class_weight(self) -> Any:
         """Return `class_weight` by the number of each class."""

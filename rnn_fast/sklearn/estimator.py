@@ -50,7 +50,8 @@ COMMON = """
         for 10 epochs, or for a number of epochs, or by a rule.  The model then has the parameters
         of its best epoch.
     validation_fraction : float
-        The share of the sequences that `early_stopping` holds out.
+        The share of the sequences that `early_stopping` holds out, for a classifier of each class.
+        With 0 the training loss is watched.
     warm_start : bool
         Whether another `fit` goes on from the parameters of the last one.
     random_state : int, RandomState or None
