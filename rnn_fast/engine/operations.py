@@ -176,7 +176,7 @@ def predict(
     targets : Targets or None
         Of each sequence or row, to measure.
     sums : (N, `MEASURED`) float64 array or None
-        Added to, with targets: loss, hits and weight of each sequence.
+        Zeros, written with targets: loss, hits and weight of each sequence.
     final : (N, states, runs, H) array or None
         Written: states after the last step; of reverse runs, after step 0.
     """
@@ -203,6 +203,8 @@ def predict(
             final=final,
         )
         space.lead(job, team)
+        if sums is not None and not net.sequences:
+            sums[data.lengths > first + window] = 0  # their outputs are still to come
 
 
 def logits(net: Network, data: Sequences, parameters: np.ndarray, **options: Any) -> np.ndarray:
