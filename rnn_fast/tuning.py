@@ -47,6 +47,10 @@ class Tuning:
     step_cost : float
         Fixed cost of a step of a block, in multiplications of a number.  At H = 16 a tanh network
         took 0.93 of the time with blocks of 64 instead of 16.
+    tails, tail_cost, tail_favour
+        Vectors that a narrower tile of a small last block may have; the relative cost of a number
+        there, whose few sums wait for one another; and the factor by which a batch with such a tile
+        must be cheaper, for it takes twice as long to compile.
     near_bytes, reading_cost : float
         Weights of more bytes than that do not stay near the core, and each costs so many
         multiplications when it is read.  At H = 256, 0.95 of the time with blocks of 64.
@@ -109,6 +113,9 @@ class Tuning:
     half_cost: float = 1.2
     crowded_bytes: float = 1.5e6
     step_cost: float = 1450.0
+    tails: tuple[int, ...] = (1, 2)
+    tail_cost: float = 1.3
+    tail_favour: float = 1.1
     near_bytes: float = 200e3
     reading_cost: float = 1.3
     max_groups: int = 32

@@ -8,7 +8,7 @@ from ..cells.specs import CELLS
 from ..jit import target, vector_bytes, vector_registers
 from ..layout.batch import bytes_per_step
 from ..layout.memory import round_up
-from ..layout.network import Network
+from ..layout.network import Network, parameter_offsets
 from ..layout.unit_tables import UnitTile
 from ..tuning import TUNING
 
@@ -55,11 +55,17 @@ class Tile(NamedTuple):
     rows: int
     vecs: int
     numbers: int  # in a vector
+    tail: int = 0  # vectors of the tile of a small last block; 0: as the others
 
     @property
     def lanes(self) -> int:
         """Samples in a block."""
         return self.vecs * self.numbers
+
+    @property
+    def tail_lanes(self) -> int:
+        """Samples in a small last block."""
+        return self.tail * self.numbers
 
 
 def batch_tile(net: Network, T: int, batch: int) -> Tile:
@@ -73,18 +79,32 @@ def batch_tile(net: Network, T: int, batch: int) -> Tile:
     splits = target()[0] in TUNING.splitting
     far = net.gates * H * columns * net.dtype.itemsize > TUNING.near_bytes
 
-    def cost(row: tuple[int, int, int, float]) -> float:
-        """Time of a step of all blocks, in multiplications of a number."""
-        rows, vecs, parts, relative = row
-        lanes = vecs * vector_lanes(net) // parts
+    def block_cost(rows: int, lanes: int, parts: int, relative: float) -> float:
+        """Time of a step of a block, in multiplications of a number."""
         weights = columns * (round_up(net.gates * H, rows) + round_up(H, rows))
         crowded = 1 + 0.01 * lanes * T * bytes_per_step(net) / TUNING.crowded_bytes
         parted = (1 if splits else parts) * (1 + (parts - 1) / H)
         weight = lanes * relative * crowded * parted + far * TUNING.reading_cost
-        return round_up(batch, lanes) / lanes * (weights * weight + TUNING.step_cost)
+        return weights * weight + TUNING.step_cost
 
-    rows, vecs, parts, _ = min(TUNING.tiles[vector_registers()], key=cost)
-    return Tile(rows, vecs, vector_lanes(net) // parts)
+    costs = {}  # of a step of all blocks
+    for rows, vecs, parts, relative in TUNING.tiles[vector_registers()]:
+        tile = Tile(rows, vecs, vector_lanes(net) // parts)
+        whole, rest = divmod(batch, tile.lanes)
+        cost = block_cost(rows, tile.lanes, parts, relative)
+        costs[tile] = (whole + (rest > 0)) * cost
+        tail = -(-rest // tile.numbers)
+        if whole and tail in TUNING.tails and tail < vecs and blocks_are_groups(net, whole + 1):
+            own = block_cost(rows, tail * tile.numbers, parts, relative * TUNING.tail_cost)
+            costs[tile._replace(tail=tail)] = TUNING.tail_favour * (whole * cost + own)
+    return min(costs, key=costs.__getitem__)
+
+
+def blocks_are_groups(net: Network, blocks: int) -> bool:
+    """Return whether each block of a batch has memory for gradients of its own."""
+    numbers = blocks * parameter_offsets(net).embedding
+    few = blocks <= TUNING.max_groups and numbers <= TUNING.gradient_numbers // 2
+    return few and not net.embedding
 
 
 def runs_in_units(net: Network, T: int, batch: int) -> bool:

@@ -99,13 +99,13 @@ class BatchSpace:
         lanes = self.tile.lanes
         row = CELLS[net.cell].n_grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
-        self.layout = BatchLayout(net, T, self.tile[:2], lanes, chunk, **options)
+        self.layouts = [BatchLayout(net, T, self.tile[:2], lanes, chunk, **options)]
+        if self.tile.tail:
+            narrow, lanes_of_tail = (self.tile.rows, self.tile.tail), self.tile.tail_lanes
+            self.layouts.append(BatchLayout(net, T, narrow, lanes_of_tail, chunk, **options))
         blocks = self.blocks = -(-batch // lanes)
-        self.offsets, work = memory.buffers(self.layout.buffers(), net.dtype)
-        starts, packed = memory.buffers(self.layout.weights(), net.dtype)
-        self.sizes = np.array(self.layout.place(self.offsets, starts), np.int64)
+        work, shared = self._placed()
         self._members = [(work, np.zeros(6 * lanes, np.int64))]
-        shared: dict[str, Any] = {"sizes": self.sizes, "offsets": self.offsets, "packed": packed}
         self.groups = self.round = blocks
         if not options.get("forward_only"):
             room = TUNING.gradient_numbers
@@ -123,6 +123,26 @@ class BatchSpace:
         self.n_bytes = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
         self._team = Team()  # of a thread that works alone
         self._fixed = Job(BatchJob, None, {**self._shared, **self._of_thread(0, self._team)})
+
+    def _buffers(self) -> list[int]:
+        """Return the elements of each buffer of a thread, of both tiles."""
+        return [n for layout in self.layouts for n in layout.buffers()]
+
+    def _placed(self) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return a thread's work memory, and fields of a job that say where things lie in it."""
+        dtype, names = self.net.dtype, ("", "tail_")
+        offsets, work = self._memory.buffers(self._buffers(), dtype)
+        counts = [len(layout.weights()) for layout in self.layouts]
+        sizes = [n for layout in self.layouts for n in layout.weights()]
+        starts, packed = self._memory.buffers(sizes, dtype)
+        fields: dict[str, Any] = {"packed": packed}
+        for k, (name, layout) in enumerate(zip(names, self.layouts, strict=False)):
+            n = len(layout.buffers())
+            own = np.ascontiguousarray(offsets[k * n : (k + 1) * n])
+            fields[f"{name}offsets"] = own
+            weights = starts[k * counts[0] : k * counts[0] + counts[k]]
+            fields[f"{name}sizes"] = np.array(layout.place(own, weights), np.int64)
+        return work, fields
 
     def _of_thread(self, helps: int, team: Team) -> dict[str, Any]:
         """Fields of a job that each thread of a team has of its own, and the team."""
@@ -146,7 +166,7 @@ class BatchSpace:
         with team.taken(self.groups) as n:
             while len(self._members) < n:
                 lines = TUNING.thread_shift * len(self._members)
-                _, work = self._memory.buffers(self.layout.buffers(), self.net.dtype, lines)
+                _, work = self._memory.buffers(self._buffers(), self.net.dtype, lines)
                 self._members.append((work, np.zeros_like(self._members[0][1])))
                 self.n_bytes += work.nbytes
             lead, *helps = (job.but(job.function, self._of_thread(i, team)).run for i in range(n))

@@ -176,6 +176,8 @@ class BatchJob(NamedTuple):
 
     sizes: Ints  # `BatchSizes`
     offsets: Ints  # `BatchBuffers`
+    tail_sizes: Ints  # the same of a narrower tile, for the last block of a batch, or 0
+    tail_offsets: Ints
     work: Reals  # of this thread
     ids: Ints  # `LaneIds` of this thread, (6, lanes)
     packed: Reals  # weights, of all threads

@@ -172,11 +172,12 @@ def binary_cross_entropy(logits, targets, weight, ld, O):
 def cross_entropy(logits, targets, weight, ld, O):
     """log(sum over o of exp(z_o)) - z_label; gradient softmax(z) - onehot(label).
 
-    Right: the label's logit is the largest.
+    Right: the label's logit is the largest, and the first of these.
     """
-    top, label = load(logits), load(targets)
+    top, label, best = load(logits), load(targets), fill(logits, 0.0)
     for o in range(1, O):
         z = load(logits + o * ld)
+        best = where_less(top, z, fill(logits, 1.0 * o), best)
         top = where_less(top, z, z, top)
     total = fill(logits, -1.0)  # the sum of exponentials is at least 1: log1p(sum - 1)
     chosen = fill(logits, 0.0)
@@ -189,7 +190,7 @@ def cross_entropy(logits, targets, weight, ld, O):
     for o in range(O):
         p = load(logits + o * ld) / (total + 1.0)
         store(logits + o * ld, (p - where_equal(label, o, 1.0, 0.0)) * weight)
-    return log1p(total) + (top - chosen), where_less(chosen, top, 0.0, fill(logits, 1.0))
+    return log1p(total) + (top - chosen), where_equal(label - best, 0, fill(logits, 1.0), 0.0)
 
 
 @kernel(inline=True)

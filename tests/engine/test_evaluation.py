@@ -52,6 +52,27 @@ def test_measures_without_padding():
     assert m.evaluate(X, y) == m.evaluate(list(X), list(y)) != wanted
 
 
+@pytest.mark.parametrize("name", ["last", "steps"])
+def test_measures_of_windows_and_of_single_samples(name):
+    """A sample has the same loss in windows, alone, and in company, whichever driver runs it."""
+    m = MODELS[name]()
+    lengths = RNG.integers(1, 12, 40)
+    X, y = RNG.standard_normal((40, 11, 2)), RNG.integers(0, 2, (40, 11) if name == "steps" else 40)
+    weights = RNG.random(y.shape)
+    data = {"lengths": lengths, "sample_weight": weights}
+    wanted, _ = m.loss_and_gradients(X, y, **data)
+    whole = m.evaluate(X, y, **data)
+    assert whole["loss"] == pytest.approx(wanted, rel=1e-6)
+    with tuned(predict_steps=4):
+        assert m.evaluate(X, y, **data) == whole
+    sums = np.zeros(2)
+    for i in range(40):
+        one = {key: value[i : i + 1] for key, value in data.items()}
+        weight = float(weights[i, : lengths[i]].sum() if name == "steps" else weights[i])
+        sums += m.evaluate(X[i : i + 1], y[i : i + 1], **one)["loss"] * weight, weight
+    assert sums[0] / sums[1] == pytest.approx(whole["loss"], rel=1e-7)
+
+
 def test_a_model_may_go_from_thread_to_thread():
     """Work memory is of a thread, though the models of two threads have the same shape."""
     X = RNG.standard_normal((2, 6, 2))

@@ -14,11 +14,11 @@ from .readout import read_out
 from .recurrence import backward, forward
 from .samples import choose_samples
 from .states import clear_states, state_before, store_states
-from .workspace import run_sizes
+from .workspace import is_tail, run_sizes
 
 
 @kernel
-def group_gradients(cell, shape, space, job, task, factor, group):
+def group_gradients(cell, shape, space, job, task, factor, group, block_lanes):
     """Gradients of every `task.groups`-th block of a window of a batch, from the `group`-th on.
 
     Sums over blocks are in the order of the blocks, and a group is always the same blocks: the bits
@@ -34,14 +34,14 @@ def group_gradients(cell, shape, space, job, task, factor, group):
         clear_states(shape, space)
     b = task.begin + group
     while b < task.end:  # a range of unknown step could raise
-        first = b * lanes
+        first = b * block_lanes
         block = choose_samples(
             lanes,
             space.buffers,
             job,
             job.order + task.first,
             first,
-            min(lanes, task.n - first),
+            min(block_lanes, task.n - first),
             task.window,
             sizes.T,
         )
@@ -74,14 +74,21 @@ def block_gradients(cell, shape, space, job, task, block, state, factor, partial
 
 
 @kernel
-def take_part(cell, shape, space, job, sync, helps):
-    """Take items of the open phase while there are any; a helper waits for the phases to come."""
+def take_part(cell, shape, space, tail, tail_space, job, sync, helps):
+    """Take items of the open phase while there are any; a helper waits for the phases to come.
+
+    With a tail each block is a group of its own, and the last one may be narrow.
+    """
     factor, rests = pointer(sync, float64) + TEAM.factor, 0
+    _, lanes = size(shape)
     while True:
         item = take(sync)
         if item >= 0:
             task = load_record(Task, sync + TEAM.task)
-            group_gradients(cell, shape, space, job, task, factor[0], item)
+            if is_tail(job, tail, task.n - item * lanes):
+                group_gradients(cell, tail, tail_space, job, task, factor[0], item, lanes)
+            else:
+                group_gradients(cell, shape, space, job, task, factor[0], item, lanes)
             finish(sync)
             rests = 0
         elif item == OVER or not helps:

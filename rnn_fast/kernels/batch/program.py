@@ -27,19 +27,22 @@ from .readout import predict, total_weight
 from .recurrence import forward
 from .samples import choose_samples
 from .states import state_before, store_states
-from .workspace import prepare, space_of
+from .workspace import is_tail, prepare, space_of, tail_space_of
 
 
 @kernel
-def window_gradients(cell, shape, space, job, first, n, window, seed):
+def window_gradients(cell, shape, space, tail, tail_space, job, first, n, window, seed):
     """Gradient of the mean loss over a window of a batch; returns the weight of the window."""
     _, lanes = size(shape)
     sizes, sync, order = space.sizes, job.team, job.order + first
     weight = total_weight(sizes, job, order, n, window)
     factor = pointer(sync, float64) + TEAM.factor
     factor[0] = 1.0 / weight if weight > 0.0 else 0.0
-    pack_weights(shape, sizes, job.parameters, space.weights)
     blocks = (n + lanes - 1) // lanes
+    if blocks > 1 or not is_tail(job, tail, n):
+        pack_weights(shape, sizes, job.parameters, space.weights)
+    if is_tail(job, tail, n - (blocks - 1) * lanes):
+        pack_weights(tail, tail_space.sizes, job.parameters, space.weights)
     groups = min(blocks, job.groups)
     begin = int64(0)
     while begin < blocks:  # a range of unknown step could raise
@@ -47,7 +50,7 @@ def window_gradients(cell, shape, space, job, first, n, window, seed):
         items = min(end - begin, groups)
         store_record(sync + TEAM.task, Task(first, n, window, seed, begin, end, items))
         open_phase(sync, items)
-        take_part(cell, shape, space, job, sync, False)
+        take_part(cell, shape, space, tail, tail_space, job, sync, False)
         close_phase(sync, items)
         if sizes.embedding and weight > 0.0:
             table, at = job.gradients + sizes.embedding_at, begin * lanes
@@ -99,14 +102,14 @@ def longest_of(job, first, n):
 
 
 def batch_epoch(
-    dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, optimizer_name: str
+    dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, narrow: int, optimizer_name: str
 ) -> Callable:
-    """Training in mini-batches, with register tiles of rows x vecs vectors of `numbers`."""
-    cell, shape, optimizer = (
-        marker_of(cell_name),
-        Shape(dtype, rows, vecs, numbers),
-        optimizer_marker(optimizer_name),
-    )
+    """Training in mini-batches, with register tiles of rows x vecs vectors of `numbers`.
+
+    A small last block has tiles of rows x `narrow` vectors; 0: as the others.
+    """
+    cell, optimizer = marker_of(cell_name), optimizer_marker(optimizer_name)
+    shape, tail = Shape(dtype, rows, vecs, numbers), Shape(dtype, rows, narrow or vecs, numbers)
     losses = Choice()
 
     def program(job):
@@ -118,9 +121,12 @@ def batch_epoch(
         """
         job = typed_view(BatchJob, job, shape)
         space, result = space_of(job, losses), job.result
+        tail_space = tail_space_of(job, losses)
         prepare(shape, space)
+        if exists(job.tail_sizes):
+            prepare(tail, tail_space)
         if job.helps:
-            take_part(cell, shape, space, job, job.team, True)
+            take_part(cell, shape, space, tail, tail_space, job, job.team, True)
             return
         for b in range((job.n + job.batch - 1) // job.batch):  # a range of unknown step could raise
             first = b * job.batch
@@ -129,7 +135,9 @@ def batch_epoch(
             while window < longest:
                 seed = job.seed + int64(result[SUMS.windows])
                 result[SUMS.windows] += 1.0
-                weight = window_gradients(cell, shape, space, job, first, n, window, seed)
+                weight = window_gradients(
+                    cell, shape, space, tail, tail_space, job, first, n, window, seed
+                )
                 if not math.isfinite(result[SUMS.loss]):
                     end_work(job.team)
                     return
@@ -143,23 +151,32 @@ def batch_epoch(
 
 
 @kernel
-def predict_blocks(cell, shape, space, job):
+def predict_block(cell, shape, space, job, first, n):
+    """Predict n samples from place `first` of the order."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    state = state_before(lanes, sizes, job, int64(0))
+    block = choose_samples(lanes, space.buffers, job, job.order, first, n, int64(0), sizes.T)
+    forward(cell, shape, space, job, block, state, int64(0))
+    predict(shape, space, job, block)
+    if exists(job.final):
+        store_states(shape, space, block, block.ids.samples, job.final)
+
+
+@kernel
+def predict_blocks(cell, shape, space, tail, tail_space, job):
     """Predict blocks of samples while there are any; a helper waits for the first."""
     _, lanes = size(shape)
-    sizes, state = space.sizes, state_before(lanes, space.sizes, job, int64(0))
     rests = 0
     while True:
         item = take(job.team)
         if item >= 0:
             first = item * lanes
             n = min(lanes, job.n - first)
-            block = choose_samples(
-                lanes, space.buffers, job, job.order, first, n, int64(0), sizes.T
-            )
-            forward(cell, shape, space, job, block, state, int64(0))
-            predict(shape, space, job, block)
-            if exists(job.final):
-                store_states(shape, space, block, block.ids.samples, job.final)
+            if is_tail(job, tail, n):
+                predict_block(cell, tail, tail_space, job, first, n)
+            else:
+                predict_block(cell, shape, space, job, first, n)
             finish(job.team)
             rests = 0
         elif item == OVER or not job.helps:
@@ -168,9 +185,12 @@ def predict_blocks(cell, shape, space, job):
             rests = rest(job.team, rests)
 
 
-def predictions(dtype: str, cell_name: str, rows: int, vecs: int, numbers: int) -> Callable:
+def predictions(
+    dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, narrow: int
+) -> Callable:
     """Logits and measures: a sample has the same bits alone and in any company."""
-    cell, shape, losses = marker_of(cell_name), Shape(dtype, rows, vecs, numbers), Choice()
+    cell, losses = marker_of(cell_name), Choice()
+    shape, tail = Shape(dtype, rows, vecs, numbers), Shape(dtype, rows, narrow or vecs, numbers)
 
     def program(job):
         """Predict the samples of the `BatchJob`.
@@ -179,16 +199,20 @@ def predictions(dtype: str, cell_name: str, rows: int, vecs: int, numbers: int) 
         states.
         """
         job = typed_view(BatchJob, job, shape)
-        space = space_of(job, losses)
+        space, tail_space = space_of(job, losses), tail_space_of(job, losses)
         _, lanes = size(shape)
         prepare(shape, space)
+        if exists(job.tail_sizes):
+            prepare(tail, tail_space)
         if job.helps:
-            predict_blocks(cell, shape, space, job)
+            predict_blocks(cell, shape, space, tail, tail_space, job)
             return
         pack_weights(shape, space.sizes, job.parameters, space.weights)
+        if exists(job.tail_sizes):
+            pack_weights(tail, tail_space.sizes, job.parameters, space.weights)
         blocks = (job.n + lanes - 1) // lanes
         open_phase(job.team, blocks)
-        predict_blocks(cell, shape, space, job)
+        predict_blocks(cell, shape, space, tail, tail_space, job)
         close_phase(job.team, blocks)
         end_work(job.team)
 

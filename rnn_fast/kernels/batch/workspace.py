@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ...jit import kernel
 from ...layout.batch_records import BatchBuffers, BatchSizes, RunBuffers, RunSizes
-from ...simd import buffers_of, size, view
+from ...simd import buffers_of, exists, size, view
 from .matrices import clear
 
 N_RUN_SIZES, N_RUN_BUFFERS = len(RunSizes._fields), len(RunBuffers._fields)
@@ -28,6 +28,21 @@ def space_of(job, losses):
     sizes = view(BatchSizes, job.sizes)
     buffers = buffers_of(BatchBuffers, job.work, job.offsets)
     return Space(sizes, buffers, job.work, job.packed, losses)
+
+
+@kernel
+def tail_space_of(job, losses):
+    """`Space` of the narrower tile that takes a small last block."""
+    sizes = view(BatchSizes, job.tail_sizes)
+    buffers = buffers_of(BatchBuffers, job.work, job.tail_offsets)
+    return Space(sizes, buffers, job.work, job.packed, losses)
+
+
+@kernel
+def is_tail(job, tail, n):
+    """Return whether a block of n samples runs with the narrower tile."""
+    _, lanes = size(tail)
+    return exists(job.tail_sizes) and n <= lanes
 
 
 @kernel
