@@ -59,13 +59,13 @@ class Evaluation:
         *,
         state: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return losses, hits and weights, summed over all sequences in their order."""
+        """Return losses, hits and weights, summed over all sequences, long ones first."""
         if state is None and self._prepared(data):
             self._sums[:] = 0
             y, weights = targets
             self._lead(data, out=None, sums=self._sums, y=y, weights=weights)
             return total(self._sums)
-        sums = np.zeros((len(data.starts), MEASURED))
+        sums = np.zeros((MEASURED, len(data.starts)))
         with self._team(data, n_threads) as team:
             operations.predict(
                 self._net,
@@ -113,7 +113,7 @@ class Evaluation:
             self._space = None
             return False
         self._out = np.zeros((len(x) if net.sequences else n, net.output_size), net.dtype)
-        self._sums = np.zeros((n, MEASURED))
+        self._sums = np.zeros((MEASURED, n))
         order = np.arange(n, dtype=np.int64)
         self._job = operations.predictions(self._space, net, data, order, self._parameters)
         self._starts, self._lengths = starts, lengths
@@ -162,6 +162,6 @@ class Evaluation:
 
 
 def total(sums: np.ndarray) -> np.ndarray:
-    """Add up rows in their order, as a compiled loop does; `numpy.sum` adds pairs."""
-    added: np.ndarray = np.add.accumulate(sums)[-1]
+    """Add up each row in its order, as a compiled loop does; `numpy.sum` adds pairs."""
+    added: np.ndarray = np.add.accumulate(sums, axis=1)[:, -1]
     return added

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data.rows import Sequences, Targets
 from ..jit import Program
-from ..layout.batch_records import Sums
+from ..layout.batch_records import MEASURED, Sums
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..optimizers import SGD
@@ -175,8 +175,8 @@ def predict(
         Written: logits.
     targets : Targets or None
         Of each sequence or row, to measure.
-    sums : (N, `MEASURED`) float64 array or None
-        Zeros, written with targets: loss, hits and weight of each sequence.
+    sums : (`MEASURED`, N) float64 array or None
+        Zeros, written with targets: loss, hits and weight of each sequence, long ones first.
     final : (N, states, runs, H) array or None
         Written: states after the last step; of reverse runs, after step 0.
     """
@@ -187,24 +187,29 @@ def predict(
         if final is None:
             final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
     space = prediction_space(spaces, net, window, n)
+    place = np.argsort(by_length(np.arange(n), data.lengths, n))
     for first in range(0, longest, window):
         going = np.flatnonzero(data.lengths > first)
         lengths = np.minimum(data.lengths - first, window)
+        order = by_length(going, lengths, n)
+        measured = None if sums is None else np.zeros((MEASURED, len(order)))
         job = predictions(
             space,
             net,
             Sequences(data.x, data.starts + first, lengths),
-            by_length(going, lengths, n),
+            order,
             parameters,
             state=final if first else state,
             out=out,  # of a sequence that goes on: overwritten when it has ended
             targets=targets,
-            sums=sums,
+            sums=measured,
             final=final,
         )
         space.lead(job, team)
-        if sums is not None and not net.sequences:
-            sums[data.lengths > first + window] = 0  # their outputs are still to come
+        if sums is not None and measured is not None:
+            if not net.sequences:  # outputs of those that go on are still to come
+                measured[:, data.lengths[order] > first + window] = 0
+            sums[:, place[order]] += measured
 
 
 def logits(net: Network, data: Sequences, parameters: np.ndarray, **options: Any) -> np.ndarray:

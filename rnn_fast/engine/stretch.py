@@ -32,7 +32,7 @@ class HeldOut:
         parameters: np.ndarray,
     ) -> None:
         n, T = len(data.starts), int(data.lengths.max())
-        self.sums = np.zeros((n, MEASURED))
+        self.sums = np.zeros((MEASURED, n))
         self._space = operations.prediction_space(spaces, net, T, n)
         order = operations.by_length(np.arange(n), data.lengths, n)
         self.job = operations.predictions(
@@ -90,7 +90,7 @@ class Stretch:
             fields |= {
                 "measure": code_address(held_out.job.function),
                 "held_out": held_out.job.block,
-                "n_held_out": len(held_out.sums),
+                "n_held_out": held_out.sums.shape[1],
                 "sums": held_out.sums,
             }
         self._job = Job(StretchJob, STRETCH(epochs.net.dtype.name), fields)

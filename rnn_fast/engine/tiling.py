@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from ..cells.specs import CELLS
@@ -69,6 +70,12 @@ class Tile(NamedTuple):
 
 
 def batch_tile(net: Network, T: int, batch: int) -> Tile:
+    """Return the register tile for mini-batches, see `cheapest_tile`."""
+    return cheapest_tile(net, T, batch, TUNING.changes)
+
+
+@functools.lru_cache(1024)
+def cheapest_tile(net: Network, T: int, batch: int, changes: int) -> Tile:
     """Return the register tile that takes the least time for mini-batches.
 
     Vectors of half a register waste less of a batch.  They compute at the same speed where the

@@ -44,9 +44,8 @@ def validate(job, sums):
     call_program(job.measure, job.held_out)
     for k in range(MEASURED):
         sums[k] = 0.0
-    for i in range(job.n_held_out):
-        for k in range(MEASURED):
-            sums[k] += job.sums[i * MEASURED + k]
+        for i in range(job.n_held_out):
+            sums[k] += job.sums[k * job.n_held_out + i]
 
 
 @kernel

@@ -213,7 +213,7 @@ class BatchJob(NamedTuple):
     dstate: Reals  # as state, written, or 0
     dx: Reals  # (rows, I or E), written, or 0
     out: Reals  # predictions: (N or rows, O) logits, written, or 0
-    sums: Doubles  # predictions: (N, `MEASURED`) of each sample, added to, or 0
+    sums: Doubles  # predictions: (`MEASURED`, n) of each sample of the order, added to, or 0
     final: Reals  # predictions: as state, written, or 0
     dropout: Doubles  # its probability
     seed: int  # of dropout

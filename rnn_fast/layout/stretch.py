@@ -19,7 +19,7 @@ class StretchJob(NamedTuple):
     measure: int  # address of the program that measures the held-out samples, or 0
     held_out: Ints  # its record
     n_held_out: int
-    sums: Doubles  # (n_held_out, `MEASURED`) that it adds to
+    sums: Doubles  # (`MEASURED`, n_held_out) that it adds to
     epochs: int
     batches: int  # of an epoch
     orders: Ints  # (epochs, n): samples to visit

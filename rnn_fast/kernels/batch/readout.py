@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import MEASURED, SUMS
+from ...layout.batch_records import SUMS
 from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size
 from .matrices import multiply, weight_gradients
@@ -74,18 +74,14 @@ def measure(shape, space, job, block, t, logits):
     sizes, buffers = space.sizes, space.buffers
     load_targets(shape, sizes, buffers, job, block, t)
     loss_and_gradient(shape, space.losses, job.loss, logits, buffers, 0.0, sizes.O)
+    sums = job.sums + block.ids.places[0]  # places of a block lie side by side
+    losses, hits, weights = sums, sums + job.n, sums + 2 * job.n
     for v in range(block.n):
-        add_losses(buffers, v, job.sums + block.ids.samples[v] * MEASURED)
-
-
-@kernel
-def add_losses(buffers, v, sums):
-    """Add the loss, the hit and the weight in lane v to `sums`."""
-    weight = float(buffers.weights[v])
-    if weight > 0.0:
-        sums[SUMS.loss] += weight * buffers.losses[v]
-        sums[SUMS.hits] += weight * buffers.hits[v]
-        sums[SUMS.weight] += weight
+        weight = float(buffers.weights[v])
+        counts = weight > 0.0  # or the outputs may be anything
+        losses[v] += weight * buffers.losses[v] if counts else 0.0
+        hits[v] += weight * buffers.hits[v] if counts else 0.0
+        weights[v] += weight if counts else 0.0
 
 
 @kernel
@@ -150,8 +146,35 @@ def readout_gradient(shape, space, top, top_step, steps):
 def load_targets(shape, sizes, buffers, job, block, t):
     """Targets (Y, lanes) and weights of step t or, of whole sequences, of those that end here."""
     _, lanes = size(shape)
-    for v in range(lanes):
-        load_target(sizes, buffers, job, block, v, t, v < block.n, v, lanes)
+    if sizes.sequences and t < block.shortest:
+        load_step(shape, sizes, buffers, job, block, t)
+    else:
+        for v in range(lanes):
+            load_target(sizes, buffers, job, block, v, t, v < block.n, v, lanes)
+
+
+@kernel
+def load_step(shape, sizes, buffers, job, block, t):
+    """Targets and weights of step t, which no sequence of the block lacks.
+
+    Without a question for each lane a GRU of 2 units took 0.68 of the time.
+    """
+    _, lanes = size(shape)
+    rows, n, Y = block.ids.rows, block.n, sizes.Y
+    for o in range(Y):
+        targets, y = buffers.targets + o * lanes, job.y + (t * Y + o)
+        for v in range(n):
+            targets[v] = y[rows[v] * Y]
+        for v in range(n, lanes):
+            targets[v] = 0.0
+    if exists(job.weights):
+        for v in range(n):
+            buffers.weights[v] = job.weights[rows[v] + t]
+    else:
+        for v in range(n):
+            buffers.weights[v] = 1.0
+    for v in range(n, lanes):
+        buffers.weights[v] = 0.0
 
 
 @kernel

@@ -8,12 +8,12 @@ from __future__ import annotations
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import MEASURED
+from ...layout.batch_records import SUMS
 from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size, transpose, width
 from ..batch import matrices
 from ..batch.matrices import clear, weight_gradients
-from ..batch.readout import add_losses, load_target
+from ..batch.readout import load_target
 from .workspace import buffers_of_run
 
 
@@ -88,9 +88,19 @@ def read_out(tiles, space, job, block, factor, result):
         loss_and_gradient(
             tiles.read, space.losses, job.loss, logits, space.buffers, factor, sizes.O
         )
-        for v in range(n):
-            add_losses(space.buffers, v, result)
+        add_losses(space.buffers, n, result)
         gradients_of_rows(tiles, space, first, n)
+
+
+@kernel
+def add_losses(buffers, n, result):
+    """Add the losses, hits and weights of n lanes."""
+    for v in range(n):
+        weight = float(buffers.weights[v])
+        if weight > 0.0:
+            result[SUMS.loss] += weight * buffers.losses[v]
+            result[SUMS.hits] += weight * buffers.hits[v]
+            result[SUMS.weight] += weight
 
 
 @kernel
@@ -150,5 +160,8 @@ def measure(tiles, space, job, block, first, n, logits):
     load_targets(space, job, block, first, n)
     loss_and_gradient(tiles.read, space.losses, job.loss, logits, buffers, 0.0, sizes.O)
     for v in range(n):
-        sample = block.ids.samples[(first + v) % sizes.samples]
-        add_losses(buffers, v, job.sums + sample * MEASURED)
+        sums, weight = job.sums + block.ids.places[(first + v) % sizes.samples], buffers.weights[v]
+        if weight > 0.0:
+            sums[0] += float(weight) * buffers.losses[v]
+            sums[job.n] += float(weight) * buffers.hits[v]
+            sums[2 * job.n] += float(weight)
