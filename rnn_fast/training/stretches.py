@@ -62,7 +62,7 @@ class Stretches:
     held_out: Part | None
     places: dict[Monitor, tuple[int, int, float]]
     first: int = field(default=-1, init=False)
-    seconds: float = field(default=0.0, init=False)
+    seconds: float = field(default=1e-9, init=False)  # not 0: an interrupt may come before
     _drawn: int = field(default=0, init=False)  # epochs, in the last run
     _state: dict[str, Any] = field(default_factory=dict, init=False)  # of the generator, before
 

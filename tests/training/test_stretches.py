@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from interrupter import Interrupter
 
 from rnn_fast import (
     GRU,
@@ -163,3 +164,46 @@ def test_evaluate_equals_the_validation_loss():
         h = m.fit(X, y, lengths=lengths, validation_data=(X, y, lengths), epochs=20, n_threads=1)
         found = m.evaluate(X, y, lengths=lengths)
         assert found == {k: h.arrays()[f"val_{k}"][-1] for k in found}
+
+
+def interrupted(moment, stops):
+    """Train with an interrupt at a line; return the model, what it said, and the lines in all."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((N, T, 2)), rng.standard_normal(N)
+    m, said, flats = GRU(2, 5, loss="mse", seed=1), None, []
+    settings = {"epochs": 24, "verbose": False, "n_threads": 1, "learning_rate": 0.3}
+    settings["early_stopping"] = EarlyStopping(20) if stops else None
+    if moment is None:
+        m.fit(X, y, callbacks=[lambda m, h: flats.append(m._flat.copy())], **settings)
+        return flats
+    lines = Interrupter({moment: KeyboardInterrupt} if moment else {})
+    try:
+        with tuned(piece_seconds=0.0015), lines:  # some epochs
+            m.fit(X, y, **settings)
+    except KeyboardInterrupt as stop:
+        said = str(stop)
+    return m, said, lines.n
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("stops", [False, True])
+@pytest.mark.parametrize("share", [0.02, pytest.param(1.0, marks=pytest.mark.sweep)])
+def test_an_interrupt_anywhere_leaves_the_parameters_of_the_epochs_it_tells_of(
+    monkeypatch, stops, share
+):
+    """One that comes within an epoch, the first, leaves what its updates have made."""
+    flats, counts = interrupted(None, stops), counting(monkeypatch)
+    interrupted(0, stops)
+    *_, n_lines = interrupted(0, stops)
+    assert len(counts) > 2
+    rng, told = np.random.default_rng(0), 0
+    for moment in rng.permutation(np.arange(1, n_lines + 1))[: int(share * n_lines)].tolist():
+        m, said, _ = interrupted(moment, stops)
+        if said is None or "after" not in said or "batches" in said:
+            continue
+        n, told = int(said.split()[3]), told + 1
+        if n and not stops:
+            np.testing.assert_array_equal(m._flat, flats[n - 1])
+        elif n:
+            assert any((m._flat == flat).all() for flat in flats[:n])
+    assert told > 5
