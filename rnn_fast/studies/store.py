@@ -77,7 +77,7 @@ class Store:
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
         try:
-            if exists and os.path.getsize(self.path):
+            if exists and (not writes or os.path.getsize(self.path)):
                 self._check()
             else:
                 self._begin()

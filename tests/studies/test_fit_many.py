@@ -143,6 +143,14 @@ def test_what_is_no_study_is_refused(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_nothing_is_written_to_a_file_that_is_opened_to_read(tmp_path):
+    path = tmp_path / "a.study"
+    path.touch()  # as SQLite does, before `fit_many` writes its first rows
+    with pytest.raises(ValueError, match="is no study of rnn_fast"):
+        Study.open(path)
+    assert path.read_bytes() == b""
+
+
 def test_a_store_without_a_folder_is_refused_before_any_work(tmp_path):
     with pytest.raises(FileNotFoundError, match="store: there is no folder"):
         fit_many(GRU, RUNS, X, y, store=tmp_path / "none" / "a.study", **COMMON)
