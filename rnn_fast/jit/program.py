@@ -70,6 +70,9 @@ def compile_ordered(order: dict[str, Any]) -> None:
     program(dtype, *specialisation, sources=tuple(sources))
 
 
+LOADED: set[str] = set()  #: names of the programs that this process has loaded
+
+
 class Program:
     """A compiled function with a C signature, made on first use for each specialisation.
 
@@ -132,6 +135,7 @@ class Program:
                     code = target_machine().emit_object(self.llvm_module(*specialisation))
                     trouble = edited(modules) or write_cache(name, code)
         self._functions[key] = link(code, self.arguments)
+        LOADED.add(name)
         return trouble
 
     def llvm_module(self, dtype: str, *specialisation: Any) -> Any:

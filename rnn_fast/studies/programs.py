@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..jit import NotCompiled, cached_only
+from ..jit.program import LOADED
 from .plain import text_of
 from .plan import Run
 from .sources import Sources
 from .work import train
 
+EPOCHS = 3  #: of a trial: the first alone, and the others in one compiled call
 CHILD = """
 import json, sys
 job = json.load(sys.stdin)
@@ -41,20 +43,25 @@ def prepare(runs: Iterable[Run], sources: Sources, n_jobs: int) -> None:
         wanted: dict[str, Any] = {}
         trials = [run for run in trials if not _passes(run, sources, wanted)]
         orders = [order for text, order in wanted.items() if text not in ordered]
-        if not orders:
+        if orders:
+            ordered |= wanted.keys()
+            compile_in_processes(orders, n_jobs)
+        elif wanted or not trials:
             return
-        ordered |= wanted.keys()
-        compile_in_processes(orders, n_jobs)
 
 
 def _passes(run: Run, sources: Sources, wanted: dict[str, Any]) -> bool:
-    """Return whether all programs of a run are loaded; add the first that is not to `wanted`."""
+    """Return whether all programs of a run were loaded; add one that is not on disk to `wanted`.
+
+    A run that loads programs is slow, and so may not get to the one of many epochs.
+    """
+    n_loaded = len(LOADED)
     with cached_only():
         _, error = train(run, sources)
     if isinstance(error, NotCompiled):
         wanted[text_of(error.order)] = error.order
         return False
-    return True
+    return len(LOADED) == n_loaded
 
 
 def needs_of(run: Run) -> str:
@@ -63,12 +70,13 @@ def needs_of(run: Run) -> str:
     parts, config = (run.train, run.validation, run.test), run.config
     sizes = [None if part is None else len(part) for part in parts]
     own = [run.cell, config.optimizer.name, config.batch_size, config.bptt, config.validation_split]
+    own.append(min(config.epochs, EPOCHS))
     return f"{sorted(model.items())}{sizes}{own}{run.data!r}{run.class_weight is None}"
 
 
 def trial(run: Run, sources: Sources) -> Run:
-    """Return a run of one epoch of a single batch, which has the longest sequences."""
-    config = replace(run.config, epochs=min(run.config.epochs, 1))
+    """Return a short run whose epochs are of a single batch, which has the longest sequences."""
+    config = replace(run.config, epochs=min(run.config.epochs, EPOCHS))
     if config.validation_split or config.batch_size is None:
         return run._replace(config=config)
     train = np.arange(sources.sizes[run.data]) if run.train is None else run.train
