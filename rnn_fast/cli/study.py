@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .._optional import extra
 from ..losses import LOSSES
 from ..models.loading import MODELS
 from ..optimizers import OPTIMIZERS
@@ -46,7 +48,11 @@ def add_study(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     _add_settings(command, count)
     add = command.add_argument_group("output").add_argument
     add("--store", type=Path, metavar="FILE", help="keeps all results; needed with --data")
-    add("--jobs", type=count, metavar="N", help="networks at the same time (default: all cores)")
+    where = command.add_mutually_exclusive_group().add_argument
+    where("--jobs", type=count, metavar="N", help="networks at the same time (default: all cores)")
+    where(
+        "--dask", metavar="ADDRESS", help="a Dask scheduler, as tcp://head:8786: its workers train"
+    )
     add("--retry-failed", action="store_true", help="train those again that failed or diverged")
     best = "print the best rows as CSV, such as val_loss or test_accuracy"
     add("--best", metavar="MEASURE", help=best)
@@ -173,18 +179,35 @@ def train_study(args: argparse.Namespace) -> Any:
     kind = None if "cell" in columns else MODELS[args.cell or "gru"]
     if kind is None and args.cell:
         raise InputError("the cell is in --grid and in --cell")
-    return fit_many(
-        kind,
-        runs,
-        X,
-        y,
-        lengths=lengths,
-        store=args.store,
-        n_jobs=args.jobs,
-        retry_failed=args.retry_failed,
-        verbose=False if args.quiet else None,
-        **{name: value for name, value in common.items() if name not in columns},
-    )
+    with cluster(args.dask) as client:
+        return fit_many(
+            kind,
+            runs,
+            X,
+            y,
+            lengths=lengths,
+            store=args.store,
+            n_jobs=args.jobs,
+            client=client,
+            retry_failed=args.retry_failed,
+            verbose=False if args.quiet else None,
+            **{name: value for name, value in common.items() if name not in columns},
+        )
+
+
+def cluster(address: str | None) -> Any:
+    """Return a context manager of the client of a Dask scheduler; None: of None.
+
+    Raises
+    ------
+    ImportError
+        Dask is not installed.
+    OSError, ValueError
+        There is no such scheduler, or this is no address.
+    """
+    if address is None:
+        return contextlib.nullcontext()
+    return extra("distributed", "dask").Client(address)
 
 
 def report(args: argparse.Namespace, results: Any) -> None:

@@ -1,9 +1,9 @@
 """Compilation, caching and calls of compiled code; no other room uses Numba's compiler."""
 
-from .cache import cache_directories, read_cache, write_cache
+from .cache import cache_directories, read_cache, receive, write_cache
 from .denormals import has_flags
 from .kernel import kernel, kernel_named, overloads
-from .program import NotCompiled, Program, cached_only, compile_ordered, compiled
+from .program import NotCompiled, Program, cached_only, compile_ordered, compiled, loaded_code
 from .target import has_avx512, target, target_machine, vector_bytes, vector_registers
 
 __all__ = [
@@ -17,8 +17,10 @@ __all__ = [
     "has_flags",
     "kernel",
     "kernel_named",
+    "loaded_code",
     "overloads",
     "read_cache",
+    "receive",
     "target",
     "target_machine",
     "vector_bytes",

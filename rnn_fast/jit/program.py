@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .cache import read_cache, sole_compiler, warn_of, write_cache
+from .cache import file_of, read_cache, sole_compiler, warn_of, write_cache
 from .compilation import collector_paused, optimised
 from .forks import LOADING
 from .sources import check_memory, edited, module_fingerprint
@@ -71,6 +71,12 @@ def compile_ordered(order: dict[str, Any]) -> None:
 
 
 LOADED: set[str] = set()  #: names of the programs that this process has loaded
+
+
+def loaded_code() -> dict[str, bytes]:
+    """Return the object code of all programs loaded so far that are kept, for `receive`."""
+    found = {file_of(name): read_cache(name) for name in sorted(LOADED)}
+    return {file: code for file, code in found.items() if code is not None}
 
 
 class Program:

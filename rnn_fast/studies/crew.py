@@ -6,17 +6,18 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
 
 from ..data.prefetch import start
 from ..engine import threads
 from .plan import Run, like
-from .work import Outcome
+from .programs import prepare, trials_of
+from .sources import Sources
+from .store import machine
+from .work import Outcome, train
 
 Result = tuple[Run, Outcome, Exception | None]
-#: trains a run with so many threads, and calls a function after each compiled call
-Train = Callable[[Run, int, Callable[[], None]], tuple[Outcome, Exception | None]]
 POLL = 0.25  #: seconds between groups of results: to write one takes 0.8 ms of processor time
 
 
@@ -29,19 +30,21 @@ class Crew:
 
     Parameters
     ----------
-    runs : iterable of Run
-    train : callable
-        As `Train` says.
+    runs : sequence of Run
+    sources : Sources
     n_jobs : int
 
     Attributes
     ----------
+    about : str
+        Versions and processor that results are of.
     began : dict of str to (Run, float)
         Runs that are being trained, and when they began, by id.
     """
 
-    def __init__(self, runs: Iterable[Run], train: Train, n_jobs: int) -> None:
-        self._waiting, self._train, self._n_jobs = deque(in_turn(runs)), train, n_jobs
+    def __init__(self, runs: Sequence[Run], sources: Sources, n_jobs: int) -> None:
+        self._runs, self._sources, self._n_jobs = runs, sources, n_jobs
+        self._waiting, self.about = deque(in_turn(runs)), machine()
         self._results: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
         self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops, self.began = False, dict[str, tuple[Run, float]]()
@@ -49,6 +52,7 @@ class Crew:
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Crew:
+        prepare(trials_of(self._runs, self._sources), self._sources, self._n_jobs)
         try:
             for _ in range(min(self._n_jobs, len(self._waiting))):
                 thread = threading.Thread(target=self._serve, name="rnn_fast study", daemon=True)
@@ -103,7 +107,7 @@ class Crew:
                 except IndexError:
                     break
                 self.began[run.id] = run, perf_counter()
-                outcome, error = self._train(run, self._team(), self._look)
+                outcome, error = train(run, self._sources, self._team(), self._look)
                 del self.began[run.id]
                 self._results.put((run, outcome, error))
         except Stopped:

@@ -13,15 +13,15 @@ from ..errors import DivergedError, Terminated
 from ..training.config import verbosity
 from ..training.signals import Signals
 from ..validation import choice, flag
+from .cluster import DaskCrew, workers_of
 from .crew import Crew, Result
 from .locks import sole_writer
-from .plan import Planner, Run, kind_of
-from .programs import prepare
+from .plan import Planner, kind_of
 from .progress import Progress, progress
 from .sources import Sources
 from .store import Store
 from .study import Study
-from .work import DIVERGED, DONE, FAILED, train
+from .work import DIVERGED, DONE, FAILED, curves
 
 
 def fit_many(
@@ -35,6 +35,7 @@ def fit_many(
     sample_weight: Any = None,
     store: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
+    client: Any = None,
     errors: str = "keep",
     retry_failed: bool = False,
     verbose: bool | int | None = None,
@@ -66,6 +67,10 @@ def fit_many(
         what is missing, and trains rows that are new.  Default: a temporary file.
     n_jobs : int, optional
         Models that are trained at the same time.  Default: the cores that this process may use.
+    client : distributed.Client, optional
+        Dask cluster whose workers train: each of their threads takes a model at a time, and
+        `n_jobs` must be None.  They must have the same processor and the same versions.  They are
+        sent compiled programs and the data; data given as paths they read themselves.
     errors : {"keep", "raise"}
         Whether a run that fails or diverges is a row that says so, with a warning at the end, or
         an error that ends the study.
@@ -87,8 +92,8 @@ def fit_many(
     Raises
     ------
     TypeError, ValueError
-        A row does not fit, named by its place and by what differs between rows; or the store is of
-        other data or settings.  Nothing has been trained.
+        A row does not fit, named by its place and by what differs between rows; the store is of
+        other data or settings; or workers differ.  Nothing has been trained.
     BlockingIOError
         Another process trains a study in this store.
     DivergedError, RuntimeError
@@ -98,7 +103,11 @@ def fit_many(
     """
     choice("errors", errors, ("keep", "raise"))
     statuses = (FAILED, DIVERGED) if flag("retry_failed", retry_failed) else ()
-    n_jobs, verbose = threads.wanted(n_jobs), verbosity("verbose", verbose)
+    verbose = verbosity("verbose", verbose)
+    if client is not None and n_jobs is not None:
+        raise ValueError("n_jobs cannot go with client: the cluster's workers have their threads")
+    workers = None if client is None else workers_of(client)
+    n_jobs = threads.wanted(n_jobs) if workers is None else workers.n_threads
     cell = None if model is None else kind_of(model)
     sources = Sources(
         X,
@@ -117,17 +126,18 @@ def fit_many(
         kept.agree(planner.settings(), sources.fingerprint())
         past = kept.plan(planned, statuses)
         left = [run for run in planned if run.id not in past]
+        crew = Crew(left, sources, n_jobs) if workers is None else DaskCrew(left, sources, workers)
         with progress(left, len(planned), n_jobs, verbose) as shows:
-            failures = _train_all(left, sources, kept, n_jobs, errors == "raise", shows)
+            failures = _train_all(crew, len(left), kept, errors == "raise", shows)
     if failures:
         warnings.warn(failed_text(failures, len(left)), RuntimeWarning, stacklevel=2)
     return Study(kept if store is None else Store(store))
 
 
 def _train_all(
-    runs: Sequence[Run], sources: Sources, store: Store, n_jobs: int, raises: bool, shows: Progress
+    crew: Crew | DaskCrew, n: int, store: Store, raises: bool, shows: Progress
 ) -> list[Result]:
-    """Train runs, write their results, return the failed ones."""
+    """Let a crew train its `n` runs, write their results, return the failed ones."""
     failures: list[Result] = []
     done = 0
 
@@ -135,19 +145,14 @@ def _train_all(
         nonlocal done
         if results:
             with signals.waiting():
-                store.write([outcome for _, outcome, _ in results])
+                store.write([outcome for _, outcome, _ in results], crew.about)
             done += len(results)
             failures.extend(result for result in results if result[1].status != DONE)
         with signals.waiting():
             shows.update(results, dict(crew.began))
 
-    def work(run: Run, n_threads: int, between: Any) -> Any:
-        return train(run, sources, n_threads, between)
-
-    crew = Crew(runs, work, n_jobs)
     with Signals() as signals:
         try:
-            prepare(runs, sources, n_jobs)
             with crew:
                 for results in crew.results():
                     keep(results)
@@ -155,7 +160,7 @@ def _train_all(
                         break
         except (KeyboardInterrupt, Terminated) as stop:
             keep(crew.ready())
-            _tell(stop, f"study stopped after {done} of {len(runs)} runs", store)
+            _tell(stop, f"study stopped after {done} of {n} runs", store)
             raise
         keep(crew.ready())
     if raises and failures:
@@ -176,8 +181,9 @@ def _raise(result: Result) -> None:
     """Raise the error of a run."""
     run, outcome, error = result
     text = f"{run.name}: {outcome.error}"
-    if isinstance(error, DivergedError):
-        raise DivergedError(text, error.history)
+    if outcome.status == DIVERGED:
+        history = curves(outcome.columns, outcome.history, outcome.epochs_trained)
+        raise DivergedError(text, history)
     raise RuntimeError(text) from error
 
 

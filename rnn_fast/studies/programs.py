@@ -32,12 +32,16 @@ for order in job["orders"]:
 """
 
 
-def prepare(runs: Iterable[Run], sources: Sources, n_jobs: int) -> None:
-    """Load the programs that runs need; have those compiled that are not on disk.
+def trials_of(runs: Iterable[Run], sources: Sources) -> list[Run]:
+    """Return short runs that need the same programs as some runs, from data that were checked."""
+    return [trial(run, sources) for run in {needs_of(run): run for run in runs}.values()]
+
+
+def prepare(trials: Sequence[Run], sources: Sources, n_jobs: int) -> None:
+    """Load the programs that trials need; have those compiled that are not on disk.
 
     A program that no process could compile is left to the first training that needs it.
     """
-    trials = [trial(run, sources) for run in {needs_of(run): run for run in runs}.values()]
     ordered: set[str] = set()
     while True:
         wanted: dict[str, Any] = {}

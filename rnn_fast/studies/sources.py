@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,13 +52,30 @@ class Sources:
                 raise TypeError(f"{name} must be the data of the study; got None")
         self.check_finite, self._datasets = check_finite, {}  # type: ignore[var-annotated]
         if not isinstance(X, Mapping):
-            self._data = {None: _read(named)}
+            sets = {None: named}
         else:
             for name, value in named.items():
                 if not isinstance(value, Mapping) or value.keys() != X.keys():
                     raise ValueError(f"{name} must be a dict with the keys of X, a set for each")
-            self._data = {key: _read({k: v[key] for k, v in named.items()}) for key in X}
+            sets = {key: {k: v[key] for k, v in named.items()} for key in X}
+        self._paths = {key: _paths(values) for key, values in sets.items()}
+        self._data = {key: _read(values) for key, values in sets.items()}
         self.sizes = {key: n_entries(data["X"]) for key, data in self._data.items()}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return arguments that make the same sources elsewhere: data, or the paths of files."""
+        columns: dict[str, Any] = {}
+        for key, data in self._data.items():
+            for name, value in {**data, **self._paths[key]}.items():
+                columns.setdefault(name, {})[key] = value
+        if None in self._data:
+            columns = {name: column[None] for name, column in columns.items()}
+        return {**columns, "check_finite": self.check_finite}
+
+    @property
+    def has_paths(self) -> bool:
+        """True if some data were read from files that were named by their paths."""
+        return any(self._paths.values())
 
     def fingerprint(self) -> dict[str, str]:
         """Return a text for each array, which differs if the numbers do."""
@@ -107,6 +125,15 @@ def _with_whole_keys(class_weight: Any) -> Any:
     if not isinstance(class_weight, dict):
         return class_weight
     return {int(k) if k.isdigit() else k: v for k, v in class_weight.items()}
+
+
+def _paths(named: dict[str, Any]) -> dict[str, str]:
+    """Return the absolute paths of the data that are named by paths."""
+    return {
+        name: os.path.abspath(value)
+        for name, value in named.items()
+        if isinstance(value, (str, os.PathLike))
+    }
 
 
 def _read(named: dict[str, Any]) -> dict[str, Any]:

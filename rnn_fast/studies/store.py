@@ -192,11 +192,14 @@ class Store:
         self.connection.execute("insert or ignore into indices values (?, ?)", (digest, data))
         return digest
 
-    def write(self, outcomes: Iterable[Outcome]) -> None:
-        """Write results, all or none."""
+    def write(self, outcomes: Iterable[Outcome], about: str) -> None:
+        """Write results, all or none.
+
+        about : str
+            What `machine` returned where they were made.
+        """
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         with self.transaction():
-            about = machine()
             self.connection.execute("insert or ignore into machine (about) values (?)", (about,))
             (id,) = self.connection.execute(
                 "select id from machine where about = ?", (about,)

@@ -22,7 +22,7 @@ from .report import page
 from .runs import INDICES
 from .store import Store
 from .table import best_rows, frame, measured
-from .work import DIVERGED, DONE, FAILED, rebuilt
+from .work import DIVERGED, DONE, FAILED, curves, rebuilt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,10 +262,7 @@ class Study:
         KeyError
             There is no such run.
         """
-        columns, data, epochs = self._row(id, "columns, history, epochs_trained")
-        names = json.loads(columns or "[]")
-        curves = np.frombuffer(data or b"").reshape(len(names), epochs or 0)
-        return History(**{k: curve.tolist() for k, curve in zip(names, curves, strict=True)})
+        return curves(*self._row(id, "columns, history, epochs_trained"))
 
     def indices(self, id: str) -> dict[str, np.ndarray]:
         """Return the index arrays of a run that it has: ``train``, ``validation``, ``test``."""

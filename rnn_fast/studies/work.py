@@ -132,6 +132,13 @@ def best_epoch(history: History, watch: Watch) -> int:
     return epoch
 
 
+def curves(columns: str, history: bytes, epochs: int) -> History:
+    """Return the curves of an outcome."""
+    names = json.loads(columns or "[]")
+    values = np.frombuffer(history or b"").reshape(len(names), epochs or 0).tolist()
+    return History(**dict(zip(names, values, strict=True)))
+
+
 def rebuilt(architecture: str, parameters: bytes, generator: str) -> Model:
     """Return the model of an outcome, whose generator goes on where the training ended."""
     arguments: dict[str, Any] = json.loads(architecture)

@@ -21,7 +21,7 @@ from rnn_fast.studies.fit_many import failed_text
 from rnn_fast.studies.locks import sole_writer
 from rnn_fast.studies.plan import Planner
 from rnn_fast.studies.sources import Sources
-from rnn_fast.studies.store import Store
+from rnn_fast.studies.store import Store, machine
 from rnn_fast.studies.work import train
 
 rng = np.random.default_rng(0)
@@ -300,7 +300,7 @@ def test_a_run_that_fails_is_a_row():
     assert isinstance(error, TypeError) and outcome.error.startswith("TypeError: ")
     store = Store()
     store.plan(planned, ())
-    store.write([outcome, good])
+    store.write([outcome, good], machine())
     with Study(store) as study:
         assert study.counts() == {"done": 1, "failed": 1}
         with pytest.raises(ValueError, match="has no model: it is failed"):
