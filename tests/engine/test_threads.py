@@ -80,7 +80,7 @@ def test_rounds_of_blocks_do_not_change_the_gradient():
         with tuned(gradient_numbers=room):
             m = kind(3, 6, loss="mse", dtype="f8", seed=0, **options)
             found.append(m.loss_and_gradients(X, y)[1])
-        space = spaces.kept[False][1]
+        space = spaces.kept[False][0][1]
         rounds = -(-space.blocks // space.round)
         assert (rounds > 1) == (room == 1500)
     for name, one in found[0].items():

@@ -9,7 +9,8 @@ import pytest
 from common import run_python
 
 from rnn_fast import LSTM
-from rnn_fast.engine.workspace import BatchSpace, Memory, Spaces, spaces
+from rnn_fast.engine.workspace import SMALL_SPACES, BatchSpace, Memory, Spaces, spaces
+from rnn_fast.tuning import TUNING
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -53,6 +54,20 @@ def test_small_memory_is_kept():
     m = LSTM(1, 8, loss="mse", seed=0)
     X = np.zeros((4, 5, 1), np.float32)
     m.fit(X, np.zeros(4), epochs=1, batch_size=4, verbose=False)
-    kept = spaces.kept[False][1]
+    kept = spaces.kept[False][0][1]
     m.fit(X, np.zeros(4), epochs=1, batch_size=4, verbose=False)
-    assert spaces.kept[False][1] is kept
+    assert spaces.kept[False][0][1] is kept
+
+
+def test_small_memory_of_several_shapes_is_kept_and_large_memory_only_until_the_next():
+    kept, net = Spaces(), LSTM(1, 8)._net
+    one, two = (kept.get(BatchSpace, net, 5, n, forward_only=True) for n in (8, 16))
+    assert kept.get(BatchSpace, net, 5, 8, forward_only=True) is one
+    assert kept.get(BatchSpace, net, 5, 8) is not one  # for training
+    large = kept.get(BatchSpace, net, 5000, 8, forward_only=True)
+    assert large.n_bytes > TUNING.model_bytes
+    assert kept.get(BatchSpace, net, 5, 16, forward_only=True) is two
+    assert all(space is not large for _, space in kept.kept[True])
+    for n in range(20, 40):
+        kept.get(BatchSpace, net, 5, n, forward_only=True)
+    assert len(kept.kept[True]) == SMALL_SPACES
