@@ -130,8 +130,7 @@ class Planner:
         whole = {**self._common, **row}
         key = whole.get("data")
         if key not in self._sources.sizes:
-            known = ", ".join(map(repr, self._sources.sizes))
-            raise ValueError(f"data must be one of the keys of X, {known}; got {shown(key)}")
+            raise ValueError(_no_such_data(key, self._sources.sizes))
         indices = {name: self._index(name, row.get(name), key) for name in INDICES}
         content = {k: plain(k, v) for k, v in row.items() if k not in INDICES}
         identity = {**content, **{k: digest for k, (_, digest) in indices.items()}}
@@ -139,7 +138,8 @@ class Planner:
         id = digest_of(text_of(identity).encode())
         if seed is None:
             seed = int(id[:15], 16)
-        generator(seed)
+        else:
+            generator(seed)
         model = {k: v for k, v in whole.items() if k in ARGUMENTS and k != "seed"}
         cell, built = self._model(whole.get("cell"), model)
         options = {k: v for k, v in whole.items() if k in FIT}
@@ -198,6 +198,14 @@ class Planner:
             self._indices[place] = value, array, digest_of(array.tobytes())
         _, array, digest = self._indices[place]  # the value stays: its identity is its key
         return array, digest
+
+
+def _no_such_data(key: Any, sizes: Mapping[Any, int]) -> str:
+    """Return the error about the key of a row, or about the lack of one."""
+    if None in sizes:
+        return f"data is for X that is a dict of sets of data; got {shown(key)}"
+    got = "the row has no data" if key is None else f"got {shown(key)}"
+    return f"data must be one of the keys of X, {', '.join(map(repr, sizes))}; {got}"
 
 
 def with_threads(run: Run, n_threads: int) -> RunConfig:

@@ -105,7 +105,8 @@ def grid(**values: Iterable[Any]) -> Runs:
     columns = []
     for name, column in values.items():
         if isinstance(column, (str, bytes, Mapping)) or not isinstance(column, Iterable):
-            raise TypeError(f"{name} must be a list of values; got {shown(column)}")
+            keys = f". For its keys, write {name}=list(...)" if isinstance(column, Mapping) else ""
+            raise TypeError(f"{name} must be a list of values; got {shown(column)}{keys}")
         columns.append(list(column))
         if not columns[-1]:
             raise ValueError(f"{name} must have at least one value; got none")

@@ -41,7 +41,10 @@ def planned(rows, cell="gru", X=X, y=y, **common):
         ([{"hidden_size": 3, "val_loss": 1}], "'val_loss' is a column of the results"),
         ([{"hidden_size": 3, "X": X}], "X is not for a row of a study"),
         ([{"hidden_size": 3, "callbacks": []}], "callbacks is not for a row of a study"),
-        ([{"hidden_size": 3, "data": "a"}], "data must be one of the keys of X, None; got 'a'"),
+        (
+            [{"hidden_size": 3, "data": "a"}],
+            "data is for X that is a dict of sets of data; got 'a'",
+        ),
         ([{"hidden_size": 3, "cell": "gru"}], "a row needs a `cell` where model is None"),
         ([{"hidden_size": 3, "peepholes": True}], "GRU has no argument 'peepholes'"),
         ([{"hidden_size": 3, "label": print}], "label must be a number, text, a list"),
@@ -95,6 +98,12 @@ def test_errors_of_models_and_data():
         fit_many(GRU, [{}], X, None)
     with pytest.raises(ValueError, match="y must be a dict with the keys of X"):
         fit_many(GRU, [{}], {"a": X}, {"b": y})
+    sets = Sources({"a": X, "b": X}, {"a": y, "b": y})
+    for row, text in (({}, "the row has no data"), ({"data": "c"}, "got 'c'")):
+        with pytest.raises(
+            ValueError, match=f"data must be one of the keys of X, 'a', 'b'; {text}"
+        ):
+            Planner("gru", sets, {"input_size": 2, "hidden_size": 1}).runs([row])
     with pytest.raises(ValueError, match="b: X must have shape"):
         fit_many(GRU, grid(data=["a", "b"]), {"a": X, "b": X[0]}, {"a": y, "b": y},
                  input_size=2, hidden_size=1)  # fmt: skip

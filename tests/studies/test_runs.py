@@ -36,6 +36,11 @@ def test_a_data_frame_leaves_out_what_is_missing():
     [
         (lambda: grid(a=5), TypeError, "a must be a list of values; got 5"),
         (lambda: grid(a="adam"), TypeError, "a must be a list of values; got 'adam'"),
+        (
+            lambda: grid(data={"x": 1}),
+            TypeError,
+            r"data must be a list of values; got \{'x': 1\}. For its keys, write data=list\(",
+        ),
         (lambda: grid(a=[]), ValueError, "a must have at least one value"),
         (lambda: Runs({"a": 1}), TypeError, "runs must be an iterable of dicts"),
         (lambda: Runs(7), TypeError, "runs must be an iterable of dicts"),
