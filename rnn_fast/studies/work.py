@@ -20,6 +20,7 @@ from ..training.history import History
 from .plan import Run, with_threads
 from .sources import Sources, part_of, split_of
 
+SPEED = ("learning_rate", "seconds", "sequences_per_second")  #: of a history: no measures
 DONE, DIVERGED, FAILED, WAITING = "done", "diverged", "failed", "waiting"
 
 
@@ -107,9 +108,10 @@ def scores_of(history: History, epoch: int) -> dict[str, float]:
     """Return the measures of an epoch, counted from 1; of training as ``train_loss`` and so on."""
     if not epoch:
         return {}
+    measures = {name: curve for name, curve in vars(history).items() if name not in SPEED and curve}
     return {
-        name if name.startswith("val_") else f"train_{name}": getattr(history, name)[epoch - 1]
-        for name in history.last()
+        name if name.startswith("val_") else f"train_{name}": curve[epoch - 1]
+        for name, curve in measures.items()
     }
 
 
