@@ -16,6 +16,7 @@ from rnn_fast.studies.crew import in_turn
 from rnn_fast.studies.plan import Planner
 from rnn_fast.studies.progress import Forecast, Lines, progress
 from rnn_fast.studies.sources import Sources
+from rnn_fast.studies.table import best_settings
 from rnn_fast.studies.work import best_epoch, train
 from rnn_fast.training.early_stopping import Watch
 from rnn_fast.training.history import History
@@ -76,6 +77,102 @@ def test_best(study):
         study.best("val_los")
     with pytest.raises(ValueError, match="there is no column 'by'"):
         study.best(per=["by"])
+
+
+@pytest.mark.parametrize("per", [["outer"], []])
+def test_best_settings(study, per):
+    table = study.to_frame()
+    best = study.best("val_loss", per, mean_over="inner")
+    means = table.groupby(["outer", "hidden_size", "optimizer"])["val_loss"].mean()
+    if not per:  # then the outer fold is a setting too
+        assert {*zip(best.outer, best.hidden_size, best.optimizer, strict=True)} == {means.idxmin()}
+        assert len(best) == 2
+        return
+    assert len(best) == 4 and list(best["outer"]) == [0, 0, 1, 1]
+    for outer, rows in best.groupby("outer"):
+        setting = means[outer].idxmin()
+        assert {*zip(rows.hidden_size, rows.optimizer, strict=True)} == {setting}
+        assert list(rows["inner"]) == [0, 1]
+    pd.testing.assert_frame_equal(best[table.columns], table.loc[best.index])
+    mean = study.best("val_accuracy", mean_over=["inner", "outer"])["val_accuracy"].mean()
+    assert mean == table.groupby(["hidden_size", "optimizer"])["val_accuracy"].mean().max()
+    assert len(study.best(mean_over=["inner", "outer", "hidden_size", "optimizer"])) == 16
+    with pytest.raises(ValueError, match="no column 'iner'; .* did you mean 'inner'"):
+        study.best(mean_over="iner")
+
+
+def test_a_setting_with_a_run_that_has_no_value_is_not_chosen():
+    table = pd.DataFrame(
+        {
+            "size": [1, 1, 2, 2, 3, 3],
+            "l1": ["a"] * 2 + [None] * 2 + ["b"] * 2,
+            "inner": [0, 1] * 3,
+            "seed": range(6),
+            "status": ["done"] * 5 + ["diverged"],
+            "val_loss": [3.0, 3, 2, 3, 1, 1],
+        }
+    )
+    assert list(best_settings(table, "val_loss", [], ["inner"]).index) == [2, 3]
+    assert list(best_settings(table, "val_loss", ["inner"], []).index) == [4, 1]
+
+
+def test_select(study):
+    table = study.to_frame()
+    rows = table[(table.hidden_size == 2) & table.inner.isin([0, 1]) & (table.optimizer == "sgd")]
+    for inner in ([0, 1], range(2), np.arange(2), (1, 0)):
+        ids = study.select(hidden_size=2, inner=inner, optimizer="sgd")
+        assert ids == list(rows.index)
+    assert study.select() == study.ids
+    assert study.select(optimizer=Adam(0.8), outer=np.int64(1), inner=0, hidden_size=[1, 9]) == [
+        table.index[(table.optimizer != "sgd") & (table.hidden_size == 1)][2]
+    ]
+    assert study.select(status=["failed", "waiting"]) == []
+    assert study.select(status="failed", hidden_size=1) == []
+    with pytest.raises(ValueError, match="no column 'hiden_size'; there are .*'hidden_size'"):
+        study.select(hiden_size=1)
+    with pytest.raises(ValueError, match=r"no run has hidden_size=\[3, 4\]; there are 1, 2"):
+        study.select(hidden_size=[3, 4])
+    with pytest.raises(ValueError, match="status must be one of 'done', 'diverged'"):
+        study.select(status="dne")
+
+
+def test_runs_are_named_by_ids_or_rows(study):
+    table = study.to_frame()
+    some, one = table[table["hidden_size"] == 1], study.best()
+    id = one.index[0]
+    for ids in (some, some.index, list(some.index), iter(some.index), study.select(hidden_size=1)):
+        assert [model.hidden_size for model in study.models(ids)] == [1] * len(some)
+    assert len(study.ensemble(one)) == len(study.ensemble(id)) == 1
+    np.testing.assert_array_equal(study.predict(X, one), study.model(id).predict_proba(X))
+    assert study.history(one).val_loss == study.history(id).val_loss
+    np.testing.assert_array_equal(study.model(one).Whh, study.model(id).Whh)
+    assert study.indices(one).keys() == {"train", "validation", "test"}
+    assert len(study.plot_curves(one).lines) == 2
+    for method in (study.models, study.ensemble, study.plot_curves, study.history, study.model):
+        with pytest.raises(KeyError, match="no run 'x'. Ids are the index of to_frame"):
+            method("x")
+        with pytest.raises(KeyError, match="there is no run 3"):
+            method(pd.DataFrame({"a": [1]}, index=[3]))
+        with pytest.raises(TypeError, match="must be an id, ids or a DataFrame; got 7"):
+            method(7)
+    with pytest.raises(KeyError, match="there is no run 1.* Ids are the index"):
+        study.predict(X, table["hidden_size"])
+    with pytest.raises(ValueError, match="id must be of one run; got 8"):
+        study.model(some)
+    matplotlib.pyplot.close("all")
+
+
+def test_train_and_validation_and_test_have_the_same_measures():
+    parts = {"train": range(12), "validation": range(12, 18), "test": range(18, 24)}
+    with fit_many(GRU, [parts], X, y, hidden_size=1, **COMMON | {"loss": "mse"}) as study:
+        (record,) = study.records()
+        names = {
+            f"{part}_{name}" for part in ("train", "val", "test") for name in ("loss", "mse", "r2")
+        }
+        assert {name for name in record if name.startswith(("train_", "val_", "test_"))} == names
+        history = study.history(study.ids[0])
+        assert record["val_mse"] == history.val_mse[record["best_epoch"] - 1]
+        assert len(study.best("val_mse")) == len(study.best("train_mse")) == 1
 
 
 def test_a_study_without_validation_has_no_such_column():
@@ -211,6 +308,11 @@ def test_plots(study):
     assert [label.get_text() for label in ax.get_xticklabels()][1] == "sgd"
     curves = study.plot_curves(study.ids[:2])
     np.testing.assert_array_equal(curves.lines[1].get_ydata(), study.history(study.ids[0]).val_loss)
+    best = study.best(per="hidden_size").assign(error_rate=lambda rows: 1 - rows["test_accuracy"])
+    drawn = study.plot("hidden_size", "error_rate", table=best)
+    np.testing.assert_array_equal(drawn.lines[0].get_ydata(), best["error_rate"])
+    means = best.groupby("hidden_size", as_index=False)[["val_loss"]].mean()
+    np.testing.assert_array_equal(study.plot(table=means).lines[0].get_xdata(), [1, 2])
     with pytest.raises(ValueError, match="there is no column 'size'"):
         study.plot("size")
     with pytest.raises(TypeError, match="ax must be axes"):
