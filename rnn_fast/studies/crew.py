@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
 
@@ -19,6 +19,10 @@ from .work import Outcome, train
 
 Result = tuple[Run, Outcome, Exception | None]
 POLL = 0.25  #: seconds between groups of results: to write one takes 0.8 ms of processor time
+
+#: runs of each cost that are trained first.  Simulated from 200 runs of GRUs of 1 to 20 units that
+#: stop early, at two rates: the forecast at half time is off by 5 % (rms); of 1: by 8 %
+SAMPLES = 3
 
 
 class Stopped(BaseException):
@@ -135,10 +139,12 @@ class Crew:
 def in_turn(runs: Iterable[Run]) -> list[Run]:
     """Return runs in the order of their training.
 
-    The costliest come first, so that the last ones are short.  Before them comes one of each cost,
-    from which the end of the study can be told.
+    The costliest come first, so that the last ones are short.  Before them come `SAMPLES` of each
+    cost, from which the end of the study can be told.  Those of the same cost come in the order of
+    their ids, which is random: rows in order would show short trainings before long ones.
     """
-    ordered = sorted(runs, key=lambda run: -run.cost)
-    first = {like(run): run for run in reversed(ordered)}
-    ids = {run.id for run in first.values()}
-    return [*reversed(first.values()), *(run for run in ordered if run.id not in ids)]
+    samples, others, seen = list[Run](), list[Run](), Counter[str]()
+    for run in sorted(runs, key=lambda run: (-float(like(run)), run.id)):
+        seen[like(run)] += 1
+        (samples if seen[like(run)] <= SAMPLES else others).append(run)
+    return samples + others

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rnn_fast import GRU, LSTM, Adam, EarlyStopping, Ensemble, Study, fit_many, folds, grid
-from rnn_fast.studies.crew import in_turn
+from rnn_fast.studies.crew import SAMPLES, in_turn
 from rnn_fast.studies.plan import Planner
 from rnn_fast.studies.progress import Forecast, Lines, progress
 from rnn_fast.studies.sources import Sources
@@ -359,9 +359,14 @@ def planned(rows, **common):
     return sources, Planner("gru", sources, {"input_size": 2, **common}).runs(rows)
 
 
-def test_runs_are_trained_costliest_first_after_one_of_each_cost():
-    _, runs = planned(grid(hidden_size=[1, 20], label=[0, 1]))
-    assert [run.model["hidden_size"] for run in in_turn(runs)] == [20, 1, 20, 1]
+def test_runs_are_trained_costliest_first_after_some_of_each_cost():
+    _, runs = planned(grid(hidden_size=[1, 20], label=range(SAMPLES + 2)))
+    ordered = in_turn(runs)
+    sizes = [run.model["hidden_size"] for run in ordered]
+    assert sizes == [20] * SAMPLES + [1] * SAMPLES + [20] * 2 + [1] * 2
+    assert in_turn(reversed(runs)) == ordered  # whatever the order of the rows
+    large = [run.id for run in ordered if run.model["hidden_size"] == 20]
+    assert large == sorted(large)
 
 
 def test_the_forecast_is_the_time_of_like_runs():
