@@ -98,10 +98,7 @@ class Part:
         The generator draws the order, now.  None: the order of the data.
         """
         if self._only is not None:
-            order = self._only
-            if generator is not None and len(order) > 1:  # one is in order, and draws nothing
-                order = order[generator.permutation(len(order))]
-            return iter([self._visit(0, order, skip, stays=True)])
+            return iter([self._visit(0, self.order(generator), skip, stays=True)])
         places, seed = np.arange(len(self.sizes)), None
         if generator is not None:
             places, seed = generator.permutation(places), int(generator.integers(2**62))
@@ -112,6 +109,14 @@ class Part:
                 visits.append((k, seed, skip))
             skip = max(0, skip - n)
         return read_ahead(self._read, visits)
+
+    def order(self, generator: np.random.Generator | None) -> np.ndarray:
+        """Return the order of the next epoch, as `epoch` does, of a part that `is_single`."""
+        order = self._only
+        assert order is not None
+        if generator is not None and len(order) > 1:  # one is in order, and draws nothing
+            order = order[generator.permutation(len(order))]
+        return order
 
     def _read(self, visit: tuple[int, int | None, int]) -> Visit:
         k, seed, skip = visit

@@ -13,7 +13,8 @@ from ..data.plain import SMALL
 from ..data.rows import Sequences, Targets
 from ..layout.batch_records import MEASURED
 from ..layout.network import Network
-from ..losses.measures import Measures, Spread
+from ..losses import LOSSES
+from ..losses.measures import Measures, Spread, means_of
 from ..tuning import TUNING
 from . import operations, threads
 from .stretch import HeldOut
@@ -141,11 +142,10 @@ class Evaluation:
             return None
         return HeldOut(self._net, sequences, targets, block.state, self._parameters)
 
-    def means(self, part: Part, sums: np.ndarray) -> dict[str, float]:
-        """Return the measures of a part that was measured before, from new sums."""
-        measures = Measures(self._net.loss)
-        measures.add(sums, part.spread())
-        return measures.means()
+    def means(self, part: Part, sums: np.ndarray) -> list[dict[str, float]]:
+        """Return the measures of a part that was measured before, from new sums (n, MEASURED)."""
+        loss, spread = LOSSES[self._net.loss], part.spread()
+        return [means_of(loss, row, spread) for row in sums.tolist()]
 
     def measure_all(self, block: Block, n_threads: int | None = None) -> dict[str, float]:
         """Return the measures of all sequences of a block."""

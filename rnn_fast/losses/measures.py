@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from .loss import LOSSES
+from .loss import LOSSES, Loss
 
 
 def quiet() -> np.errstate:
@@ -85,8 +86,17 @@ class Measures:
 
     def means(self) -> dict[str, float]:
         """Return each of `Loss.measures`; NaN where all weights are 0."""
-        if not self.weight:
-            return dict.fromkeys(self.loss.measures, math.nan)
-        loss, hits = float(self.losses / self.weight), float(self.hits / self.weight)
-        values = (loss, hits) if self.loss.classifies else (loss, hits, self.spread.r2(hits))
-        return dict(zip(self.loss.measures, values, strict=True))
+        return means_of(self.loss, (self.losses, self.hits, self.weight), self.spread)
+
+
+def means_of(loss: Loss, sums: Iterable[float], spread: Spread) -> dict[str, float]:
+    """Return each of `Loss.measures`, from weighted losses, hits and weights that were summed.
+
+    NaN where all weights are 0.
+    """
+    losses, hits, weight = sums
+    if not weight:
+        return dict.fromkeys(loss.measures, math.nan)
+    mean, right = losses / weight, hits / weight
+    values = (mean, right) if loss.classifies else (mean, right, spread.r2(right))
+    return dict(zip(loss.measures, values, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +67,12 @@ class History:
     def __len__(self) -> int:
         return len(self.loss)
 
-    def append(self, **values: float) -> None:
-        """Add one epoch; a measure whose list is None is left out."""
+    def extend(self, columns: Mapping[str, Sequence[float]]) -> None:
+        """Add epochs; a measure whose list is None is left out."""
         kept = vars(self)
-        for name, value in values.items():
+        for name, values in columns.items():
             if kept[name] is not None:
-                kept[name].append(value)
+                kept[name].extend(values)
 
     def keep(self, epochs: int) -> None:
         """Keep the first `epochs` epochs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, ClassVar
@@ -244,10 +244,10 @@ class Training:
         if stretches is None or self.state.epochs != stretches.first:
             return
         self.history.keep(self.state.epochs)
-        epochs = stretches.noted()
-        for epoch, rate, measures in epochs:
+        epochs, rates, measures = stretches.noted()
+        if epochs:
             seconds = stretches.seconds / len(epochs) * self._share
-            self._append(epoch, rate, seconds, len(stretches.source), measures)
+            self._append(epochs, rates, seconds, len(stretches.source), measures)
         stretches.rewind()
         self.state = stretches.after(self.state)
 
@@ -385,7 +385,8 @@ class Training:
     def _note(self, position: Position, measures: dict[str, float]) -> None:
         """Record an epoch; let the schedule and early stopping see it."""
         state, epoch = self.state, position.epoch or operations.reported(position.result)
-        self._append(epoch, position.rate, position.seconds, position.sequences, measures)
+        measured = [measures] if measures else []
+        self._append([epoch], [position.rate], position.seconds, position.sequences, measured)
         watch = state.watch.after(self.history, self.parameters)
         self.state = State(
             epochs=state.epochs + 1,
@@ -399,26 +400,33 @@ class Training:
 
     def _append(
         self,
-        epoch: operations.Epoch,
-        rate: float,
+        epochs: Sequence[operations.Epoch],
+        rates: Sequence[float],
         seconds: float,
         sequences: int,
-        measures: dict[str, float],
+        measures: Sequence[dict[str, float]],
     ) -> None:
-        """Put an epoch into the history, and show it."""
+        """Put epochs of so many seconds and sequences into the history, and show them."""
+        correct = [epoch.correct for epoch in epochs]
+        columns: dict[str, Sequence[float]] = {
+            "loss": [epoch.loss for epoch in epochs],
+            "accuracy": correct,
+            "mse": correct,
+            "penalty": [epoch.penalty for epoch in epochs],
+            "learning_rate": rates,
+            "seconds": [seconds] * len(epochs),
+            "sequences_per_second": [sequences / seconds] * len(epochs),
+        }
         if self.history.r2 is not None:
-            self.history.r2.append(self.source.spread().r2(epoch.correct))
-        self.history.append(
-            loss=epoch.loss,
-            accuracy=epoch.correct,
-            mse=epoch.correct,
-            penalty=epoch.penalty,
-            learning_rate=rate,
-            seconds=seconds,
-            sequences_per_second=sequences / seconds,
-            **{f"val_{name}": value for name, value in measures.items()},
-        )
-        if self.progress.shows:
+            spread = self.source.spread()
+            columns["r2"] = [spread.r2(mse) for mse in correct]
+        for name in measures[0] if measures else ():
+            columns[f"val_{name}"] = [each[name] for each in measures]
+        if not self.progress.shows:
+            self.history.extend(columns)
+            return
+        for k in range(len(epochs)):
+            self.history.extend({name: values[k : k + 1] for name, values in columns.items()})
             with self.signals.waiting():
                 self.progress.epoch(self.history)
 

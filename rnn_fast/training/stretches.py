@@ -81,12 +81,12 @@ class Stretches:
         shared = not self.config.shuffle
         past, batches = state.epochs, self.source.batches(self.config.batch_size)
         assert batches is not None
-        factors = [self.rates.factors(batches, past + k, 0, batches) for k in range(n)]
-        steady = self.rates.is_steady
+        different = 1 if self.rates.is_steady else n
+        factors = [self.rates.factors(batches, past + k, 0, batches) for k in range(different)]
         began = perf_counter()
         self.stretch.run(
             np.stack(orders[:1] if shared else orders),
-            np.stack(factors[:1] if steady else factors),
+            np.stack(factors),
             np.array(seeds, np.int64),
         )
         self.seconds = perf_counter() - began
@@ -96,8 +96,7 @@ class Stretches:
         config, orders, seeds = self.config, [], []
         shuffler = generator if config.shuffle else None
         for _ in range(n):
-            (visit,) = self.source.epoch(shuffler, config.batch_size)
-            orders.append(self.epochs.ordered(visit.order))
+            orders.append(self.epochs.ordered(self.source.order(shuffler)))
             seeds.append(int(generator.integers(2**62)) if self.epochs.dropout else 0)
         return orders, seeds
 
@@ -120,17 +119,13 @@ class Stretches:
             rules[RULES.plateau_best] = plateau.best
             rules[RULES.plateau_waited] = plateau.waited
 
-    def noted(self) -> list[tuple[Epoch, float, dict[str, float]]]:
-        """Return the epochs of the last run: measures of training, last rate, held-out measures."""
-        stretch, held_out = self.stretch, self.held_out
-        return [
-            (
-                reported(stretch.results[e]),
-                float(stretch.rates[e]),
-                self.evaluation.means(held_out, stretch.measures[e]) if held_out else {},
-            )
-            for e in range(stretch.done)
-        ]
+    def noted(self) -> tuple[list[Epoch], list[float], list[dict[str, float]]]:
+        """Return measures of training of the last run's epochs, last rates, held-out measures."""
+        done, stretch, measures = self.stretch.done, self.stretch, []
+        if self.held_out is not None:
+            measures = self.evaluation.means(self.held_out, stretch.measures[:done])
+        epochs = [reported(result) for result in stretch.results[:done]]
+        return epochs, stretch.rates[:done].tolist(), measures
 
     def after(self, state: State) -> State:
         """Return the state after the last run."""

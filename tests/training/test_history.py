@@ -15,16 +15,16 @@ from rnn_fast.training.progress import progress
 
 def history(epochs: int = 2) -> History:
     made = History.begin(classifies=True, validates=True)
-    for epoch in range(epochs):
-        made.append(
-            loss=0.5 / (epoch + 1),
-            accuracy=0.75,
-            val_loss=0.25,
-            val_accuracy=0.875,
-            learning_rate=0.1,
-            seconds=0.5,
-            sequences_per_second=2000.0,
-        )
+    same = {
+        "accuracy": 0.75,
+        "val_loss": 0.25,
+        "val_accuracy": 0.875,
+        "learning_rate": 0.1,
+        "seconds": 0.5,
+        "sequences_per_second": 2000.0,
+    }
+    columns = {name: [value] * epochs for name, value in same.items()}
+    made.extend({"loss": [0.5 / (epoch + 1) for epoch in range(epochs)], **columns})
     return made
 
 
@@ -36,7 +36,7 @@ def test_lists():
 
 def test_what_there_is_none_of_is_none():
     h = History.begin(classifies=False, validates=False)
-    h.append(loss=1.0, accuracy=0.0, seconds=1.0, sequences_per_second=1.0)
+    h.extend({"loss": [1.0], "accuracy": [0.0], "seconds": [1.0], "sequences_per_second": [1.0]})
     assert h.accuracy is None and h.val_loss is None and h.val_accuracy is None
     assert h.last() == {"loss": 1.0}
 
@@ -64,7 +64,7 @@ def test_a_plot():
     ]
     np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [0.5, 0.25, 0.5 / 3])
     regression = History.begin(classifies=False, validates=False)
-    regression.append(loss=1.0, mse=1.0, r2=0.5)
+    regression.extend({"loss": [1.0], "mse": [1.0], "r2": [0.5]})
     axes = pyplot.figure().subplots()
     assert regression.plot(axes) is axes
     assert [line.get_label() for line in axes.get_legend().get_lines()] == ["loss", "r2"]
