@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .._optional import extra
@@ -75,7 +75,11 @@ class DaskCrew:
         Runs that are probably being trained, and since when, by id.
     about : str
         Versions and processor that results are of.
+    tells : callable
+        As of `Crew`.
     """
+
+    tells: Callable[[int], None] = staticmethod(lambda n: None)
 
     def __init__(self, runs: Sequence[Run], sources: Sources, workers: Workers) -> None:
         self._runs, self._sources, self._workers = runs, sources, workers
@@ -172,7 +176,7 @@ class DaskCrew:
         """Send data and programs to all workers."""
         trials = trials_of(self._runs, self._sources)
         if is_alike := self._workers.identity == identity():
-            prepare(trials, self._sources, threads.available())
+            prepare(trials, self._sources, threads.available(), self.tells)
         data = self._scatter(Data(self._sources))
         if is_alike:
             code = self._scatter(loaded_code())

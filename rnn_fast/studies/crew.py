@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 
 from ..data.prefetch import start
@@ -44,7 +44,11 @@ class Crew:
         Versions and processor that results are of.
     began : dict of str to (Run, float)
         Runs that are being trained, and when they began, by id.
+    tells : callable
+        Called with the number of programs before they are compiled.
     """
+
+    tells: Callable[[int], None] = staticmethod(lambda n: None)
 
     def __init__(self, runs: Sequence[Run], sources: Sources, n_jobs: int) -> None:
         self._runs, self._sources, self._n_jobs = runs, sources, n_jobs
@@ -56,7 +60,8 @@ class Crew:
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Crew:
-        prepare(trials_of(self._runs, self._sources), self._sources, self._n_jobs)
+        trials = trials_of(self._runs, self._sources)
+        prepare(trials, self._sources, self._n_jobs, self.tells)
         try:
             for _ in range(min(self._n_jobs, len(self._waiting))):
                 thread = threading.Thread(target=self._serve, name="rnn_fast study", daemon=True)

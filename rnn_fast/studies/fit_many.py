@@ -151,6 +151,7 @@ def _train_all(
         with signals.waiting():
             shows.update(results, dict(crew.began))
 
+    crew.tells = shows.compiling
     with Signals() as signals:
         try:
             with crew:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,10 +37,18 @@ def trials_of(runs: Iterable[Run], sources: Sources) -> list[Run]:
     return [trial(run, sources) for run in {needs_of(run): run for run in runs}.values()]
 
 
-def prepare(trials: Sequence[Run], sources: Sources, n_jobs: int) -> None:
+def prepare(
+    trials: Sequence[Run],
+    sources: Sources,
+    n_jobs: int,
+    tells: Callable[[int], None] = lambda n: None,
+) -> None:
     """Load the programs that trials need; have those compiled that are not on disk.
 
     A program that no process could compile is left to the first training that needs it.
+
+    tells : callable
+        Called with the number of programs before they are compiled.
     """
     ordered: set[str] = set()
     while True:
@@ -49,6 +57,7 @@ def prepare(trials: Sequence[Run], sources: Sources, n_jobs: int) -> None:
         orders = [order for text, order in wanted.items() if text not in ordered]
         if orders:
             ordered |= wanted.keys()
+            tells(len(orders))
             compile_in_processes(orders, n_jobs)
         elif wanted or not trials:
             return

@@ -98,6 +98,9 @@ class Progress:
                 self.best = min(self.best, scores[self.measure])
         self.show(results, began)
 
+    def compiling(self, n: int) -> None:
+        """Show that n programs are being compiled."""
+
     def show(self, results: Sequence[Result], began: Began) -> None:
         """Show the counts."""
 
@@ -110,6 +113,10 @@ class Progress:
 
 class Lines(Progress):
     """A line for each run."""
+
+    def compiling(self, n: int) -> None:
+        """Print it."""
+        STDERR.write(f"{compiling_text(n)}\n")
 
     def show(self, results: Sequence[Result], began: Began) -> None:
         """Print them."""
@@ -132,6 +139,10 @@ class Bar(Progress):
     def __exit__(self, *error: object) -> None:
         self.bar.close()
 
+    def compiling(self, n: int) -> None:
+        """Show it beside the bar, until the first results."""
+        self.bar.set_postfix_str(compiling_text(n))
+
     def show(self, results: Sequence[Result], began: Began) -> None:
         """Move on."""
         if perf_counter() - self._shown < EVERY and self.done < self.n:
@@ -141,6 +152,11 @@ class Bar(Progress):
         self.bar.set_postfix_str(told + self.text(), refresh=False)
         self.bar.n = self.done
         self.bar.refresh()
+
+
+def compiling_text(n: int) -> str:
+    """Return what a display says while n programs are being compiled."""
+    return f"compiling {n} program{'s' * (n > 1)}"
 
 
 def progress(runs: Sequence[Run], n: int, n_jobs: int, verbose: int | None) -> Progress:

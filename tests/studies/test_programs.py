@@ -22,6 +22,8 @@ X, y = np.ones((6, 3, 2)), np.arange(6) % 2
 rows = [{"train": [0, 1, 2], "validation": [3, 4, 5], "hidden_size": h} for h in (2, 17)]
 with fit_many(GRU, rows, X, y, input_size=2, epochs=5, n_jobs=2, verbose=0) as study:
     print(study.counts(), "numba" in sys.modules)
+with fit_many(GRU, rows, X, y, input_size=2, epochs=2, n_jobs=2, verbose=2) as study:
+    pass
 """
 
 
@@ -54,4 +56,9 @@ def test_a_study_with_an_empty_cache_compiles_nothing_itself(tmp_path):
     command = [sys.executable, "-c", STUDY]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "{'done': 2} False\n"
-    assert done.stderr == ""
+    assert "compiling" not in done.stderr and done.stderr.count("epochs") == 2
+    again = STUDY.replace("verbose=0", "verbose=2")
+    environment["RNN_FAST_CACHE_DIR"] = str(tmp_path / "other")
+    command[-1] = again
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "compiling" in done.stderr.splitlines()[0]

@@ -388,11 +388,12 @@ def test_progress_counts(verbose, capsys):
     sources, runs = planned(grid(hidden_size=[1], label=range(2)), loss="mse", epochs=2)
     broken = runs[1]._replace(model=runs[1].model | {"learning_rate": -1})
     with progress(runs, 3, 1, verbose) as shows:
+        shows.compiling(2)
         for run in (runs[0], broken):
             shows.update([(run, *train(run, sources))], {})
     assert (shows.done, shows.failed, shows.epochs) == (3, 1, 2)
     told = capsys.readouterr().err
     assert bool(told) == bool(verbose)
     if verbose:
-        assert "3/3" in told
+        assert "3/3" in told and "compiling 2 programs" in told
         assert ("1 failed" in told and "best train_loss" in told) or isinstance(shows, Lines)
