@@ -14,7 +14,7 @@ from ..data.rows import Sequences, Targets
 from ..layout.batch_records import MEASURED
 from ..layout.network import Network
 from ..losses import LOSSES
-from ..losses.measures import Measures, Spread, means_of
+from ..losses.measures import Measures, Spread, means_of, quiet
 from ..tuning import TUNING
 from . import operations, threads
 from .stretch import HeldOut
@@ -142,10 +142,15 @@ class Evaluation:
             return None
         return HeldOut(self._net, sequences, targets, block.state, self._parameters)
 
-    def means(self, part: Part, sums: np.ndarray) -> list[dict[str, float]]:
-        """Return the measures of a part that was measured before, from new sums (n, MEASURED)."""
-        loss, spread = LOSSES[self._net.loss], part.spread()
-        return [means_of(loss, row, spread) for row in sums.tolist()]
+    def means(self, part: Part, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the measures of a part that was measured before, from new sums (n, MEASURED).
+
+        Each is (n,), of the bits of `measure`.
+        """
+        losses, hits, weight = sums.T
+        with quiet():  # NaN where all weights are 0
+            means = means_of(LOSSES[self._net.loss], losses, hits, weight, part.spread())
+        return {name: np.broadcast_to(values, len(sums)) for name, values in means.items()}
 
     def measure_all(self, block: Block, n_threads: int | None = None) -> dict[str, float]:
         """Return the measures of all sequences of a block."""

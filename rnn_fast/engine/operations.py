@@ -64,6 +64,13 @@ def reported(result: np.ndarray) -> Epoch:
     return Epoch(loss / weight, hits / weight, math.isfinite(loss), penalty / (updates or 1.0))
 
 
+def reported_each(results: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the numbers of `reported` for each row of (n, RESULTS), by name: (n,) each."""
+    loss, hits, weight, penalty, updates = results[:, :5].T
+    weight, updates = (np.where(counts == 0, 1.0, counts) for counts in (weight, updates))
+    return {"loss": loss / weight, "correct": hits / weight, "penalty": penalty / updates}
+
+
 def rows(net: Network, data: Sequences) -> dict[str, Any]:
     """Field of a `BatchJob` for rows of numbers, or for tokens."""
     return {"tokens" if net.embedding else "x": data.x}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ class Spread:
             squares = self.squares + other.squares + self.weight * share * apart**2
             return Spread(weight, self.mean + share * apart, squares)
 
-    def r2(self, mse: float) -> float:
+    def r2(self, mse: Any) -> Any:
         """``1 - (sum of squared errors) / (sum of squared deviations from the mean)``.
 
         Both are over all outputs.  NaN where the targets are all the same.
@@ -86,17 +85,13 @@ class Measures:
 
     def means(self) -> dict[str, float]:
         """Return each of `Loss.measures`; NaN where all weights are 0."""
-        return means_of(self.loss, (self.losses, self.hits, self.weight), self.spread)
+        if not self.weight:
+            return dict.fromkeys(self.loss.measures, math.nan)
+        return means_of(self.loss, self.losses, self.hits, self.weight, self.spread)
 
 
-def means_of(loss: Loss, sums: Iterable[float], spread: Spread) -> dict[str, float]:
-    """Return each of `Loss.measures`, from weighted losses, hits and weights that were summed.
-
-    NaN where all weights are 0.
-    """
-    losses, hits, weight = sums
-    if not weight:
-        return dict.fromkeys(loss.measures, math.nan)
+def means_of(loss: Loss, losses: Any, hits: Any, weight: Any, spread: Spread) -> dict[str, Any]:
+    """Return each of `Loss.measures` from sums: numbers, or arrays of the same shape."""
     mean, right = losses / weight, hits / weight
     values = (mean, right) if loss.classifies else (mean, right, spread.r2(right))
     return dict(zip(loss.measures, values, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, ClassVar
@@ -244,10 +244,9 @@ class Training:
         if stretches is None or self.state.epochs != stretches.first:
             return
         self.history.keep(self.state.epochs)
-        epochs, rates, measures = stretches.noted()
-        if epochs:
-            seconds = stretches.seconds / len(epochs) * self._share
-            self._append(epochs, rates, seconds, len(stretches.source), measures)
+        if done := stretches.stretch.done:
+            seconds = stretches.seconds / done * self._share
+            self._append(stretches.noted(), seconds, len(stretches.source))
         stretches.rewind()
         self.state = stretches.after(self.state)
 
@@ -385,8 +384,18 @@ class Training:
     def _note(self, position: Position, measures: dict[str, float]) -> None:
         """Record an epoch; let the schedule and early stopping see it."""
         state, epoch = self.state, position.epoch or operations.reported(position.result)
-        measured = [measures] if measures else []
-        self._append([epoch], [position.rate], position.seconds, position.sequences, measured)
+        values = {
+            "loss": epoch.loss,
+            "accuracy": epoch.correct,
+            "mse": epoch.correct,
+            "penalty": epoch.penalty,
+            "learning_rate": position.rate,
+            **{f"val_{name}": value for name, value in measures.items()},
+        }
+        if self.history.r2 is not None:
+            values["r2"] = self.source.spread().r2(epoch.correct)
+        columns = {name: [value] for name, value in values.items()}
+        self._append(columns, position.seconds, position.sequences)
         watch = state.watch.after(self.history, self.parameters)
         self.state = State(
             epochs=state.epochs + 1,
@@ -398,34 +407,14 @@ class Training:
             position=None,
         )
 
-    def _append(
-        self,
-        epochs: Sequence[operations.Epoch],
-        rates: Sequence[float],
-        seconds: float,
-        sequences: int,
-        measures: Sequence[dict[str, float]],
-    ) -> None:
+    def _append(self, columns: dict[str, list[float]], seconds: float, sequences: int) -> None:
         """Put epochs of so many seconds and sequences into the history, and show them."""
-        correct = [epoch.correct for epoch in epochs]
-        columns: dict[str, Sequence[float]] = {
-            "loss": [epoch.loss for epoch in epochs],
-            "accuracy": correct,
-            "mse": correct,
-            "penalty": [epoch.penalty for epoch in epochs],
-            "learning_rate": rates,
-            "seconds": [seconds] * len(epochs),
-            "sequences_per_second": [sequences / seconds] * len(epochs),
-        }
-        if self.history.r2 is not None:
-            spread = self.source.spread()
-            columns["r2"] = [spread.r2(mse) for mse in correct]
-        for name in measures[0] if measures else ():
-            columns[f"val_{name}"] = [each[name] for each in measures]
+        n = len(columns["loss"])
+        columns |= {"seconds": [seconds] * n, "sequences_per_second": [sequences / seconds] * n}
         if not self.progress.shows:
             self.history.extend(columns)
             return
-        for k in range(len(epochs)):
+        for k in range(n):
             self.history.extend({name: values[k : k + 1] for name, values in columns.items()})
             with self.signals.waiting():
                 self.progress.epoch(self.history)

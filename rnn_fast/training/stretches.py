@@ -12,7 +12,7 @@ from ..data.parts import Part
 from ..data.source import Source
 from ..engine.epochs import Epochs
 from ..engine.evaluation import Evaluation
-from ..engine.operations import Epoch, reported
+from ..engine.operations import reported_each
 from ..engine.stretch import Stretch
 from ..layout.batch_records import SUMS
 from ..layout.stretch import RULES
@@ -119,13 +119,19 @@ class Stretches:
             rules[RULES.plateau_best] = plateau.best
             rules[RULES.plateau_waited] = plateau.waited
 
-    def noted(self) -> tuple[list[Epoch], list[float], list[dict[str, float]]]:
-        """Return measures of training of the last run's epochs, last rates, held-out measures."""
-        done, stretch, measures = self.stretch.done, self.stretch, []
+    def noted(self) -> dict[str, list[float]]:
+        """Return the measures of the epochs of the last run, by name in the history."""
+        done, stretch = self.stretch.done, self.stretch
+        trained = reported_each(stretch.results[:done])
+        correct, columns = (
+            trained.pop("correct"),
+            {**trained, "learning_rate": stretch.rates[:done]},
+        )
+        columns |= {"accuracy": correct, "mse": correct, "r2": self.source.spread().r2(correct)}
         if self.held_out is not None:
             measures = self.evaluation.means(self.held_out, stretch.measures[:done])
-        epochs = [reported(result) for result in stretch.results[:done]]
-        return epochs, stretch.rates[:done].tolist(), measures
+            columns |= {f"val_{name}": values for name, values in measures.items()}
+        return {name: np.broadcast_to(each, done).tolist() for name, each in columns.items()}
 
     def after(self, state: State) -> State:
         """Return the state after the last run."""

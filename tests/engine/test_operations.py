@@ -363,3 +363,11 @@ def test_steps_of_one_sequence_equal_an_epoch_of_batches_of_one(cell, sequences)
     step.x[0] = np.nan
     assert not step.forward()
     np.testing.assert_array_equal(step.x, case.split(case.data.x)[-1])
+
+
+def test_means_of_many_epochs_have_the_bits_of_each():
+    results = np.random.default_rng(0).uniform(-3, 3, (6, operations.RESULTS))
+    results[2, 2] = results[3, 4] = 0  # no weight, no update
+    each, all_of = [operations.reported(row) for row in results], operations.reported_each(results)
+    for name, values in all_of.items():
+        np.testing.assert_array_equal(values, [getattr(epoch, name) for epoch in each])
