@@ -22,18 +22,18 @@ from rnn_fast.tuning import tuned
 N, T = 30, 7
 TIMES = ("seconds", "sequences_per_second")
 CASES = {
-    "batch": (GRU, {}, {"batch_size": None, "optimizer": "adam"}),
+    "batch": (GRU, {"dtype": "f8"}, {"batch_size": None, "optimizer": "adam"}),
     "dropout": (GRU, {"dropout": 0.3, "num_layers": 2}, {"early_stopping": 3}),
     "every step": (
         LSTM,
-        {"return_sequences": True, "dtype": "f8"},
+        {"return_sequences": True},
         {"schedule": "plateau", "early_stopping": EarlyStopping(5, restore_best=False)},
     ),
     "single": (SimpleRNN, {}, {"batch_size": 1, "schedule": "cosine", "l2": 0.01}),
     "both directions": (
         SimpleRNN,
-        {"bidirectional": True, "dtype": "f8"},
-        {"schedule": WarmUp(2, then=ReduceOnPlateau(0.5, 1)), "optimizer": "adam"},
+        {"bidirectional": True},
+        {"schedule": WarmUp(2, then=ReduceOnPlateau(0.5, 1))},
     ),
     "in order": (SimpleRNN, {"learning_rate": 0.1}, {"batch_size": 1, "shuffle": False}),
     "windows": (LSTM, {}, {"bptt": 4, "clip_norm": 1.0, "early_stopping": EarlyStopping(2, 0.01)}),
