@@ -68,7 +68,9 @@ class Stretch:
     def __init__(self, epochs: Epochs, n: int, batch_size: int, held_out: HeldOut | None) -> None:
         self._epochs, self._n, self._batches = epochs, n, -(-n // batch_size)
         self._held_out, self.rules, self._ending = held_out, np.zeros(len(RULES)), np.zeros(3, int)
-        self.best, self.results = np.zeros_like(epochs.parameters), np.zeros((0, 0))
+        self.best = np.zeros_like(epochs.parameters)
+        self.results = np.zeros((0, operations.RESULTS))
+        self.measures, self.rates = np.zeros((0, MEASURED)), np.zeros(0)
         record = epochs.job.record._fields
         fields: dict[str, Any] = {
             f"{name}_at": record.index(name) if name in record else -1
