@@ -27,6 +27,7 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.sweep
 def test_weights_are_repetitions():
     estimator = RNNRegressor(batch_size=None, dtype="float64", epochs=20)
     check_sample_weight_equivalence_on_dense_data("RNNRegressor", estimator)

@@ -101,6 +101,7 @@ def test_workers_train_the_same_and_compile_nothing(client, cache, tmp_path):
         assert study.counts() == {"done": 8}
 
 
+@pytest.mark.sweep  # 40 s of compiling; the same models as in test_bits
 @pytest.mark.parametrize("form", FORMS)
 def test_all_kinds_of_data_and_models_are_as_in_one_process(client, cache, one_tile, form):
     tune_workers(client, TUNING)

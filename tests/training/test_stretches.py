@@ -115,7 +115,7 @@ def test_stretches_have_the_bits_of_single_epochs(one_tile, monkeypatch, case, v
         counts.clear()
 
 
-def test_callbacks_and_checkpoints_see_each_epoch(monkeypatch, tmp_path):
+def test_callbacks_and_checkpoints_see_each_epoch(one_tile, monkeypatch, tmp_path):
     counts, seen = counting(monkeypatch), []
     more = {"ragged": False, "validates": ""}
     trained(*CASES["batch"], callbacks=[lambda m, h: seen.append(len(h))], **more)
@@ -124,7 +124,7 @@ def test_callbacks_and_checkpoints_see_each_epoch(monkeypatch, tmp_path):
     assert not counts
 
 
-def test_lines_tell_of_each_epoch(capsys):
+def test_lines_tell_of_each_epoch(one_tile, capsys):
     more = {"ragged": False, "validates": "data"}
     _, kept, *_ = trained(*CASES["batch"], **{"verbose": 2, **more})
     lines = capsys.readouterr().err.splitlines()
@@ -133,7 +133,7 @@ def test_lines_tell_of_each_epoch(capsys):
         assert line.startswith(f"epoch {k + 1}/40: loss {kept['loss'][k]:.4g}, ")
 
 
-def test_an_interrupt_after_a_stretch_keeps_its_epochs(monkeypatch):
+def test_an_interrupt_after_a_stretch_keeps_its_epochs(one_tile, monkeypatch):
     """The model is as its last update left it, and the history has all epochs until then."""
     real = Training.run_stretch
 
@@ -155,10 +155,10 @@ def test_an_interrupt_after_a_stretch_keeps_its_epochs(monkeypatch):
     assert one._generator.bit_generator.state == two._generator.bit_generator.state
 
 
-def test_evaluate_equals_the_validation_loss():
+def test_evaluate_equals_the_validation_loss(one_tile):
     rng = np.random.default_rng(0)
-    for sequences, dtype in ((True, "f4"), (False, "f8")):
-        m = LSTM(2, 5, return_sequences=sequences, loss="mae", dtype=dtype, seed=0)
+    for sequences in (True, False):
+        m = LSTM(2, 5, return_sequences=sequences, loss="mae", seed=0)
         X, lengths = rng.standard_normal((N, T, 2)), rng.integers(1, T + 1, N)
         y = rng.standard_normal((N, T) if sequences else N)
         h = m.fit(X, y, lengths=lengths, validation_data=(X, y, lengths), epochs=20, n_threads=1)
