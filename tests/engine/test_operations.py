@@ -73,7 +73,14 @@ def test_plain_gradients_equal_the_oracle_at_odd_sizes(cell):
         assert_as_oracle(Case(seed, cell, plain=True), 1e-12)
 
 
-@pytest.mark.parametrize("i", range(len(Tuning().tiles[vector_registers()])))
+QUICK = (1, 4, 7)  #: tiles that are not left to the sweep
+TILES = [
+    i if i in QUICK else pytest.param(i, marks=pytest.mark.sweep)
+    for i in range(len(Tuning().tiles[vector_registers()]))
+]
+
+
+@pytest.mark.parametrize("i", TILES)
 def test_every_tile(i):
     """In one dtype each, since a tile costs a compilation; every dtype has tiles of all kinds."""
     dtype, tile = ("float32", "float64")[i % 2], Tuning().tiles[vector_registers()][i]

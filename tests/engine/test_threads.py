@@ -44,7 +44,7 @@ def eager():
         yield
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.sweep)])
 @pytest.mark.parametrize("case", CASES)
 def test_bits_do_not_depend_on_the_number_of_threads(case, dtype, eager):
     kind, options, X, y, lengths = drawn(case)

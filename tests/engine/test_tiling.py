@@ -61,3 +61,30 @@ def test_wide_blocks_read_large_weights_less_often():
     batch = 16 * vector_lanes(network(1))
     assert batch_tile(network(64), 20, batch).vecs == 1
     assert batch_tile(network(256), 20, batch).vecs > 1
+
+
+def test_a_small_last_block_has_the_bits_of_a_whole_one():
+    """Training, with more threads too, predictions and measures of ragged sequences."""
+    rng, lanes = np.random.default_rng(0), vector_lanes(network(4))
+    tile = (4, 4, 1, 1.0) if vector_registers() == 32 else (4, 2, 1, 1.0)
+    N = tile[1] * lanes + lanes // 2 + 1
+    X, lengths = rng.standard_normal((N, 7, 3)), rng.integers(1, 8, N)
+    y, found = rng.integers(0, 2, (N, 7)), []
+    for tails in ((), (1,)):
+        with tuned(tails=tails, tail_favour=0.01, tiles={vector_registers(): (tile,)}):
+            model = GRU(3, 4, return_sequences=True, seed=0)
+            assert batch_tile(model._net, 7, N).tail == len(tails)
+            for batch, n_threads in ((N, 1), (N - 3, 2), (lanes // 2, 1)):
+                model.fit(X, y, lengths=lengths, batch_size=batch, epochs=2, n_threads=n_threads)
+            found.append((model._flat, model.predict(X), model.evaluate(X, y, lengths=lengths)))
+    assert_same_bits(found[0][0], found[1][0])
+    assert_same_bits(found[0][1], found[1][1])
+    assert found[0][2] == found[1][2]
+
+
+def test_a_narrow_last_block_is_chosen_where_a_wide_one_is_mostly_empty():
+    net = network(2)
+    wide = batch_tile(net, 150, 8 * vector_lanes(net))
+    if wide.vecs > 2:
+        assert batch_tile(net, 150, wide.lanes + vector_lanes(net)).tail == 1
+    assert wide.tail == 0

@@ -15,7 +15,7 @@ from pool import Worker, run_all
 from worlds import BLOCK, CORE
 
 #: cases of each block of seeds in every run
-FEW = 30
+FEW = 20
 #: calls of a sweep
 CALLS = int(os.environ.get("FUZZ_CALLS", "20000"))
 CONFIGURATIONS = 2500

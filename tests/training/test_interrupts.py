@@ -142,7 +142,7 @@ def sweep(case, tmp_path, n, seed):
 
 @pytest.mark.parametrize("case", CASES)
 def test_interrupted_anywhere_the_bits_are_the_same(case, tmp_path):
-    sweep(case, tmp_path, 15, seed=1)
+    sweep(case, tmp_path, 7, seed=1)
 
 
 @pytest.mark.sweep
