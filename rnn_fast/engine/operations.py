@@ -194,7 +194,7 @@ def predict(
         if final is None:
             final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
     space = prediction_space(spaces, net, window, n)
-    place = np.argsort(by_length(np.arange(n), data.lengths, n))
+    place = None if sums is None else np.argsort(by_length(np.arange(n), data.lengths, n))
     for first in range(0, longest, window):
         going = np.flatnonzero(data.lengths > first)
         lengths = np.minimum(data.lengths - first, window)
@@ -213,7 +213,7 @@ def predict(
             final=final,
         )
         space.lead(job, team)
-        if sums is not None and measured is not None:
+        if sums is not None and measured is not None and place is not None:
             if not net.sequences:  # outputs of those that go on are still to come
                 measured[:, data.lengths[order] > first + window] = 0
             sums[:, place[order]] += measured

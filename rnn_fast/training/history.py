@@ -37,7 +37,8 @@ class History:
     learning_rate : list of float
         Step size of the epoch's last update.
     seconds : list of float
-        Wall time of training, without validation.  The first epoch of a process includes loading
+        Wall time of training, without validation; of epochs in one compiled call the mean, less the
+        share of validation in the last epoch before.  The first epoch of a process includes loading
         the compiled code, or compiling it.
     sequences_per_second : list of float
         Training throughput.

@@ -123,10 +123,8 @@ class Stretches:
         """Return the measures of the epochs of the last run, by name in the history."""
         done, stretch = self.stretch.done, self.stretch
         trained = reported_each(stretch.results[:done])
-        correct, columns = (
-            trained.pop("correct"),
-            {**trained, "learning_rate": stretch.rates[:done]},
-        )
+        correct = trained.pop("correct")
+        columns = {**trained, "learning_rate": stretch.rates[:done]}
         columns |= {"accuracy": correct, "mse": correct, "r2": self.source.spread().r2(correct)}
         if self.held_out is not None:
             measures = self.evaluation.means(self.held_out, stretch.measures[:done])
