@@ -81,6 +81,9 @@ class Tuning:
         epoch took 1.07 of the time on LSTMs that need 9 to 20 MB: the gate's ``training.Field``.
     model_bytes : int
         Bytes of work memory that a model keeps from one call to the next, for small ones.
+    pass_bytes : int
+        Bytes of states that are kept between a forward and a backward pass; of more, the backward
+        pass runs forward again.
     history_rows : int
         Epochs whose history is in a checkpoint itself, before they are filed beside it.  Filing
         costs a sync; rewriting 256 rows with each checkpoint costs 0.03 ms.
@@ -131,6 +134,7 @@ class Tuning:
     block_bytes: int = 1 << 25
     kept_bytes: int = 24 << 20
     model_bytes: int = 1 << 20
+    pass_bytes: int = 1 << 30
     history_rows: int = 256
 
     changes: int = (

@@ -13,7 +13,7 @@ import numpy as np
 from ..cells.specs import CELLS, Cell
 from ..jit import Program
 from ..layout.batch import BatchLayout
-from ..layout.batch_records import BatchJob
+from ..layout.batch_records import BatchBuffers, BatchJob
 from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
 from ..layout.single import SingleJob, single_layout
@@ -81,6 +81,8 @@ class BatchSpace:
     batch : int
         Samples of a batch.
     memory : Memory
+    keeps : bool
+        Whether the states of all blocks of a batch are kept from stage to stage.
     **options : bool
         As for `BatchLayout`.
 
@@ -93,7 +95,14 @@ class BatchSpace:
     """
 
     def __init__(
-        self, net: Network, T: int, batch: int, memory: Memory = MEMORY, **options: bool
+        self,
+        net: Network,
+        T: int,
+        batch: int,
+        memory: Memory = MEMORY,
+        *,
+        keeps: bool = False,
+        **options: bool,
     ) -> None:
         self.net, self.tile, self._memory = net, batch_tile(net, T, batch), memory
         lanes = self.tile.lanes
@@ -118,6 +127,8 @@ class BatchSpace:
             shared["stride"] = stride
             shared["partial"] = np.zeros(8 * self.groups)
             shared["dtokens"] = memory.vector(self.round * embedded, net.dtype)
+        if keeps:
+            shared |= self._kept_states()
         self._shared = shared | {"groups": self.groups, "round": self.round}
         arrays = [work, *self._shared.values()]
         self.n_bytes = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
@@ -132,6 +143,7 @@ class BatchSpace:
         """Return a thread's work memory, and fields of a job that say where things lie in it."""
         dtype, names = self.net.dtype, ("", "tail_")
         offsets, work = self._memory.buffers(self._buffers(), dtype)
+        self._starts = offsets
         counts = [len(layout.weights()) for layout in self.layouts]
         sizes = [n for layout in self.layouts for n in layout.weights()]
         starts, packed = self._memory.buffers(sizes, dtype)
@@ -143,6 +155,14 @@ class BatchSpace:
             weights = starts[k * counts[0] : k * counts[0] + counts[k]]
             fields[f"{name}sizes"] = np.array(layout.place(own, weights), np.int64)
         return work, fields
+
+    def _kept_states(self) -> dict[str, Any]:
+        """Fields of a job for the states of all blocks of a batch."""
+        n = len(BatchBuffers._fields)
+        ends = [*self._starts[len(self.layouts[0].buffers()) :], len(self._members[0][0])]
+        step = round_up(int(ends[0] - self._starts[n]), 64)
+        memory = self._memory.vector(self.blocks * step, self.net.dtype)
+        return {"kept": memory, "kept_step": step}
 
     def _of_thread(self, helps: int, team: Team) -> dict[str, Any]:
         """Fields of a job that each thread of a team has of its own, and the team."""

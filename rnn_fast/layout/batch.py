@@ -207,8 +207,10 @@ class BatchLayout:
         return self._sizes(records, places, v_forward, v_backward)
 
     def _place_readout(self, records: dict[str, list], v_forward: int, v_backward: int) -> None:
-        """Add the rows of V (O, 1 + D H) to the tables."""
+        """Add the rows of V (O, 1 + D H) to the tables, if there is a head."""
         V, O = self.at.V, self.net.output_size
+        if not O:
+            return
         DH = self.net.directions * self.net.hidden_size
         records["packs"] += [
             _packed(V, 1 + DH, 1, O, 1 + DH, v_forward),

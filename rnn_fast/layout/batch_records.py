@@ -198,6 +198,11 @@ class BatchJob(NamedTuple):
     order: Ints  # (n,): samples to visit
     n: int
     batch: int  # samples of an update
+    stage: int  # one of `STAGES`
+    window: int  # steps before the first window; 0 but for a stage
+    kept: Reals  # (blocks of a batch, kept_step): `RunBuffers` from stage to stage, or 0
+    kept_step: int
+    total: Doubles  # what losses and gradients are divided by, or 0: the sum of the weights
     loss: int  # place in `LOSSES`
     parameters: Reals
     gradients: Reals  # of the last batch, written
@@ -212,12 +217,36 @@ class BatchJob(NamedTuple):
     carry: Reals  # (batch, states, runs, H): states between windows of truncated BPTT, or 0
     dstate: Reals  # as state, written, or 0
     dx: Reals  # (rows, I or E), written, or 0
-    out: Reals  # predictions: (N or rows, O) logits, written, or 0
+    dfinal: Reals  # as state: gradient with respect to the final states, or 0
+    hidden: Reals  # (rows, hidden_step): states after each step, written, or 0
+    hidden_step: int
+    wanted: Ints  # `Wanted`
+    n_wanted: int
+    out: Reals  # predictions, and the forward stage: (N or rows, O) logits, written, or 0
     sums: Doubles  # predictions: (`MEASURED`, n) of each sample of the order, added to, or 0
-    final: Reals  # predictions: as state, written, or 0
+    final: Reals  # predictions, and the forward stage: as state, written, or 0
     dropout: Doubles  # its probability
     seed: int  # of dropout
     result: Doubles  # `Sums`, added to
+
+
+class Stages(NamedTuple):
+    """What an epoch's program does with its batches."""
+
+    whole: int  # forward, loss, backward, update
+    forward: int  # one window forward: outputs, final states
+    backward: int  # the same window backward, from gradients in place of targets; update
+
+
+STAGES = Stages(0, 1, 2)
+
+
+class Wanted(NamedTuple):
+    """A state that is written after each step: its place among the columns of `BatchJob.hidden`."""
+
+    run: int
+    state: int  # 0: h, 1: c
+    column: int
 
 
 class LaneIds(NamedTuple):
@@ -274,3 +303,4 @@ class Task(NamedTuple):
     begin: int  # blocks of the batch
     end: int
     groups: int  # into which these blocks are divided
+    stage: int

@@ -18,7 +18,7 @@ class Network(NamedTuple):
     dtype: np.dtype
     input_size: int  #: I, features of a step; with an embedding, the vocabulary
     hidden_size: int  #: H
-    output_size: int  #: O
+    output_size: int  #: O; 0: no head, the outputs are the states of the top layer
     loss: str  #: one of `LOSSES`
     layers: int = 1
     directions: int = 1  #: D
@@ -48,9 +48,14 @@ class Network(NamedTuple):
         return self.embedding or self.input_size
 
     @property
+    def outputs(self) -> int:
+        """Numbers of an output: O, or without a head D H."""
+        return self.output_size or self.directions * self.hidden_size
+
+    @property
     def target_size(self) -> int:
         """Numbers in a target: a class, or one for each output."""
-        return LOSSES[self.loss].target_size(self.output_size)
+        return LOSSES[self.loss].target_size(self.outputs)
 
     @property
     def n_parameters(self) -> int:

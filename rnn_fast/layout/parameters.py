@@ -22,7 +22,7 @@ def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
     -------
     dict of str to ndarray
         Writeable views: Wxh (G H, I), Whh (G H, H), bh (G H,); the vectors of the cell, (H,) or
-        (n, H); Why (O, D H), by (O,); learned initial states h0, and c0 of a cell with memory,
+        (n, H); Why (O, D H), by (O,), if there is a head; learned initial states h0, and c0 of a cell with memory,
         (layers * D, H); embedding (vocabulary, E).
     """
     at, H, DH = parameter_offsets(net), net.hidden_size, net.directions * net.hidden_size
@@ -37,8 +37,9 @@ def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
             rows = flat[place : place + vector.n * H].reshape(vector.n, H)
             found[f"{vector.name}{end}"] = rows if vector.n > 1 else rows[0]
             place += vector.n * H
-    V = flat[at.V : at.state].reshape(net.output_size, 1 + DH)
-    found |= {"Why": V[:, 1:], "by": V[:, 0]}
+    if net.output_size:
+        V = flat[at.V : at.state].reshape(net.output_size, 1 + DH)
+        found |= {"Why": V[:, 1:], "by": V[:, 0]}
     if net.learned_state:
         state = flat[at.state : at.embedding].reshape(net.states, net.runs, H)
         found |= dict(zip(("h0", "c0"), state, strict=False))

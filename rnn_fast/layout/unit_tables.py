@@ -263,9 +263,13 @@ class UnitTables:
     # ----------------------------------------------------------------------------- readout
 
     def _place_readout(self) -> None:
-        """Add V (O, 1 + D H) to the tables, as the batch driver reads out."""
+        """Add V (O, 1 + D H) to the tables, if there is a head, as the batch driver reads out."""
         O, DH, lanes = self.net.output_size, self.height, self.lanes
         V = self.v = self._room(O * (1 + DH))
+        self.v_forward = self.v_backward = self.dv = 0
+        self.narrow = O < lanes
+        if not O:
+            return
         self.rows["rows"].append(Rows(self.at.V, 0, 1, O * (1 + DH), V, 0, 0))
         self.v_forward = self._turned(round_up(O, READ_ROWS) * (1 + DH))
         self.v_backward = self._turned(round_up(DH, READ_ROWS) * O)
@@ -273,7 +277,6 @@ class UnitTables:
             Pack(V, 1 + DH, 1, O, 1 + DH, self.v_forward, 1 + DH, 0),
             Pack(V + 1, 1, 1 + DH, DH, O, self.v_backward, O, 0),
         ]
-        self.narrow = O < lanes
         R, C, down, right = (1 + DH, O, 1, 1 + DH) if self.narrow else (O, 1 + DH, 1 + DH, 1)
         self.dv = gradient_size(R, C, READ_ROWS, lanes, 1)
         whole = {"row": 0, "n_rows": R, "column": 0, "n_columns": C}

@@ -7,6 +7,7 @@ With z the logits, y the targets, e = z - y, and means over the outputs except f
     mse             e^2                                      outputs z
     huber           e^2 / 2 up to |e| = 1, then |e| - 1/2    outputs z
     mae             |e|                                      outputs z
+    linear          sum of z y, whose gradient is y          outputs z
 """
 
 from __future__ import annotations
@@ -67,7 +68,13 @@ LOSSES.add(
         takes_classes=True,
     )
 )
-for name, kernel in (("mse", "squared_error"), ("huber", "huber"), ("mae", "absolute_error")):
+VALUES = {
+    "mse": "squared_error",
+    "huber": "huber",
+    "mae": "absolute_error",
+    "linear": "inner_product",
+}
+for name, kernel in VALUES.items():
     LOSSES.add(
         Loss(
             name=name,

@@ -234,6 +234,20 @@ def absolute_error(logits, targets, weight, ld, O):
     return value / O, squares / O
 
 
+@kernel(inline=True)
+def inner_product(logits, targets, weight, ld, O):
+    """sum over o of z y; gradient y: for gradients that come from outside.
+
+    No hits: there is nothing to compare.
+    """
+    value = fill(logits, 0.0)
+    for o in range(O):
+        z, y = load(logits + o * ld), load(targets + o * ld)
+        value = fma(z, y, value)
+        store(logits + o * ld, y * weight)
+    return value, fill(logits, 0.0)
+
+
 @kernel
 def sigmoid_outputs(logits, out, O):
     """sigmoid(z)."""

@@ -5,28 +5,29 @@ from __future__ import annotations
 from numba import float64
 
 from ...jit import kernel
-from ...layout.batch_records import PARTIAL, SUMS, TEAM, Task
+from ...layout.batch_records import PARTIAL, STAGES, SUMS, TEAM, Task
 from ...simd import exists, load_record, pointer, size
 from ..team import OVER, finish, rest, take
-from .inputs import places_as_rows, store_input_gradient
+from .inputs import places_as_rows, store_rows
 from .matrices import clear, unpack_gradients
-from .readout import read_out
+from .readout import predict, read_out
 from .recurrence import backward, forward
 from .samples import choose_samples
-from .states import clear_states, state_before, store_states
-from .workspace import is_tail, run_sizes
+from .states import clear_states, state_before, store_hidden, store_states
+from .workspace import is_tail, kept_space, prepare, run_sizes
 
 
 @kernel
 def group_gradients(cell, shape, space, job, task, factor, group, block_lanes):
-    """Gradients of every `task.groups`-th block of a window of a batch, from the `group`-th on.
+    """Every `task.groups`-th block of a window of a batch, from the `group`-th on: its gradients.
 
     Sums over blocks are in the order of the blocks, and a group is always the same blocks: the bits
     depend on the shapes alone.
     """
     _, lanes = size(shape)
     sizes, partial = space.sizes, job.partial + group * PARTIAL
-    clear(space.buffers.grads, sizes.grads)
+    if task.stage != STAGES.forward:
+        clear(space.buffers.grads, sizes.grads)
     if task.begin == 0:
         partial[SUMS.loss], partial[SUMS.hits], partial[SUMS.weight] = 0.0, 0.0, 0.0
     state = state_before(lanes, sizes, job, task.window)
@@ -46,31 +47,52 @@ def group_gradients(cell, shape, space, job, task, factor, group, block_lanes):
             sizes.T,
         )
         if block.T > 0:
-            block_gradients(cell, shape, space, job, task, block, state, factor, partial)
+            own = kept_space(space, job, b)
+            block_gradients(cell, shape, own, job, task, block, state, factor, partial)
         b += task.groups
-    flat = job.flats + group * job.stride
-    unpack_gradients(shape, sizes, space.buffers.grads, flat, task.begin > 0)
+    if task.stage != STAGES.forward:
+        flat = job.flats + group * job.stride
+        unpack_gradients(shape, sizes, space.buffers.grads, flat, task.begin > 0)
 
 
 @kernel
 def block_gradients(cell, shape, space, job, task, block, state, factor, partial):
-    """Gradients of one block, added to the group's; losses to `partial`."""
+    """Gradients of one block, added to the group's; losses to `partial`.
+
+    A stage is half of that.  If the states are not kept, both stages run forward.
+    """
     _, lanes = size(shape)
-    sizes = space.sizes
-    forward(cell, shape, space, job, block, state, task.seed)
-    if exists(job.carry):
-        store_states(shape, space, block, block.ids.places, job.carry)
-    if factor > 0.0:
+    sizes, kept = space.sizes, exists(job.kept)
+    if task.stage != STAGES.backward or not kept:
+        if kept:
+            prepare(shape, space)
+        forward(cell, shape, space, job, block, state, task.seed)
+        if exists(job.carry):
+            store_states(shape, space, block, block.ids.places, job.carry)
+    if task.stage == STAGES.forward:
+        write_outputs(shape, space, job, block)
+    elif factor > 0.0:
         read_out(shape, space, job, block, factor, partial)
         to_state = (sizes.learned_state != 0 or exists(job.dstate)) and task.window == 0
         to_input = sizes.embedding != 0 or exists(job.dx)
-        dx = backward(cell, shape, space, block, to_state, to_input, job.dstate)
-        I, dx_step = run_sizes(space, 0).I, sizes.dy_step
+        dx = backward(cell, shape, space, block, to_state, to_input, job.dstate, job.dfinal)
+        I, dx_step, panel = run_sizes(space, 0).I, sizes.dy_step, space.buffers.panel
         if sizes.embedding:
             rows = places_as_rows(shape, block, task.begin * lanes, sizes.T)
-            store_input_gradient(shape, block, rows, dx, dx_step, I, job.dtokens)
+            store_rows(shape, panel, block, rows, dx, dx_step, I, job.dtokens, I)
         if exists(job.dx):
-            store_input_gradient(shape, block, block.ids.rows, dx, dx_step, I, job.dx)
+            store_rows(shape, panel, block, block.ids.rows, dx, dx_step, I, job.dx, I)
+
+
+@kernel
+def write_outputs(shape, space, job, block):
+    """Write what a forward pass gives: logits, measures, states."""
+    if space.sizes.O > 0:
+        predict(shape, space, job, block)
+    if exists(job.hidden):
+        store_hidden(shape, space, job, block)
+    if exists(job.final):
+        store_states(shape, space, block, block.ids.samples, job.final)
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import int64, uint64
 
 from ...jit import kernel
-from ...simd import gather_transpose, size, width
+from ...simd import gather_transpose, load, size, store, transpose, width
 from .matrices import clear
 from .vectors import copy, scale
 from .workspace import run_buffers, run_sizes
@@ -119,15 +119,45 @@ def places_as_rows(shape, block, first, T):
 
 
 @kernel
-def store_input_gradient(shape, block, rows, dx, dx_step, I, out):
-    """``out`` (rows, I) from each step's dx (I, lanes); `rows` holds each lane's first row."""
+def store_rows(shape, panel, block, rows, source, step, n, out, out_step):
+    """Write n numbers of each lane and step to a row of `out`, whose rows are `out_step` apart.
+
+    Parameters
+    ----------
+    panel : pointer
+        Room for a square of a register's lanes.
+    rows : pointer
+        Row of each lane at step 0.
+    source, step : pointer, int
+        Numbers (n, lanes) of step 0, and how far those of the next step are.
+    """
     _, lanes = size(shape)
+    lengths, L = block.ids.lengths, width(source)
+    whole = n - n % L
     for t in range(block.T):
+        source_t = source + t * step
+        for v in range(0, block.n, L):
+            for q in range(0, whole, L):
+                transpose(source_t + (q * lanes + v), lanes, panel, L)
+                for i in range(min(L, block.n - v)):
+                    if t < lengths[v + i]:
+                        store(out + ((rows[v + i] + t) * out_step + q), load(panel + i * L))
         for v in range(block.n):
-            if t < block.ids.lengths[v]:
-                row = out + (rows[v] + t) * I
-                for q in range(I):
-                    row[q] = dx[t * dx_step + (q * lanes + v)]
+            if t < lengths[v]:
+                row = out + (rows[v] + t) * out_step
+                for q in range(whole, n):
+                    row[q] = source_t[q * lanes + v]
+
+
+@kernel
+def clear_ends(shape, block, z, step, n):
+    """Zero the n numbers of each step in empty lanes, and where a sequence has ended."""
+    _, lanes = size(shape)
+    for v in range(lanes):
+        end = block.ids.lengths[v] if v < block.n else 0
+        for t in range(end, block.T):
+            for q in range(n):
+                z[t * step + (q * lanes + v)] = 0.0
 
 
 LAYER = 0x32D0_5E2F_9A37_1C6B  #: between the seeds of two layers, an arbitrary odd number

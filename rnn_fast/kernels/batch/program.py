@@ -13,7 +13,7 @@ from numba import float64, int64
 
 from ...cells.kernels import marker_of
 from ...jit import kernel
-from ...layout.batch_records import PARTIAL, SUMS, TEAM, BatchJob, Task
+from ...layout.batch_records import PARTIAL, STAGES, SUMS, TEAM, BatchJob, Task
 from ...losses.kernels import Choice
 from ...optimizers.kernels import begin
 from ...optimizers.kernels import marker_of as optimizer_marker
@@ -21,12 +21,12 @@ from ...optimizers.updates import clip, descend, penalize
 from ...simd import Shape, exists, pointer, size, store_record, typed_view
 from ..team import OVER, close_phase, end_work, finish, open_phase, rest, take
 from .embedding import add_embedding_gradient, update_embedding
-from .gradients import take_part
+from .gradients import take_part, write_outputs
 from .matrices import add_up, pack_weights
-from .readout import predict, total_weight
+from .readout import weight_of
 from .recurrence import forward
 from .samples import choose_samples
-from .states import state_before, store_states
+from .states import state_before
 from .workspace import is_tail, prepare, space_of, tail_space_of
 
 
@@ -35,7 +35,7 @@ def window_gradients(cell, shape, space, tail, tail_space, job, first, n, window
     """Gradient of the mean loss over a window of a batch; returns the weight of the window."""
     _, lanes = size(shape)
     sizes, sync, order = space.sizes, job.team, job.order + first
-    weight = total_weight(sizes, job, order, n, window)
+    weight = weight_of(sizes, job, order, n, window)
     factor = pointer(sync, float64) + TEAM.factor
     factor[0] = 1.0 / weight if weight > 0.0 else 0.0
     blocks = (n + lanes - 1) // lanes
@@ -43,20 +43,23 @@ def window_gradients(cell, shape, space, tail, tail_space, job, first, n, window
         pack_weights(shape, sizes, job.parameters, space.weights)
     if is_tail(job, tail, n - (blocks - 1) * lanes):
         pack_weights(tail, tail_space.sizes, job.parameters, space.weights)
-    groups = min(blocks, job.groups)
+    groups, forwards = min(blocks, job.groups), job.stage == STAGES.forward
     begin = int64(0)
     while begin < blocks:  # a range of unknown step could raise
         end = min(blocks, begin + job.round)
         items = min(end - begin, groups)
-        store_record(sync + TEAM.task, Task(first, n, window, seed, begin, end, items))
+        task = Task(first, n, window, seed, begin, end, items, job.stage)
+        store_record(sync + TEAM.task, task)
         open_phase(sync, items)
         take_part(cell, shape, space, tail, tail_space, job, sync, False)
         close_phase(sync, items)
-        if sizes.embedding and weight > 0.0:
+        if not forwards and sizes.embedding and weight > 0.0:
             table, at = job.gradients + sizes.embedding_at, begin * lanes
             add_embedding_gradient(sizes, job, order + at, min(n, end * lanes) - at, window, table)
         begin = end
-    for g in range(groups):
+    if forwards:
+        return weight
+    for g in range(groups if job.stage == STAGES.whole else 0):
         partial = job.partial + g * PARTIAL
         job.result[SUMS.loss] += partial[SUMS.loss]
         job.result[SUMS.hits] += partial[SUMS.hits]
@@ -117,7 +120,7 @@ def batch_epoch(
 
         With a carry, a batch is run in windows of T steps, each with its own update, and states go
         from one to the next: truncated back-propagation.  A loss that is not finite ends the epoch
-        before its update.
+        before its update.  A stage is half of one window, see `Stages`.
         """
         job = typed_view(BatchJob, job, shape)
         space, result = space_of(job, losses), job.result
@@ -131,20 +134,25 @@ def batch_epoch(
         for b in range((job.n + job.batch - 1) // job.batch):  # a range of unknown step could raise
             first = b * job.batch
             n = min(job.batch, job.n - first)
-            longest, window = longest_of(job, first, n), int64(0)
+            longest, window = longest_of(job, first, n), job.window
             while window < longest:
                 seed = job.seed + int64(result[SUMS.windows])
-                result[SUMS.windows] += 1.0
+                result[SUMS.windows] += 0.0 if job.stage == STAGES.forward else 1.0
                 weight = window_gradients(
                     cell, shape, space, tail, tail_space, job, first, n, window, seed
                 )
                 if not math.isfinite(result[SUMS.loss]):
                     end_work(job.team)
                     return
-                if job.update and weight > 0.0:
+                if job.update and weight > 0.0 and job.stage != STAGES.forward:
                     update(optimizer, space.sizes, job, first, n, window, job.schedule[b])
+                if job.stage == STAGES.forward:
+                    break
                 window += space.sizes.T
-            result[SUMS.batches] += 1.0
+                if job.stage == STAGES.backward:
+                    break
+            if window >= longest:
+                result[SUMS.batches] += 1.0
         end_work(job.team)
 
     return program
@@ -158,9 +166,7 @@ def predict_block(cell, shape, space, job, first, n):
     state = state_before(lanes, sizes, job, int64(0))
     block = choose_samples(lanes, space.buffers, job, job.order, first, n, int64(0), sizes.T)
     forward(cell, shape, space, job, block, state, int64(0))
-    predict(shape, space, job, block)
-    if exists(job.final):
-        store_states(shape, space, block, block.ids.samples, job.final)
+    write_outputs(shape, space, job, block)
 
 
 @kernel

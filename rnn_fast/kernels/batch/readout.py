@@ -8,6 +8,7 @@ from ...jit import kernel
 from ...layout.batch_records import SUMS
 from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size
+from .inputs import clear_ends, load_inputs
 from .matrices import multiply, weight_gradients
 from .vectors import copy
 from .workspace import run_buffers, run_sizes
@@ -89,6 +90,9 @@ def read_out(shape, space, job, block, factor, result):
     """Losses of a block, and their gradients with respect to V and to all outputs."""
     _, lanes = size(shape)
     sizes = space.sizes
+    if sizes.O == 0:
+        load_output_gradients(shape, space, job, block)
+        return
     n = block.T if sizes.sequences else 1
     height = sizes.directions * sizes.H
     run = run_sizes(space, (sizes.layers - 1) * sizes.directions)
@@ -103,6 +107,14 @@ def read_out(shape, space, job, block, factor, result):
             start = first if sizes.sequences else block.T - 1
             top = outputs_of(shape, space, block.T, start, int64(0))
         readout_gradient(shape, space, top, top_step, steps)
+
+
+@kernel
+def load_output_gradients(shape, space, job, block):
+    """Read the gradient with respect to the outputs of the top layer, without a head."""
+    sizes, dy = space.sizes, space.buffers.dy
+    load_inputs(shape, block, job.y, sizes.Y, dy, sizes.dy_step)
+    clear_ends(shape, block, dy, sizes.dy_step, sizes.Y)
 
 
 @kernel
@@ -192,6 +204,12 @@ def load_target(sizes, buffers, job, block, b, t, counts, v, lanes):
     buffers.weights[v] = weight
     for o in range(sizes.Y):
         buffers.targets[o * lanes + v] = job.y[at * sizes.Y + o] if counts else 0.0
+
+
+@kernel
+def weight_of(sizes, job, order, n, window):
+    """Weight by which the losses of a window of a batch are divided."""
+    return job.total[0] if exists(job.total) else total_weight(sizes, job, order, n, window)
 
 
 @kernel

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from ...cells import kernels as cells
 from ...jit import kernel
-from ...simd import size
+from ...simd import exists, size
 from .inputs import draw_mask, load_embedded, load_from_below, load_inputs
 from .matrices import clear, multiply, run_gradients, run_products
-from .states import freeze, hold, load_states, state_gradients
+from .states import add_final_gradients, freeze, hold, load_states, state_gradients
 from .vectors import add, copy, scale
 from .workspace import run_buffers, run_sizes
 
@@ -126,11 +126,12 @@ def step_backward(cell, shape, space, run, step, t, da, shortest, further):
 
 
 @kernel
-def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input):
+def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input, dfinal):
     """Back through time: gradients of W and, where asked for, of the initial state and the input.
 
     dy : gradient with respect to the run's outputs at every step, or at the last.
     dx : gradient with respect to the inputs; the reverse run adds to the other run's.
+    dfinal : gradient with respect to the states after the last step, or 0.
     """
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
@@ -142,6 +143,8 @@ def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input
         copy(buffers.dh, dy, n)
     if sizes.states > 1:
         clear(buffers.dc, n)
+    if exists(dfinal):
+        add_final_gradients(shape, space, block, r, dfinal)
     while last > 0:
         first = max(0, last - sizes.chunk)
         for s in range(last - 1, first - 1, -1):
@@ -160,7 +163,7 @@ def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input
 
 
 @kernel
-def backward(cell, shape, space, block, to_state, to_input, dstate):
+def backward(cell, shape, space, block, to_state, to_input, dstate, dfinal):
     """All layers, from `read_out`'s dy; returns the pointer to dx."""
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
@@ -176,7 +179,9 @@ def backward(cell, shape, space, block, to_state, to_input, dstate):
         down = layer > 0 or to_input
         for d in range(D):
             r = layer * D + d
-            run_backward(cell, shape, space, r, block, dy + d * n, every, dx, to_state, down)
+            run_backward(
+                cell, shape, space, r, block, dy + d * n, every, dx, to_state, down, dfinal
+            )
             if to_state:
                 state_gradients(shape, space, block, r, dstate)
         dy, dx = dx, dy

@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 from numba import int64
 
 from ...jit import kernel
-from ...simd import exists, fill, load, size, store, where_less, width
+from ...layout.batch_records import Wanted
+from ...simd import exists, fill, load, size, store, view, where_less, width
+from .inputs import store_rows
 from .matrices import clear
 from .samples import lane_ids
 from .vectors import add
 from .workspace import run_buffers, run_sizes
+
+
+N_WANTED = len(Wanted._fields)
 
 
 class State(NamedTuple):
@@ -81,6 +86,41 @@ def state_gradients(shape, space, block, r, out):
         else:
             to = out + (k * n_runs + r) * sizes.H
             store_state(shape, block, grads, sizes.H, rows, stride, to)
+
+
+@kernel
+def add_final_gradients(shape, space, block, r, dfinal):
+    """Add the gradient with respect to the final state of run r to dh, and dc."""
+    _, lanes = size(shape)
+    sizes, buffers = space.sizes, space.buffers
+    n_runs = sizes.layers * sizes.directions
+    stride = sizes.states * n_runs * sizes.H
+    for k in range(sizes.states):
+        grads = buffers.dc if k else buffers.dh
+        for v in range(block.n):
+            source = dfinal + (block.ids.samples[v] * stride + (k * n_runs + r) * sizes.H)
+            for j in range(sizes.H):
+                grads[j * lanes + v] += source[j]
+
+
+@kernel
+def store_hidden(shape, space, job, block):
+    """Write the states after each step that the job wants."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    for i in range(job.n_wanted):
+        wanted = view(Wanted, job.wanted + i * N_WANTED)
+        run, own = run_sizes(space, wanted.run), run_buffers(space, wanted.run)
+        step = sizes.H * lanes
+        source = own.c + step
+        if wanted.state == 0:
+            step = run.step
+            source = own.z + (step + (run.I + 1) * lanes)
+        if run.reverse:  # the state after its last step is that of step 0
+            source, step = source + (block.T - 1) * step, -step
+        rows, out = block.ids.rows, job.hidden + wanted.column
+        panel = space.buffers.panel
+        store_rows(shape, panel, block, rows, source, step, sizes.H, out, job.hidden_step)
 
 
 @kernel

@@ -39,6 +39,15 @@ def tail_space_of(job, losses):
 
 
 @kernel
+def kept_space(space, job, b):
+    """`Space` of block b of a batch, whose states are kept from stage to stage."""
+    if exists(job.kept):
+        kept = job.kept + (b * job.kept_step - space.sizes.places[0])
+        return Space(space.sizes, space.buffers, kept, space.weights, space.losses)
+    return space
+
+
+@kernel
 def is_tail(job, tail, n):
     """Return whether a block of n samples runs with the narrower tile."""
     _, lanes = size(tail)

@@ -71,11 +71,14 @@ def draw_masks(space, job, block, layer, seed):
 
 
 @kernel
-def store_input_gradient(space, block, rows, dx, I, out):
-    """``out`` (rows, I) from the rows of dx; `rows` holds each sample's first row."""
-    sizes = space.sizes
+def store_rows(space, block, rows, source, step, n, out, out_step):
+    """Write n numbers of each sample and step to a row of `out`, whose rows are `out_step` apart.
+
+    `rows` holds each sample's row at step 0; rows of `source` are `step` apart.
+    """
+    S = space.sizes.samples
     for b in range(block.n):
         for t in range(block.ids.lengths[b]):
-            from_, to = dx + (t * sizes.samples + b) * sizes.dy_step, out + (rows[b] + t) * I
-            for i in range(I):
+            from_, to = source + (t * S + b) * step, out + (rows[b] + t) * out_step
+            for i in range(n):
                 to[i] = from_[i]

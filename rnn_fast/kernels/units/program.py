@@ -13,7 +13,7 @@ from numba import int64
 
 from ...cells.kernels import marker_of
 from ...jit import kernel
-from ...layout.batch_records import SUMS, BatchJob, Unpack
+from ...layout.batch_records import STAGES, SUMS, BatchJob, Unpack
 from ...losses.kernels import Choice
 from ...optimizers import OPTIMIZERS
 from ...optimizers.kernels import begin as begin_step
@@ -23,13 +23,13 @@ from ...simd import exists, typed_view, view
 from ..batch.embedding import add_embedding_gradient, update_embedding
 from ..batch.matrices import UNPACK, clear, unpack
 from ..batch.program import longest_of
-from ..batch.readout import total_weight
+from ..batch.readout import weight_of
 from ..batch.samples import choose_samples
-from .inputs import store_input_gradient
+from .inputs import store_rows
 from .products import tiles_of
 from .readout import predict, read_out
 from .recurrence import backward, forward
-from .states import begin, store_states
+from .states import begin, store_hidden, store_states
 from .weights import move_rows, turn_weights
 from .workspace import prepare, run_of, space_of
 
@@ -88,7 +88,7 @@ def gradients_back(cell, tiles, space, job, block, factor, window):
     read_out(tiles, space, job, block, factor, job.result)
     to_state = (sizes.learned_state != 0 or exists(job.dstate)) and window == 0
     to_input = sizes.embedding != 0 or exists(job.dx)
-    dx = backward(cell, tiles, space, block, to_state, to_input, job.dstate)
+    dx = backward(cell, tiles, space, block, to_state, to_input, job.dstate, job.dfinal)
     store_input_gradients(space, job, block, dx)
     for i in range(sizes.n_unpacks):
         part = view(Unpack, sizes.unpacks + i * UNPACK)
@@ -97,17 +97,23 @@ def gradients_back(cell, tiles, space, job, block, factor, window):
 
 @kernel
 def window_gradients(cell, tiles, space, job, first, n, window, seed):
-    """Gradient of the mean loss over a window of a batch; returns the weight of the window."""
+    """Gradient of the mean loss over a window of a batch; returns the weight of the window.
+
+    A stage is half of that.
+    """
     sizes, order = space.sizes, job.order + first
-    weight = total_weight(sizes, job, order, n, window)
+    weight = weight_of(sizes, job, order, n, window)
     factor = 1.0 / weight if weight > 0.0 else 0.0
     turn_weights(tiles, space)
     block = choose_samples(sizes.samples, space.buffers, job, order, int64(0), n, window, sizes.T)
-    if block.T > 0:
+    if block.T > 0 and job.stage != STAGES.backward:
         zero = begin(space, job, window)
         forward(cell, tiles, space, job, block, zero, seed)
         if exists(job.carry):
             store_states(space, block, block.T, block.ids.places, job.carry)
+    if job.stage == STAGES.forward:
+        write_outputs(tiles, space, job, block)
+        return weight
     if block.T > 0 and factor > 0.0:
         gradients_back(cell, tiles, space, job, block, factor, window)
     else:
@@ -119,6 +125,17 @@ def window_gradients(cell, tiles, space, job, first, n, window, seed):
 
 
 @kernel
+def write_outputs(tiles, space, job, block):
+    """Write what a forward pass gives: logits, measures, states."""
+    if space.sizes.O > 0:
+        predict(tiles, space, job, block)
+    if exists(job.hidden):
+        store_hidden(space, job, block)
+    if exists(job.final):
+        store_states(space, block, block.T, block.ids.samples, job.final)
+
+
+@kernel
 def store_input_gradients(space, job, block, dx):
     """Write the gradients with respect to an embedding's rows, and to the inputs if asked for."""
     sizes, I = space.sizes, run_of(space, 0).I
@@ -126,9 +143,9 @@ def store_input_gradients(space, job, block, dx):
         rows = block.ids.chosen
         for b in range(block.n):
             rows[b] = block.ids.places[b] * sizes.T
-        store_input_gradient(space, block, rows, dx, I, job.dtokens)
+        store_rows(space, block, rows, dx, sizes.dy_step, I, job.dtokens, I)
     if exists(job.dx):
-        store_input_gradient(space, block, block.ids.rows, dx, I, job.dx)
+        store_rows(space, block, block.ids.rows, dx, sizes.dy_step, I, job.dx, I)
 
 
 def unit_epoch(
@@ -143,24 +160,32 @@ def unit_epoch(
         """Visit the samples of the `BatchJob`, as `kernels.batch.program.batch_epoch`."""
         job = typed_view(BatchJob, job, tiles.read)
         space, result = space_of(job, losses), job.result
-        prepare(space)
+        if job.stage != STAGES.backward:
+            prepare(space)
         pad_all(space, job, n_rows if job.update else 0)
         for b in range((job.n + job.batch - 1) // job.batch):
             first = b * job.batch
             n = min(job.batch, job.n - first)
-            longest, window = longest_of(job, first, n), int64(0)
+            longest, window = longest_of(job, first, n), job.window
             while window < longest:
                 seed = job.seed + int64(result[SUMS.windows])
-                result[SUMS.windows] += 1.0
+                result[SUMS.windows] += 0.0 if job.stage == STAGES.forward else 1.0
                 weight = window_gradients(cell, tiles, space, job, first, n, window, seed)
                 if not math.isfinite(result[SUMS.loss]):
                     break
-                if job.update and weight > 0.0:
+                if job.update and weight > 0.0 and job.stage != STAGES.forward:
                     update_units(optimizer, space, job, first, n, window, job.schedule[b])
+                if job.stage == STAGES.forward:
+                    break
                 window += space.sizes.T
+                if job.stage == STAGES.backward:
+                    break
             if not math.isfinite(result[SUMS.loss]):
                 break
-            result[SUMS.batches] += 1.0
+            if window >= longest:
+                result[SUMS.batches] += 1.0
+        if job.stage == STAGES.forward:
+            return
         if job.update:
             unpad_all(space, job, n_rows)
         else:
@@ -188,8 +213,6 @@ def unit_predictions(
             sizes.samples, space.buffers, job, job.order, start, job.n, start, sizes.T
         )
         forward(cell, tiles, space, job, block, begin(space, job, start), start)
-        predict(tiles, space, job, block)
-        if exists(job.final):
-            store_states(space, block, block.T, block.ids.samples, job.final)
+        write_outputs(tiles, space, job, block)
 
     return program

@@ -78,6 +78,9 @@ def load_targets(space, job, block, first, n):
 def read_out(tiles, space, job, block, factor, result):
     """Losses of all rows, and their gradients with respect to V and to the outputs."""
     sizes = space.sizes
+    if sizes.O == 0:
+        load_output_gradients(space, job, block)
+        return
     L = width(space.buffers.top)
     rows = block.T * sizes.samples if sizes.sequences else sizes.samples
     for first in range(0, rows, L):
@@ -90,6 +93,19 @@ def read_out(tiles, space, job, block, factor, result):
         )
         add_losses(space.buffers, n, result)
         gradients_of_rows(tiles, space, first, n)
+
+
+@kernel
+def load_output_gradients(space, job, block):
+    """Read the gradient with respect to the outputs of the top layer, without a head."""
+    sizes = space.sizes
+    for b in range(sizes.samples):
+        end = block.ids.lengths[b] if b < block.n else 0
+        for t in range(block.T):
+            dy = space.buffers.dy + (t * sizes.samples + b) * sizes.dy_step
+            source = job.y + (block.ids.rows[b] + t) * sizes.Y
+            for j in range(sizes.Y):
+                dy[j] = source[j] if t < end else 0.0
 
 
 @kernel

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ...cells import kernels as cells
 from ...jit import kernel
-from ...simd import width
+from ...simd import exists, width
 from ..batch.matrices import clear
 from ..batch.vectors import add, copy
 from .gradients import run_gradients
@@ -21,7 +21,7 @@ from .products import (
     step_backs,
     step_products,
 )
-from .states import state_gradients
+from .states import add_final_gradients, state_gradients
 from .workspace import buffers_of_run, run_of
 
 
@@ -131,11 +131,12 @@ def add_units(dh, dy, H):
 
 
 @kernel
-def run_backward(cell, tiles, space, r, block, dy, every, dx, to_state, to_input):
+def run_backward(cell, tiles, space, r, block, dy, every, dx, to_state, to_input, dfinal):
     """Back through time: gradients of W and, where asked for, of the initial state and the input.
 
     dy : gradient with respect to the run's outputs at every step, or at the last.
     dx : gradient with respect to the inputs; the reverse run adds to the other run's.
+    dfinal : gradient with respect to the states after the last step, or 0.
     """
     sizes, buffers = space.sizes, space.buffers
     run, own = run_of(space, r), buffers_of_run(space, r)
@@ -146,6 +147,8 @@ def run_backward(cell, tiles, space, r, block, dy, every, dx, to_state, to_input
             add_units(buffers.dh + b * Hp, dy + b * sizes.dy_step, sizes.H)
         if sizes.states > 1:
             clear(buffers.dc + b * Hp, Hp)
+    if exists(dfinal):
+        add_final_gradients(space, block, r, dfinal)
     while last > 0:
         first = (last - 1) // sizes.chunk * sizes.chunk  # whole tiles of dx end at a chunk's end
         for s in range(last - 1, first - 1, -1):
@@ -177,7 +180,7 @@ def input_gradient(tiles, space, run, block, first, last, dx):
 
 
 @kernel
-def backward(cell, tiles, space, block, to_state, to_input, dstate):
+def backward(cell, tiles, space, block, to_state, to_input, dstate, dfinal):
     """All layers, from the readout's dy; returns the pointer to dx."""
     sizes, buffers = space.sizes, space.buffers
     D, height = sizes.directions, sizes.directions * sizes.H
@@ -193,7 +196,9 @@ def backward(cell, tiles, space, block, to_state, to_input, dstate):
         down = layer > 0 or to_input
         for d in range(D):
             r = layer * D + d
-            run_backward(cell, tiles, space, r, block, dy + d * sizes.H, every, dx, to_state, down)
+            run_backward(
+                cell, tiles, space, r, block, dy + d * sizes.H, every, dx, to_state, down, dfinal
+            )
             if to_state:
                 state_gradients(space, run_of(space, r), block, r, dstate)
         dy, dx = dx, dy

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ...jit import kernel
-from ...simd import exists
-from ..batch.states import state_before
+from ...layout.batch_records import Wanted
+from ...simd import exists, view
+from ..batch.states import N_WANTED, state_before
 from ..batch.vectors import copy
 from .workspace import buffers_of_run, clear_states, run_of
 
@@ -70,6 +71,38 @@ def store_states(space, block, T, rows, out):
                 to = to + n_runs * H
                 for j in range(H):
                     to[j] = own.c[(last + b) * sizes.h_step + j]
+
+
+@kernel
+def add_final_gradients(space, block, r, dfinal):
+    """Add the gradient with respect to the final state of run r to dh, and dc."""
+    sizes, buffers = space.sizes, space.buffers
+    H, n_runs = sizes.H, sizes.layers * sizes.directions
+    stride = sizes.states * n_runs * H
+    for k in range(sizes.states):
+        grads = buffers.dc if k else buffers.dh
+        for b in range(block.n):
+            source = dfinal + (block.ids.samples[b] * stride + (k * n_runs + r) * H)
+            for j in range(H):
+                grads[b * sizes.Hp + j] += source[j]
+
+
+@kernel
+def store_hidden(space, job, block):
+    """Write the states after each step that the job wants."""
+    sizes = space.sizes
+    for i in range(job.n_wanted):
+        wanted = view(Wanted, job.wanted + i * N_WANTED)
+        own = buffers_of_run(space, wanted.run)
+        states = own.c if wanted.state else own.h
+        out = job.hidden + wanted.column
+        for b in range(block.n):
+            for t in range(block.ids.lengths[b]):
+                s = block.T - 1 - t if run_of(space, wanted.run).reverse else t
+                source = states + ((s + 1) * sizes.samples + b) * sizes.h_step
+                to = out + (block.ids.rows[b] + t) * job.hidden_step
+                for j in range(sizes.H):
+                    to[j] = source[j]
 
 
 @kernel
