@@ -6,6 +6,7 @@ from . import callbacks, tasks
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
 from .models.recurrent import GRU, LSTM, SimpleRNN
+from .models.stack import Stack
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .training.early_stopping import EarlyStopping
 from .training.history import History
@@ -35,6 +36,7 @@ __all__ = [
     "RMSprop",
     "ReduceOnPlateau",
     "SimpleRNN",
+    "Stack",
     "Step",
     "Study",
     "Terminated",

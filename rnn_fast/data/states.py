@@ -11,7 +11,15 @@ from . import checks
 from .arrays import real
 
 
-def read_state(value: Any, N: int, net: Network, trains: bool = False) -> np.ndarray | None:
+def read_state(
+    value: Any,
+    N: int,
+    net: Network,
+    trains: bool = False,
+    *,
+    name: str = "initial_state",
+    check_finite: bool = True,
+) -> np.ndarray | None:
     """Return an initial state as (N, states, runs, H); None stays None.
 
     Parameters
@@ -23,6 +31,10 @@ def read_state(value: Any, N: int, net: Network, trains: bool = False) -> np.nda
     net : Network
     trains : bool
         Whether the state is for training.
+    name : str
+        Name of the argument, for messages.
+    check_finite : bool
+        Whether NaN and infinities are refused.
 
     Raises
     ------
@@ -40,19 +52,19 @@ def read_state(value: Any, N: int, net: Network, trains: bool = False) -> np.nda
     if net.states == 2:
         if not isinstance(value, (list, tuple)) or len(value) != 2:
             raise TypeError(
-                f"initial_state must be a pair (h, c) of shapes {shape} for cell {net.cell}; got "
+                f"{name} must be a pair (h, c) of shapes {shape} for cell {net.cell}; got "
                 f"{type(value).__name__}"
             )
         parts = list(value)
     arrays = []
     for part in parts:
-        array = real("initial_state", part)
+        array = real(name, part)
         if array.shape != shape:
             raise ValueError(
-                f"initial_state must have shape {shape}, layers times directions by samples by "
+                f"{name} must have shape {shape}, layers times directions by samples by "
                 f"units; got {array.shape}"
             )
-        arrays.append(checks.cast("initial_state", array, net.dtype, True))
+        arrays.append(checks.cast(name, array, net.dtype, check_finite))
     return np.ascontiguousarray(np.stack(arrays).transpose(2, 0, 1, 3))
 
 

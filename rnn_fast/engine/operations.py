@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data.rows import Sequences, Targets
 from ..jit import Program
-from ..layout.batch_records import MEASURED, Sums
+from ..layout.batch_records import MEASURED, Sums, Wanted
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..optimizers import SGD
@@ -79,6 +79,22 @@ def rows(net: Network, data: Sequences) -> dict[str, Any]:
 def inputs(net: Network, data: Sequences) -> dict[str, Any]:
     """Fields of a `BatchJob` for sequences of numbers or of tokens."""
     return {**rows(net, data), "starts": data.starts, "lengths": data.lengths}
+
+
+def wanted_layer(net: Network, layer: int) -> np.ndarray:
+    """Return the table of a layer's h, for `BatchJob.wanted`: (D, 3) int64.
+
+    Columns are h of each direction, H each.
+    """
+    H, D = net.hidden_size, net.directions
+    rows = [Wanted(run=layer * D + d, state=0, column=d * H) for d in range(D)]
+    return np.array(rows, np.int64)
+
+
+def hidden_fields(out: np.ndarray, table: np.ndarray) -> dict[str, Any]:
+    """Fields of a `BatchJob` for states after each step, written to rows of `out`."""
+    step = out.shape[-1]
+    return {"hidden": out, "hidden_step": step, "wanted": table, "n_wanted": len(table)}
 
 
 def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
@@ -166,6 +182,7 @@ def predict(
     sums: np.ndarray | None = None,
     state: np.ndarray | None = None,
     final: np.ndarray | None = None,
+    hidden: dict[str, Any] | None = None,
     team: Team | None = None,
     spaces: Spaces = spaces,
 ) -> None:
@@ -186,6 +203,8 @@ def predict(
         Zeros, written with targets: loss, hits and weight of each sequence, long ones first.
     final : (N, states, runs, H) array or None
         Written: states after the last step; of reverse runs, after step 0.
+    hidden : dict or None
+        Of `hidden_fields`, for states after each step.
     """
     n, longest = len(data.starts), int(data.lengths.max())
     window = longest
@@ -211,6 +230,7 @@ def predict(
             targets=targets,
             sums=measured,
             final=final,
+            **(hidden or {}),
         )
         space.lead(job, team)
         if sums is not None and measured is not None and place is not None:
@@ -235,7 +255,7 @@ def predictions(
     parameters: np.ndarray,
     *,
     targets: Targets | None = None,
-    **fields: np.ndarray | None,
+    **fields: Any,
 ) -> Job:
     """Return the job that predicts the samples `order`, for the arrays of `predict`."""
     y, weights = targets or (None, None)

@@ -16,36 +16,25 @@ import numpy as np
 
 from ..data.rows import Sequences
 from ..layout.batch import bytes_per_step
-from ..layout.batch_records import STAGES, Wanted
+from ..layout.batch_records import STAGES
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..optimizers import SGD
 from ..tuning import TUNING
-from .operations import BATCH_EPOCH, RESULTS, UNIT_EPOCH, by_length, inputs
+from .operations import (
+    BATCH_EPOCH,
+    RESULTS,
+    UNIT_EPOCH,
+    by_length,
+    hidden_fields,
+    inputs,
+    wanted_layer,
+)
 from .threads import Team
 from .tiling import runs_in_units
 from .workspace import MEMORY, BatchSpace, Job, Memory, UnitSpace
 
 LINEAR = "linear"  #: the loss whose targets are gradients
-
-
-def wanted(net: Network, layers: range, states: range = range(1)) -> np.ndarray:
-    """Return the table of states, for `BatchJob.wanted`: (n, 3) int64.
-
-    The columns of a step are, for each layer, h of each direction, then c of each direction, H
-    each.
-    """
-    H, rows = net.hidden_size, []
-    for layer in layers:
-        for state in states:
-            for d in range(net.directions):
-                rows.append(Wanted(layer * net.directions + d, state, len(rows) * H))
-    return np.array(rows, np.int64).reshape(-1, len(Wanted._fields))
-
-
-def top_layer(net: Network) -> np.ndarray:
-    """Return `wanted` of the top layer's h: the outputs of a network without a head."""
-    return wanted(net, range(net.layers - 1, net.layers))
 
 
 class Passes:
@@ -124,7 +113,6 @@ class Passes:
     def forward(
         self,
         *,
-        outputs: bool = True,
         final: np.ndarray | None = None,
         team: Team | None = None,
     ) -> np.ndarray:
@@ -141,9 +129,7 @@ class Passes:
         out = np.zeros((self.n_rows, net.outputs), net.dtype)
         fields: dict[str, Any] = {"out": out}
         if not net.output_size:
-            table = top_layer(net)
-            fields = {"hidden": out, "hidden_step": net.outputs}
-            fields |= {"wanted": table, "n_wanted": len(table)}
+            fields = hidden_fields(out, wanted_layer(net, net.layers - 1))
         self._run(STAGES.forward, team, final=final, **fields)
         return out
 

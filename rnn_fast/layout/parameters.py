@@ -22,8 +22,8 @@ def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
     -------
     dict of str to ndarray
         Writeable views: Wxh (G H, I), Whh (G H, H), bh (G H,); the vectors of the cell, (H,) or
-        (n, H); Why (O, D H), by (O,), if there is a head; learned initial states h0, and c0 of a cell with memory,
-        (layers * D, H); embedding (vocabulary, E).
+        (n, H); with a head Why (O, D H), by (O,); learned initial states h0, and c0 of a cell with
+        memory, (layers * D, H); embedding (vocabulary, E).
     """
     at, H, DH = parameter_offsets(net), net.hidden_size, net.directions * net.hidden_size
     found: dict[str, np.ndarray] = {}

@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import validation
-from ..cells.specs import CELLS
-from ..cells.specs.cell import RESERVED
-from ..data import checks
 from ..engine.evaluation import Evaluation
 from ..layout.initialise import initialise
-from ..layout.memory import aligned
-from ..layout.network import Network
-from ..layout.parameters import parameter_views
 from ..saving import model_file
 from ..training.fit_stream import StreamLearner
 from ..training.online import Online
 from ..training.updates import Updates
 from .architecture import Architecture
-from .parameter import Parameter
+from .gradients import Differentiable
 from .predict import Predictor
 from .pytorch import TorchLayer, to_module
+from .states import Hidden
+from .weights import Weights, parameter_memory
 
 if TYPE_CHECKING:
     import torch
@@ -32,11 +28,9 @@ if TYPE_CHECKING:
 
 #: options that a model's repr shows even at their defaults
 SHOWN = ("output_size", "loss", "dtype")
-#: names of parameters, without the layer and the direction, of models that may not have them
-KINDS = (*RESERVED, *(vector.name for cell in CELLS.values() for vector in cell.vectors))
 
 
-class Model(StreamLearner, Predictor):
+class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
     """The base class of `SimpleRNN`, `GRU` and `LSTM`; use one of these.
 
     Data are array-likes of any real dtype and memory layout.  They are never modified.  X is
@@ -60,6 +54,7 @@ class Model(StreamLearner, Predictor):
 
     cell: ClassVar[str]  #: name in files and on the command line
     torch_layer: ClassVar[TorchLayer]
+    _made = (*Weights._made, "_online", "_evaluation", "_updates")
 
     def __init__(
         self,
@@ -76,65 +71,18 @@ class Model(StreamLearner, Predictor):
         self._net = net = self._architecture.network(cell)
         self._generator = validation.generator(seed)
         self.learning_rate = learning_rate
-        self._bind(_memory(net))
+        self._bind(parameter_memory(net))
         initialise(self._views, net, self._generator)
 
     def _bind(self, flat: np.ndarray) -> None:
         """Use `flat` as the vector of parameters."""
-        self._flat = flat
-        self._views = parameter_views(flat, self._net)
-        self._parameters = {
-            name: Parameter.of(name, view, flat) for name, view in self._views.items()
-        }
+        super()._bind(flat)
         self._online = Online(self._net, flat)
         self._evaluation = Evaluation(self._net, flat)
         self._updates = Updates(self._net, flat, self._architecture.dropout)
 
-    # ------------------------------------------------------------------------------ parameters
-
-    @property
-    def parameters(self) -> dict[str, np.ndarray]:
-        """Parameters by name, as live, writeable views.
-
-        In-place arithmetic such as ``model.Whh *= x`` raises ValueError, and writes nothing, if a
-        result is not finite.
-        """
-        self._online.stale = True  # the caller may write to the views
-        return dict(self._parameters)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a parameter, as a live, writeable view."""
-        parameter = self.__dict__.get("_parameters", {}).get(name)
-        if parameter is not None:
-            self._online.stale = True
-            return parameter
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Copy a value into a parameter, or set another attribute.
-
-        Raises
-        ------
-        TypeError, ValueError
-            The value is not a finite real array of the parameter's shape; a bias may also be a
-            column.
-        AttributeError
-            This model does not have the parameter.
-        """
-        if name in self.__dict__.get("_views", ()):
-            view = self._views[name]
-            view[...] = checks.parameter(name, value, view.shape, view.dtype)
-            self._online.stale = True
-        elif name.partition("_")[0] in KINDS:
-            raise AttributeError(
-                f"this {type(self).__name__} has no parameter {name!r}; it has "
-                f"{', '.join(self._views)}"
-            )
-        else:
-            object.__setattr__(self, name, value)
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._views]
+    def _shown(self) -> None:
+        self._online.stale = True
 
     # ------------------------------------------------------------------------------ attributes
 
@@ -236,41 +184,6 @@ class Model(StreamLearner, Predictor):
         shown = {k: v for k, v in self.description().items() if k not in ("cell", *hidden)}
         arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"<{type(self).__name__}({arguments}) with {self._flat.size} parameters>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for made in (
-            "_views",
-            "_parameters",
-            "_online",
-            "_evaluation",
-            "_updates",
-        ):  # by `_bind`, from the vector
-            del state[made]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        flat = aligned(self._flat.size, self._net.dtype)
-        flat[:] = self._flat
-        self._bind(flat)
-
-
-def _memory(net: Network) -> np.ndarray:
-    """Return a vector for the parameters of a network.
-
-    Raises
-    ------
-    MemoryError
-        There is not so much memory.
-    """
-    try:
-        return aligned(net.n_parameters, net.dtype)
-    except (MemoryError, ValueError, OverflowError):  # NumPy's, the last two for absurd sizes
-        raise MemoryError(
-            f"{net.n_parameters:,} parameters of {net.dtype} do not fit in memory; a smaller "
-            "input_size, hidden_size or num_layers needs less"
-        ) from None
 
 
 def _attribute(option: Field[Any]) -> property:

@@ -11,16 +11,13 @@ from ..data.blocks import Block
 from ..data.dataset import Dataset
 from ..data.plain import all_none, plain_block
 from ..data.states import public_state
-from ..engine import operations, threads
+from ..engine import threads
 from ..engine.evaluation import Evaluation
-from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
-from ..layout.memory import aligned
 from ..layout.network import Network
-from ..layout.parameters import parameter_views
 from ..losses import LOSSES
-from ..tuning import TUNING
 from ..validation import flag, shown, whole
+from .outputs import public_outputs
 from .streaming import Stream
 
 
@@ -194,16 +191,8 @@ class Predictor:
     ) -> Any:
         """Return `function` of the logits of a block, in the form of its sequences."""
         inputs, _, state = block
-        out = function(
-            self._evaluation.logits(inputs.sequences, n_threads, state=state, final=final)
-        )
-        out = out[:, 0] if out.ndim == 2 and self._net.output_size == 1 else out
-        if not self._net.sequences:
-            return out
-        if (inside := inputs.inside) is not None:
-            wide = inside.reshape(-1, *[1] * (out.ndim - 1))
-            out = np.where(wide, out, out.dtype.type(0))
-        return inputs.shaped(out)
+        logits = self._evaluation.logits(inputs.sequences, n_threads, state=state, final=final)
+        return public_outputs(self._net, inputs, function(logits))
 
     def evaluate(
         self,
@@ -246,79 +235,3 @@ class Predictor:
         measures = self._evaluation.measure(feed.whole(), n_threads)
         spaces.trim()
         return measures
-
-    def loss_and_gradients(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        lengths: Any = None,
-        mask: Any = None,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-        initial_state: Any = None,
-        input_gradients: bool = False,
-        n_threads: int | None = None,
-        check_finite: bool = True,
-    ) -> tuple[float, dict[str, Any]]:
-        """Return the mean loss of N sequences and its exact gradients, as arrays by name.
-
-        The loss is also a mean over the outputs, except for cross_entropy.  There is no dropout.
-
-        Parameters
-        ----------
-        X, y, lengths, mask, sample_weight, class_weight, initial_state, n_threads, check_finite
-            As in `fit`, but all data are read into memory.  With an `initial_state` there is also
-            the gradient ``initial_state``, in the same form.
-        input_gradients : bool
-            Whether to return the gradient with respect to X too, as ``X`` and in its form; not
-            with an embedding.
-
-        Returns
-        -------
-        loss : float
-        gradients : dict of str to ndarray
-            Gradients with respect to the parameters, of their names and shapes; copies.
-        """
-        check_finite = flag("check_finite", check_finite)
-        net, size = self._net, threads.wanted(n_threads)
-        if flag("input_gradients", input_gradients) and net.embedding:
-            raise ValueError("input_gradients: indices have no gradient; see that of the embedding")
-        feed = Dataset(
-            net,
-            X,
-            y,
-            lengths=lengths,
-            state=initial_state,
-            trains=True,
-            check_finite=check_finite,
-            whole=True,
-            mask=mask,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-        )
-        inputs, targets, state = feed.load(0)
-        assert targets is not None
-        dstate = None if state is None else np.zeros_like(state)
-        dx = np.zeros_like(inputs.sequences.x) if input_gradients else None
-        flat = aligned(self._flat.size, self.dtype)
-        seconds = seconds_per_row(net) * float(inputs.sequences.lengths.sum())
-        with threads.Team(size if seconds > TUNING.worth_seconds else 1) as team:
-            loss = operations.loss_and_gradients(
-                net,
-                inputs.sequences,
-                targets,
-                self._flat,
-                flat,
-                state=state,
-                dstate=dstate,
-                dx=dx,
-                team=team,
-            )
-        spaces.trim()
-        gradients: dict[str, Any] = {k: v.copy() for k, v in parameter_views(flat, net).items()}
-        if dstate is not None:
-            gradients["initial_state"] = public_state(dstate)
-        if dx is not None:
-            gradients["X"] = inputs.shaped(dx)
-        return float(loss), gradients

@@ -15,7 +15,6 @@ from .samples import lane_ids
 from .vectors import add
 from .workspace import run_buffers, run_sizes
 
-
 N_WANTED = len(Wanted._fields)
 
 

@@ -1,0 +1,86 @@
+"""Recurrent layers without a head: the part of a model that others build on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import validation
+from ..cells.specs import CELLS
+from ..engine.passes import LINEAR
+from ..layout.initialise import initialise
+from .architecture import Architecture
+from .gradients import Differentiable
+from .states import Hidden
+from .weights import Weights, parameter_memory
+
+
+class Stack(Differentiable, Hidden, Weights):
+    """A stack of recurrent layers, whose outputs are the states of the top layer.
+
+    The layers of a model, for a head, a loss and an optimizer of your own: `vjp` gives outputs
+    and gradients, `states` the states of all layers.
+
+    Parameters
+    ----------
+    cell : str
+        A cell: "tanh", "relu", "gru", "gru_before", "lstm", "lstm_peephole", or one that was
+        registered.
+    input_size, hidden_size : int
+        I and H, at least 1; with an embedding, I is the size of the vocabulary.
+    num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype
+        As of `GRU`.
+    seed : None, int, SeedSequence, Generator, ...
+        As for `numpy.random.default_rng`: draws the initial parameters, then dropout.
+
+    Attributes
+    ----------
+    Wxh, Whh, bh, ... : ndarray
+        Parameters, named as of a model.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        learn_initial_state: bool = False,
+        embedding_size: int | None = None,
+        dtype: Any = "float32",
+        seed: Any = None,
+    ) -> None:
+        self.cell = validation.choice("cell", cell, CELLS)
+        options = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "bidirectional": bidirectional,
+            "dropout": dropout,
+            "learn_initial_state": learn_initial_state,
+            "embedding_size": embedding_size,
+            "dtype": dtype,
+        }
+        chosen = Architecture.of({**options, "return_sequences": True, "loss": LINEAR}, type(self))
+        self._options = {name: getattr(chosen, name) for name in options}
+        self._net = chosen.network(self.cell)._replace(output_size=0)
+        self._generator = validation.generator(seed)
+        self._bind(parameter_memory(self._net))
+        initialise(self._views, self._net, self._generator)
+
+    @property
+    def dtype(self) -> Any:
+        """Dtype of the parameters and all arithmetic: float32 or float64."""
+        return self._net.dtype
+
+    @property
+    def dropout(self) -> float:
+        """Probability with which an input of a layer above the first is set to zero."""
+        return self._options["dropout"]
+
+    def __repr__(self) -> str:
+        options = {**self._options, "dtype": self.dtype.name}
+        shown = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        return f"<Stack({self.cell!r}, {shown}) with {self._flat.size} parameters>"
