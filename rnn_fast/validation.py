@@ -55,6 +55,11 @@ def hint(value: Any, options: Collection[str], least: float = 0.8) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def qualified(function: Any) -> str:
+    """Return the qualified name of a function, or of the class of a callable object."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
 def whole(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
     """Return `value` as an int with ``least <= value <= most``."""
     try:

@@ -15,6 +15,7 @@ from ..data.rows import Sequences, Targets
 from ..layout.network import Network
 from ..losses import LOSSES
 from ..tuning import TUNING
+from .guide import Guide
 from .operations import (
     RESULTS,
     SINGLE_EPOCH,
@@ -25,6 +26,7 @@ from .operations import (
     reported,
 )
 from .optimizer_state import Descent
+from .passes import keeps_states
 from .threads import Team
 from .tiling import runs_singly
 from .workspace import Job, SingleSpace, Spaces, spaces
@@ -54,9 +56,12 @@ class Epochs:
         Work memory in use, after `load`.
     job : Job
         The call on it.
+    batch_size : int
+        Samples of an update, after `load`.
     """
 
     space: Any = None
+    guide: Guide | None = None  #: for losses from elsewhere; may change before `load`
 
     def __init__(
         self,
@@ -72,7 +77,7 @@ class Epochs:
         self.bptt, self.dropout, self._spaces = bptt, dropout, spaces
         self._key: tuple[Any, ...] | None = None  # of the job
         self.job: Any = None
-        self._batch_size, self._few = 0, False
+        self.batch_size, self._few = 0, False
 
     def load(
         self,
@@ -98,9 +103,9 @@ class Epochs:
             self._unequal = None if (lengths == longest).all() else lengths
         plain = self._unequal is None and targets.weights is None and state is None
         plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
-        if batch_size != self._batch_size:
-            self._batch_size, self._few = batch_size, runs_singly(net, batch_size)
-        self._single = single = plain and self._few
+        if batch_size != self.batch_size:
+            self.batch_size, self._few = batch_size, runs_singly(net, batch_size)
+        self._single = single = plain and self._few and self.guide is None
         T = min(self.bptt or longest, longest)
         fields = {"y": targets.y, "batch": batch_size, "penalties": self.descent.penalties}
         if single:
@@ -110,12 +115,23 @@ class Epochs:
             fields |= inputs(net, data)
             fields |= {"weights": targets.weights, "state": state, "sparse": sparse}
         # work memory is of this thread
-        key = TUNING.changes, get_ident(), single, longest, T, batch_size, self.dropout
+        key = (
+            TUNING.changes,
+            get_ident(),
+            single,
+            longest,
+            T,
+            batch_size,
+            self.dropout,
+            self.guide is None,
+        )
         if key != self._key:
             self._key = None
             self.job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
             self._key = key
         self.job.set(fields)
+        if self.guide is not None:
+            self.guide.load(net, data, targets, T)
 
     def unprepare(self) -> None:
         """Let the work memory go."""
@@ -145,9 +161,11 @@ class Epochs:
     def _batch_job(self, T: int, longest: int, batch_size: int) -> Job:
         net, descent = self.net, self.descent
         shape = (batch_size, net.states, net.runs, net.hidden_size)
-        drops = self.dropout > 0 and net.layers > 1
+        options = {"dropout": self.dropout > 0 and net.layers > 1}
+        if self.guide is not None:
+            options["keeps"] = keeps_states(net, T, batch_size)
         self.space, program = epoch_space(
-            self._spaces, net, T, batch_size, len(descent.optimizer.state), dropout=drops
+            self._spaces, net, T, batch_size, len(descent.optimizer.state), **options
         )
         return self.space.job(
             program,
@@ -163,7 +181,7 @@ class Epochs:
         """Return the samples of an epoch in the order in which the program visits them."""
         if self._unequal is None:
             return order
-        return by_length(order, self._unequal, self._batch_size)
+        return by_length(order, self._unequal, self.batch_size)
 
     def run(
         self,
@@ -198,6 +216,9 @@ class Epochs:
             Measures of everything summed up in `result`.
         """
         order = self.ordered(order)
+        if self.guide is not None:
+            self.guide.run(self, order, schedule, result, seed, team)
+            return reported(result)
         fields = {"order": order, "n": len(order), "schedule": schedule, "result": result}
         if not self._single:
             fields["seed"] = seed

@@ -110,6 +110,7 @@ def epoch_space(
     `moments` are the rows of the optimizer's state.
     """
     if runs_in_units(net, T, batch):
+        options.pop("keeps", None)  # it always does
         return spaces.get(UnitSpace, net, T, batch, moments, **options), UNIT_EPOCH
     return spaces.get(BatchSpace, net, T, batch, **options), BATCH_EPOCH
 

@@ -10,6 +10,7 @@ and of the network's dtype.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..layout.network import Network
 from ..losses import LOSSES
 from ..optimizers import SGD
 from ..tuning import TUNING
+from .guide import LINEAR, given
 from .operations import (
     BATCH_EPOCH,
     RESULTS,
@@ -32,9 +34,53 @@ from .operations import (
 )
 from .threads import Team
 from .tiling import runs_in_units
-from .workspace import MEMORY, BatchSpace, Job, Memory, UnitSpace
+from .workspace import BatchSpace, Job, UnitSpace
 
-LINEAR = "linear"  #: the loss whose targets are gradients
+
+def keeps_states(net: Network, T: int, n: int) -> bool:
+    """Return whether the states of n sequences are kept between the stages."""
+    return bytes_per_step(net) * T * n <= TUNING.pass_bytes
+
+
+class Pool:
+    """Work memory that no pass uses, for the next pass of its kind.
+
+    Fresh memory costs a fault for each page, together as much as the kernels.  Any thread may take
+    and give; the operations of lists and dicts are whole.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[Any, list[Any]] = {}  # the last used kind last
+
+    def take(self, key: Any) -> Any:
+        """Return work memory of a kind; None if there is none."""
+        try:
+            return self._free[key].pop()
+        except (KeyError, IndexError):
+            return None
+
+    def give(self, key: Any, space: Any) -> None:
+        """Keep work memory, as long as all together take at most `TUNING.pass_bytes`."""
+        own = self._free.pop(key, [])
+        own.append(space)
+        self._free[key] = own
+        while self._free and self.n_bytes > TUNING.pass_bytes:
+            self._free.pop(next(iter(self._free)), None)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all that is kept."""
+        return sum(space.n_bytes for kind in list(self._free.values()) for space in list(kind))
+
+
+POOL = Pool()
+
+
+def _space(net: Network, T: int, n: int, options: dict[str, bool]) -> Any:
+    """Return new work memory for n sequences of T steps."""
+    if runs_in_units(net, T, n):
+        return UnitSpace(net, T, n, **options)
+    return BatchSpace(net, T, n, keeps=keeps_states(net, T, n), **options)
 
 
 class Passes:
@@ -55,12 +101,13 @@ class Passes:
         Of dropout, in [0, 2**62).
     input_gradients : bool
         Whether there is to be a gradient with respect to `data.x`.
-    memory : Memory
+    pool : Pool
+        Where work memory comes from, and where it goes with the end of this object.
 
     Attributes
     ----------
-    keeps : bool
-        Whether the states are kept: if they take at most `TUNING.pass_bytes`.
+    space : BatchSpace or UnitSpace
+        It says whether it `keeps` the states.
     """
 
     def __init__(
@@ -73,28 +120,24 @@ class Passes:
         dropout: float = 0.0,
         seed: int = 0,
         input_gradients: bool = False,
-        memory: Memory = MEMORY,
+        pool: Pool = POOL,
     ) -> None:
         self.net = net = net._replace(loss=LINEAR)
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
         options = {"dropout": dropout > 0 and net.layers > 1, "input_gradients": input_gradients}
-        self.keeps = bytes_per_step(net) * T * self.n <= TUNING.pass_bytes
-        self.space: Any
-        if runs_in_units(net, T, self.n):
-            self.keeps, program = True, UNIT_EPOCH
-            self.space = UnitSpace(net, T, self.n, memory=memory, **options)
-        else:
-            program = BATCH_EPOCH
-            self.space = BatchSpace(net, T, self.n, memory, keeps=self.keeps, **options)
-        self._job = self.space.job(
-            program,
+        key = (TUNING.changes, net, T, self.n, *options.values())
+        self.space = space = pool.take(key) or _space(net, T, self.n, options)
+        self._given_back = weakref.finalize(self, pool.give, key, space)
+        self._given_back.atexit = False
+        self._job = space.job(
+            UNIT_EPOCH if isinstance(space, UnitSpace) else BATCH_EPOCH,
             SGD.name,
             **inputs(net, data),
             loss=LOSSES.place(LINEAR),
             order=by_length(np.arange(self.n), data.lengths, self.n),
             n=self.n,
             batch=self.n,
-            total=np.ones(1),
+            given=given(divisor=1.0),
             parameters=parameters,
             gradients=np.zeros(len(parameters), net.dtype),
             update=0,

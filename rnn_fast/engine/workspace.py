@@ -92,6 +92,7 @@ class BatchSpace:
         Threads that can work on a batch.
     n_bytes : int
         Bytes of work memory.
+    keeps : bool
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class BatchSpace:
         **options: bool,
     ) -> None:
         self.net, self.tile, self._memory = net, batch_tile(net, T, batch), memory
+        self.keeps = keeps
         lanes = self.tile.lanes
         row = CELLS[net.cell].n_grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
@@ -241,6 +243,10 @@ class Job:
                 self.block[self._places[name]] = address(value)
                 kept[name] = value
 
+    def get(self, name: str) -> Any:
+        """Return the array or number of a field; None if there is none."""
+        return self._fields.get(name)
+
     def forget(self, *names: str) -> None:
         """Let arrays go, before they are set anew."""
         for name in names:
@@ -293,6 +299,8 @@ class UnitSpace:
 
     `moments` are the rows of the optimizer's state.
     """
+
+    keeps = True  #: states, from stage to stage
 
     def __init__(
         self,

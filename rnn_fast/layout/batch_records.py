@@ -202,7 +202,7 @@ class BatchJob(NamedTuple):
     window: int  # steps before the first window; 0 but for a stage
     kept: Reals  # (blocks of a batch, kept_step): `RunBuffers` from stage to stage, or 0
     kept_step: int
-    total: Doubles  # what losses and gradients are divided by, or 0: the sum of the weights
+    given: Doubles  # `Given`, of a stage, or 0
     loss: int  # place in `LOSSES`
     parameters: Reals
     gradients: Reals  # of the last batch, written
@@ -239,6 +239,18 @@ class Stages(NamedTuple):
 
 
 STAGES = Stages(0, 1, 2)
+
+
+class Given(NamedTuple):
+    """Places of what the backward stage of a window gets in place of its losses."""
+
+    divisor: int  # of all gradients; 0: nothing counts, and there is no update
+    loss: int  # as of `Sums`, added to them with the update
+    hits: int
+    weight: int
+
+
+GIVEN = Given(*range(4))
 
 
 class Wanted(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..data.items import arguments
 from ..data.weights import count_classes
+from ..engine.guide import LossFunction
 from ..layout.network import Network
 from ..optimizers import Optimizer, chosen_optimizer
 from ..saving.checkpoint import check_path
@@ -25,6 +26,7 @@ from ..validation import (
     option,
     optional,
     or_zero,
+    qualified,
     rate,
     shown,
     whole,
@@ -55,6 +57,13 @@ def verbosity(name: str, value: Any) -> int | None:
     if isinstance(value, (bool, np.bool_, int, np.integer)) and value in (0, 1, 2):
         return int(value)
     raise ValueError(f"{name} must be None, False, True or 2; got {shown(value)}")
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:
+    """Check a callable."""
+    if not callable(value):
+        raise TypeError(f"{name} must be callable; got {shown(value)}")
+    return value
 
 
 def functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
@@ -100,6 +109,7 @@ def is_true(name: str, result: Any) -> bool:
 class TrainingConfig(Options):
     """Checked options of a training, named as in `fit`."""
 
+    loss: LossFunction | None = option(optional(function), None)  # None: the model's
     epochs: int = option(partial(whole, least=0), 10)
     batch_size: int | None = option(optional(whole), 32)  # None: all
     learning_rate: float | None = option(optional(rate), None)  # None: the model's
@@ -180,7 +190,10 @@ class TrainingConfig(Options):
 
     def shaping(self) -> str:
         """Describe the options that decide the parameters after an epoch."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in SHAPING)
+        options = [f"{name}={getattr(self, name)!r}" for name in SHAPING]
+        if self.loss is not None:
+            options.append(f"loss={qualified(self.loss)}")
+        return ", ".join(options)
 
 
 #: options that a resumed training must have as before, beside the data and the penalties

@@ -15,7 +15,8 @@ from ..data.parts import Part
 from ..data.source import Source
 from ..data.splits import Split
 from ..engine import threads
-from ..engine.evaluation import Evaluation
+from ..engine.evaluation import Evaluation, GuidedEvaluation
+from ..engine.guide import Guide, LossFunction
 from ..layout.parameters import penalty_coefficients
 from ..optimizers import Optimizer
 from ..saving.checkpoint import Keeper
@@ -46,6 +47,7 @@ class Learner(Updater):
         X: Any,
         y: Any,
         *,
+        loss: LossFunction | None = None,
         epochs: int = 10,
         batch_size: int | None = 32,
         learning_rate: float | None = None,
@@ -93,6 +95,15 @@ class Learner(Updater):
             bce: labels or probabilities in [0, 1].  cross_entropy: class indices (N,) or (N, 1),
             whole numbers from 0 to O - 1.  Other losses: values.  For an output after every step
             (N, T, O), (N, T, 1) or (N, T), or a list of such arrays without N if X is a list.
+        loss : callable, optional
+            A loss in place of the model's: ``loss(outputs, targets, weights)`` returns the loss of
+            a batch, a number, and its gradient with respect to the outputs, of their shape.  They
+            are arrays: outputs (n, O) or (n, T, O), as of `decision_function`; targets of y, (n,
+            O) or (n, T, O), for classes with one number in place of O; weights (n,) or (n, T), of
+            `sample_weight`, `mask` and `class_weight`, 0 in the padding.  With `bptt` they are a
+            window.  The loss of an epoch is the mean over the batches, by their weights; that of
+            validation data is of all at once.  `rnn_fast.losses` has ready-made ones, and makes
+            them of functions in PyTorch and JAX.  A checkpoint knows it by its qualified name.
         epochs : int
             How often each sequence is seen.
         batch_size : int or None
@@ -241,6 +252,12 @@ class Learner(Updater):
         config: TrainingConfig = self._updates.trainings.record({**UNUSED, **arguments, **own})
         return config
 
+    def _measured(self, config: TrainingConfig) -> Evaluation:
+        """Return what measures the validation data: by the loss that the training has."""
+        if config.loss is None:
+            return self._evaluation
+        return GuidedEvaluation(self._net, self._flat, config.loss)
+
     def _train(
         self,
         config: TrainingConfig,
@@ -302,8 +319,9 @@ class Learner(Updater):
                     clip_value=config.clip_value,
                     bptt=config.bptt,
                     go_on=config.keep_optimizer and saved is None,
+                    guide=None if config.loss is None else Guide(config.loss),
                 ),
-                evaluation=self._evaluation,
+                evaluation=self._measured(config),
                 held_out=held_out,
                 after=after if config.callbacks else None,
                 between=between,

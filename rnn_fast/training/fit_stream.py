@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import validation
 from ..data.stream import Stream
+from ..engine.guide import LossFunction
 from ..optimizers import Optimizer
 from .early_stopping import EarlyStopping
 from .fit import Learner
@@ -22,6 +23,7 @@ class StreamLearner(Learner):
         self,
         batches: Iterable[Any],
         *,
+        loss: LossFunction | None = None,
         epochs: int = 1,
         steps_per_epoch: int | None = None,
         batch_size: int | None = None,
@@ -54,6 +56,8 @@ class StreamLearner(Learner):
             Of (X, y), (X, y, lengths), or dicts of these and `mask`, `sample_weight`,
             `class_weight`, `initial_state`, each as in `fit`: array-likes, or tensors of PyTorch
             on the CPU.
+        loss : callable, optional
+            As in `fit`.
         epochs : int
             Passes through `batches`, or times `steps_per_epoch` items.
         steps_per_epoch : int, optional

@@ -198,7 +198,7 @@ class ByEpoch:
         The name is the same in every process: it has neither an address nor the module, which is
         ``__main__`` in one process and ``__mp_main__`` in the next.
         """
-        return str(getattr(self.function, "__qualname__", type(self.function).__qualname__))
+        return validation.qualified(self.function)
 
 
 KINDS: tuple[Any, ...] = (Constant, Step, Exponential, Cosine, ReduceOnPlateau, WarmUp)

@@ -200,7 +200,7 @@ def stretches_of(
     monitors = state.watch.monitor, state.plateau.monitor
     places = {each: place for each in monitors if (place := place_of(each)) is not None}
     known = len(places) == len(set(monitors)) and not rates.asks
-    if not (known and isinstance(source, Part) and source.is_single):
+    if config.loss is not None or not (known and isinstance(source, Part) and source.is_single):
         return None
     measured = None
     if held_out is not None:

@@ -13,6 +13,7 @@ from ..data.blocks import Block
 from ..engine import operations, threads
 from ..engine.epochs import Epochs
 from ..engine.evaluation import Evaluation
+from ..engine.guide import Guide
 from ..engine.optimizer_state import Descent
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
@@ -91,6 +92,7 @@ class Updates:
         clip_value: float,
         bptt: int,
         go_on: bool,
+        guide: Guide | None = None,
     ) -> Epochs:
         """Return a training whose optimizer starts at zero or goes on, if it is equal to the last.
 
@@ -102,6 +104,8 @@ class Updates:
             As for `Epochs`.
         go_on : bool
             Whether the state is that of the last training or update with an equal optimizer.
+        guide : Guide or None
+            A loss in place of the network's.
         """
         epochs = self.kept
         last = None if epochs is None else epochs.descent.optimizer
@@ -110,7 +114,7 @@ class Updates:
             epochs = Epochs(self._net, self._parameters, descent, dropout=self._dropout)
         elif not go_on:
             epochs.descent.reset()
-        epochs.bptt, epochs.descent.penalties = bptt, penalties
+        epochs.bptt, epochs.descent.penalties, epochs.guide = bptt, penalties, guide
         epochs.descent.limit(clip_norm, clip_value)
         return epochs
 

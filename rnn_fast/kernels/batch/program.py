@@ -23,7 +23,7 @@ from ..team import OVER, close_phase, end_work, finish, open_phase, rest, take
 from .embedding import add_embedding_gradient, update_embedding
 from .gradients import take_part, write_outputs
 from .matrices import add_up, pack_weights
-from .readout import weight_of
+from .readout import add_given, weight_of
 from .recurrence import forward
 from .samples import choose_samples
 from .states import state_before
@@ -59,7 +59,9 @@ def window_gradients(cell, shape, space, tail, tail_space, job, first, n, window
         begin = end
     if forwards:
         return weight
-    for g in range(groups if job.stage == STAGES.whole else 0):
+    if exists(job.given):
+        add_given(job)
+    for g in range(0 if exists(job.given) else groups):
         partial = job.partial + g * PARTIAL
         job.result[SUMS.loss] += partial[SUMS.loss]
         job.result[SUMS.hits] += partial[SUMS.hits]

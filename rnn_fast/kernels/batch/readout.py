@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import SUMS
+from ...layout.batch_records import GIVEN, SUMS
 from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size
 from .inputs import clear_ends, load_inputs
@@ -209,7 +209,17 @@ def load_target(sizes, buffers, job, block, b, t, counts, v, lanes):
 @kernel
 def weight_of(sizes, job, order, n, window):
     """Weight by which the losses of a window of a batch are divided."""
-    return job.total[0] if exists(job.total) else total_weight(sizes, job, order, n, window)
+    if exists(job.given):
+        return job.given[GIVEN.divisor]
+    return total_weight(sizes, job, order, n, window)
+
+
+@kernel
+def add_given(job):
+    """Add the loss, hits and weight that the backward stage was given to those of the epoch."""
+    job.result[SUMS.loss] += job.given[GIVEN.loss]
+    job.result[SUMS.hits] += job.given[GIVEN.hits]
+    job.result[SUMS.weight] += job.given[GIVEN.weight]
 
 
 @kernel

@@ -23,7 +23,7 @@ from ...simd import exists, typed_view, view
 from ..batch.embedding import add_embedding_gradient, update_embedding
 from ..batch.matrices import UNPACK, clear, unpack
 from ..batch.program import longest_of
-from ..batch.readout import weight_of
+from ..batch.readout import add_given, weight_of
 from ..batch.samples import choose_samples
 from .inputs import store_rows
 from .products import tiles_of
@@ -114,10 +114,15 @@ def window_gradients(cell, tiles, space, job, first, n, window, seed):
     if job.stage == STAGES.forward:
         write_outputs(tiles, space, job, block)
         return weight
+    sums = job.result
+    loss, hits, compared = sums[SUMS.loss], sums[SUMS.hits], sums[SUMS.weight]
     if block.T > 0 and factor > 0.0:
         gradients_back(cell, tiles, space, job, block, factor, window)
     else:
         clear(space.buffers.dw, sizes.parameters)
+    if exists(job.given):  # the products of outputs and gradients are no losses
+        sums[SUMS.loss], sums[SUMS.hits], sums[SUMS.weight] = loss, hits, compared
+        add_given(job)
     if sizes.embedding and weight > 0.0:
         table = job.gradients + sizes.embedding_at
         add_embedding_gradient(sizes, job, order, n, window, table)
