@@ -34,7 +34,7 @@ from .operations import (
 )
 from .threads import Team
 from .tiling import runs_in_units
-from .workspace import BatchSpace, Job, UnitSpace
+from .workspace import MEMORY, BatchSpace, Job, UnitSpace
 
 
 def keeps_states(net: Network, T: int, n: int) -> bool:
@@ -79,8 +79,8 @@ POOL = Pool()
 def _space(net: Network, T: int, n: int, options: dict[str, bool]) -> Any:
     """Return new work memory for n sequences of T steps."""
     if runs_in_units(net, T, n):
-        return UnitSpace(net, T, n, **options)
-    return BatchSpace(net, T, n, keeps=keeps_states(net, T, n), **options)
+        return UnitSpace(net, T, n, memory=MEMORY, **options)
+    return BatchSpace(net, T, n, MEMORY, keeps=keeps_states(net, T, n), **options)
 
 
 class Passes:
