@@ -29,7 +29,7 @@ from .optimizer_state import Descent
 from .passes import keeps_states
 from .threads import Team
 from .tiling import runs_singly
-from .workspace import Job, SingleSpace, Spaces, spaces
+from .workspace import Job, SingleSpace, Spaces, code_address, spaces
 
 
 class Epochs:
@@ -147,16 +147,17 @@ class Epochs:
         return {
             "loss": LOSSES.place(self.net.loss),
             "parameters": self.parameters,
+            "descend": code_address(descent.program()),
+            "descent": descent.record,
             "moments": descent.moments,
-            "knobs": descent.knobs,
-            "spare": descent.spare,
+            "rows": len(descent.optimizer.state),
         }
 
     def _single_job(self, T: int) -> Job:
-        name, rows = self.descent.optimizer.name, len(self.descent.optimizer.state)
+        rows = len(self.descent.optimizer.state)
         self.space = self._spaces.get(SingleSpace, self.net, T, rows)
         fields = {**self._common(), "n_parameters": len(self.parameters)}
-        return self.space.job(SINGLE_EPOCH, name, **fields)
+        return self.space.job(SINGLE_EPOCH, **fields)
 
     def _batch_job(self, T: int, longest: int, batch_size: int) -> Job:
         net, descent = self.net, self.descent
@@ -169,7 +170,6 @@ class Epochs:
         )
         return self.space.job(
             program,
-            descent.optimizer.name,
             **self._common(),
             gradients=descent.gradients,
             update=len(self.parameters),

@@ -16,7 +16,6 @@ from ..jit import Program
 from ..layout.batch_records import MEASURED, Sums, Wanted
 from ..layout.network import Network
 from ..losses import LOSSES
-from ..optimizers import SGD
 from ..tuning import TUNING
 from .threads import Team
 from .tiling import runs_in_units
@@ -153,7 +152,6 @@ def loss_and_gradients(
     space, program = epoch_space(spaces, net, int(data.lengths.max()), n, **options)
     space.run(
         program,
-        SGD.name,
         team=team,
         **_job(net, data, targets),
         order=by_length(np.arange(n), data.lengths, n),
@@ -166,7 +164,6 @@ def loss_and_gradients(
         dstate=dstate,
         dx=dx,
         dropout=np.zeros(1),
-        knobs=SGD().knobs(),
         seed=0,
         result=result,
     )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from ..jit import Program
+from ..layout.descent import DESCENT as PLACES
+from ..layout.descent import DESCENT_WORDS
 from ..layout.memory import ALIGN, aligned, round_up
 from ..layout.network import Network, parameter_offsets
 from ..optimizers import Optimizer
 from ..optimizers.optimizer import Limits
+from .workspace import address, foreign
 
+DESCENT = Program("rnn_fast.kernels.descent", "descent", job="integers")
 CLIP_NORM, CLIP_VALUE = map(Limits._fields.index, ("clip_norm", "clip_value"))
 REGISTER = 64  #: elements, at least one vector register
 
@@ -27,6 +34,8 @@ class Descent:
         l1 and l2 of each parameter.
     gradients : (n,) array
         Of the last update; an embedding's are zero between updates.
+    record : ndarray of int64
+        A `DescentJob`, the most of which the drivers fill.
     """
 
     def __init__(
@@ -47,6 +56,14 @@ class Descent:
         self.moments = memory[: rows * n]
         self.gradients = memory[parts[0] : parts[0] + n]
         self.spare = memory[parts[0] + parts[1] :]
+        self.record = np.zeros(DESCENT_WORDS, np.int64)
+        self.record[PLACES.knobs] = address(self.knobs)
+        self.record[PLACES.spare] = address(self.spare)
+
+    def program(self) -> Callable[[int], None]:
+        """Return the program that makes an update, compiled on first use."""
+        sources = foreign(self.optimizer.sources())
+        return DESCENT(self.gradients.dtype.name, self.optimizer.name, sources=sources)
 
     def reset(self) -> None:
         """Put the state back to before the first update."""
@@ -63,4 +80,4 @@ class Descent:
             return False
         start = parameter_offsets(net).embedding
         free = self.penalties is None or not self.penalties.reshape(2, -1)[:, start:].any()
-        return self.optimizer.leaves_zeros and free
+        return self.optimizer.is_plain and free

@@ -20,7 +20,6 @@ from ..layout.batch import bytes_per_step
 from ..layout.batch_records import STAGES
 from ..layout.network import Network
 from ..losses import LOSSES
-from ..optimizers import SGD
 from ..tuning import TUNING
 from .guide import LINEAR, given
 from .operations import (
@@ -131,7 +130,6 @@ class Passes:
         self._given_back.atexit = False
         self._job = space.job(
             UNIT_EPOCH if isinstance(space, UnitSpace) else BATCH_EPOCH,
-            SGD.name,
             **inputs(net, data),
             loss=LOSSES.place(LINEAR),
             order=by_length(np.arange(self.n), data.lengths, self.n),
@@ -143,7 +141,6 @@ class Passes:
             update=0,
             state=state,
             dropout=np.array([dropout]),
-            knobs=SGD().knobs(),
             seed=seed,
             result=np.zeros(RESULTS),
         )

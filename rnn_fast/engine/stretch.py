@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..layout.stretch import ENDING, RULES, StretchJob
 from . import operations
 from .epochs import Epochs
 from .threads import CORES
-from .workspace import Job, spaces
+from .workspace import Job, code_address, spaces
 
 STRETCH = Program("rnn_fast.kernels.stretch", "stretch", job="integers")
 
@@ -150,8 +149,3 @@ class Stretch:
                 self._job.run()
         finally:  # their places were written to
             job.forget("order", "schedule", "result", "seed")
-
-
-def code_address(function: Any) -> int:
-    """Return the address of a program's code."""
-    return ctypes.cast(function, ctypes.c_void_p).value or 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from ..layout.network import Network, parameter_offsets
 from ..layout.single import SingleJob, single_layout
 from ..layout.units import UnitLayout
 from ..losses import LOSSES, Loss
-from ..optimizers import OPTIMIZERS, Optimizer
 from ..tuning import TUNING
 from ..validation import DTYPES
 from .threads import CORES, Team
@@ -46,8 +45,7 @@ MEMORY = Memory()
 
 def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], None]:
     """Return the compiled function of a program for a network, further specialised by `key`."""
-    optimizers = tuple(OPTIMIZERS[name] for name in key if isinstance(name, str))
-    sources = _outside(CELLS[net.cell], tuple(LOSSES.values()), optimizers)
+    sources = outside(CELLS[net.cell], *LOSSES.values())
     return program(_NAMES[net.dtype], net.cell, *key, sources=sources)
 
 
@@ -55,15 +53,13 @@ _NAMES = {dtype: dtype.name for dtype in DTYPES}  # NumPy takes 2 us to make a d
 
 
 @functools.cache
-def _outside(
-    cell: Cell, losses: tuple[Loss, ...], optimizers: tuple[type[Optimizer], ...]
-) -> tuple[str, ...]:
-    """Compiled maths from outside the package that a program holds, as ``module:function``."""
-    sources = list(cell.sources)
-    for loss in losses:
-        sources += loss.sources
-    for optimizer in optimizers:
-        sources += optimizer.sources()
+def outside(*declared: Cell | Loss) -> tuple[str, ...]:
+    """Compiled maths of cells and losses from outside the package, as ``module:function``."""
+    return foreign(source for each in declared for source in each.sources)
+
+
+def foreign(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the sources from outside the package."""
     return tuple(source for source in sources if not source.startswith("rnn_fast."))
 
 
@@ -171,9 +167,9 @@ class BatchSpace:
         work, ids = self._members[helps]
         return {"work": work, "ids": ids, "helps": helps, "team": team.sync}
 
-    def job(self, program: Program, *key: str, **fields: Any) -> Job:
-        """Return a job of `program`, further specialised by `key`, for arrays, numbers, None."""
-        function = function_of(program, self.net, *self.tile, *key)
+    def job(self, program: Program, **fields: Any) -> Job:
+        """Return a job of `program` for arrays, numbers, None."""
+        function = function_of(program, self.net, *self.tile)
         return self._fixed.but(function, fields)
 
     def lead(self, job: Job, team: Team | None = None) -> None:
@@ -194,9 +190,9 @@ class BatchSpace:
             lead, *helps = (job.but(job.function, self._of_thread(i, team)).run for i in range(n))
             team.run(lead, helps)
 
-    def run(self, program: Program, *key: str, team: Team | None = None, **fields: Any) -> None:
+    def run(self, program: Program, team: Team | None = None, **fields: Any) -> None:
         """Run `program` once, see `job` and `lead`."""
-        self.lead(self.job(program, *key, **fields), team)
+        self.lead(self.job(program, **fields), team)
 
 
 class Job:
@@ -283,10 +279,10 @@ class SingleSpace:
         self.offsets, self.work = memory.buffers(list(buffers), net.dtype)
         self.n_bytes = self.work.nbytes
 
-    def job(self, program: Program, *key: str, **fields: Any) -> Job:
-        """Return a job of `program`, further specialised by `key`, for arrays and numbers."""
+    def job(self, program: Program, **fields: Any) -> Job:
+        """Return a job of `program` for arrays and numbers."""
         own = {"sizes": self.sizes, "offsets": self.offsets, "work": self.work}
-        function = function_of(program, self.net, *self.tile, *key)
+        function = function_of(program, self.net, *self.tile)
         return Job(SingleJob, function, {**own, **fields})
 
     def lead(self, job: Job, team: Team | None = None) -> None:
@@ -326,17 +322,17 @@ class UnitSpace:
         """Return a job without a program."""
         return self._fixed.but(None, fields)
 
-    def job(self, program: Program, *key: str, **fields: Any) -> Job:
-        """Return a job of `program`, further specialised by `key`, for arrays, numbers, None."""
-        return self._fixed.but(function_of(program, self.net, *self.tile, *key), fields)
+    def job(self, program: Program, **fields: Any) -> Job:
+        """Return a job of `program` for arrays, numbers, None."""
+        return self._fixed.but(function_of(program, self.net, *self.tile), fields)
 
     def lead(self, job: Job, team: Team | None = None) -> None:
         """Run a job in this thread."""
         job.run()
 
-    def run(self, program: Program, *key: str, team: Team | None = None, **fields: Any) -> None:
+    def run(self, program: Program, team: Team | None = None, **fields: Any) -> None:
         """Run `program` once."""
-        self.job(program, *key, **fields).run()
+        self.job(program, **fields).run()
 
 
 def addresses(*arguments: Any) -> tuple[Any, ...]:
@@ -355,6 +351,11 @@ def address(a: Any) -> Any:
         return ctypes.addressof(ctypes.c_char.from_buffer(a))  # type: ignore[arg-type]
     except (TypeError, ValueError):  # read-only, or empty
         return a.ctypes.data
+
+
+def code_address(function: Any) -> int:
+    """Return the address of a program's code."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 SMALL_SPACES = 4  #: that a thread keeps to train, and to predict

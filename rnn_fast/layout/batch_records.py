@@ -206,11 +206,12 @@ class BatchJob(NamedTuple):
     loss: int  # place in `LOSSES`
     parameters: Reals
     gradients: Reals  # of the last batch, written
+    descend: int  # address of the program that makes an update
+    descent: Ints  # its record, a `DescentJob`, of which the drivers write the most
     moments: Reals  # (rows, n_parameters): state of the optimizer
-    knobs: Doubles  # `Knobs`
+    rows: int
     schedule: Doubles  # learning rate of each batch
     penalties: Reals  # (2, n_parameters): l1 and l2 of each parameter, or 0
-    spare: Reals  # room for a register each of parameters, gradients, and the optimizer's state
     update: int  # 0: only gradients; else n_parameters
     sparse: int  # 1: only the rows in use of an embedding are updated
     state: Reals  # (N, states, runs, H): initial states, or 0

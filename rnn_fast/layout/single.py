@@ -57,12 +57,13 @@ class SingleJob(NamedTuple):
     batch: int  # samples of an update
     loss: int  # place in `LOSSES`
     parameters: Reals
-    moments: Reals  # (rows, n_parameters): state of the optimizer
     n_parameters: int
+    descend: int  # as in `BatchJob`
+    descent: Ints
+    moments: Reals  # (rows, n_parameters): state of the optimizer
+    rows: int
     schedule: Doubles  # learning rate of each batch
-    knobs: Doubles  # `Knobs`
     penalties: Reals  # (2, n_parameters): l1 and l2 of each parameter, or 0
-    spare: Reals  # room for a register each of parameters, gradients, and the optimizer's state
     result: Doubles  # `Sums`, added to
 
 

@@ -54,8 +54,8 @@ class SGD(Optimizer):
             raise ValueError("nesterov=True needs a momentum above 0")
 
     @property
-    def leaves_zeros(self) -> bool:
-        """True if a gradient of zero does not change a parameter."""
+    def is_plain(self) -> bool:
+        """True without momentum and decay."""
         return not (self.momentum or self.weight_decay)
 
 

@@ -48,8 +48,8 @@ class Optimizer:
     scalars: ClassVar[tuple[tuple[str, float], ...]] = ()
 
     @property
-    def leaves_zeros(self) -> bool:
-        """True if a gradient of zero does not change a parameter."""
+    def is_plain(self) -> bool:
+        """True if a step is ``p -= rate g``, so that rows out of use need none."""
         return False
 
     def check_dtype(self, dtype: np.dtype) -> None:

@@ -1,4 +1,4 @@
-"""Compiled updates of all parameters: penalties, limits of the gradient, and a step of descent."""
+"""Compiled updates of a vector of parameters: penalties, limits of the gradient, descent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ..simd import (
     first,
     fma,
     load,
-    load_record,
     root,
     store,
     total,
@@ -21,7 +20,6 @@ from ..simd import (
     with_sign,
 )
 from .kernels import n_rows, step
-from .optimizer import Limits
 
 
 @kernel
@@ -85,39 +83,23 @@ def hypotenuse(x, y, record):
 
 
 @kernel
-def clip(gradients, n, others, n_others, record):
-    """Limit each gradient to ``+- clip_value``, then the norm of both vectors to ``clip_norm``.
-
-    As in PyTorch the factor is ``clip_norm / (|g| + 1e-6)``, if that is below 1.
-    """
-    knobs = load_record(Limits, record)
-    value, norm = knobs.clip_value, knobs.clip_norm
-    if value > 0.0:
-        limit(gradients, n, value)
-        limit(others, n_others, value)
-    if norm > 0.0:
-        size = norm_of(gradients, n, record)
-        if n_others > 0:
-            size = hypotenuse(size, norm_of(others, n_others, record), record)
-        factor = norm / (size + 1e-6)
-        if factor < 1.0:
-            for i in range(n):
-                gradients[i] *= factor
-            for i in range(n_others):
-                others[i] *= factor
+def scale(gradients, n, factor):
+    """Multiply n gradients by a factor."""
+    for i in range(n):
+        gradients[i] *= factor
 
 
 @kernel
-def descend(optimizer, parameters, gradients, moments, n, stride, rate, knobs, spare):
-    """One update of n parameters, at a learning rate; `knobs` are what `kernels.begin` returns.
+def descend(optimizer, part, rate, knobs, spare):
+    """One update of the parameters of a `Part`; `knobs` are what `kernels.begin` returns.
 
     Parameters
     ----------
-    moments : pointer
-        State; its rows are `stride` apart.
     spare : pointer
         Room for two registers and one for each row, since the last parameters need not fill one.
     """
+    parameters, gradients, moments = part.parameters, part.gradients, part.moments
+    n, stride = part.n, part.stride
     L = width(parameters)
     whole = n - n % L
     for i in range(0, whole, L):

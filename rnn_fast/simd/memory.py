@@ -83,11 +83,15 @@ def exists(typing_context, p):
 
 @intrinsic
 def store_record(typing_context, p, record):
-    """Write a tuple of numbers from `p` on."""
+    """Write a tuple of numbers, and of pointers as addresses, from `p` on."""
 
     def codegen(context, builder, signature, args):
-        for i in range(len(record)):
-            value = context.cast(builder, builder.extract_value(args[1], i), record[i], p.dtype)
+        for i, kind in enumerate(record):
+            value = builder.extract_value(args[1], i)
+            if isinstance(kind, types.CPointer):
+                value = builder.ptrtoint(value, INT64)
+            else:
+                value = context.cast(builder, value, kind, p.dtype)
             builder.store(value, advance(builder, args[0], INT64(i)))
         return context.get_dummy_value()
 

@@ -7,7 +7,9 @@ import pytest
 from guarded import copy as guarded_copy
 
 from rnn_fast import GRU, LSTM, SGD, Adagrad, Adam, AdamW, RMSprop, SimpleRNN
-from rnn_fast.jit import compiled
+from rnn_fast.engine.optimizer_state import Descent
+from rnn_fast.layout.batch_records import SUMS
+from rnn_fast.layout.descent import DESCENT, Part
 from rnn_fast.layout.parameters import parameter_views, penalty_coefficients
 from rnn_fast.optimizers import OPTIMIZERS, chosen_optimizer
 
@@ -50,37 +52,37 @@ def theirs(torch, pair, parameters):
     return getattr(torch.optim, name)(parameters, lr=RATE, **options)
 
 
-def descending(name, dtype):
-    """A compiled program of one update."""
-    from rnn_fast.optimizers.kernels import begin, marker_of
-    from rnn_fast.optimizers.updates import descend
+def part(p, g, m, n_rows, n):
+    """A vector of n parameters, for the record of an update."""
+    arrays = (a.ctypes.data for a in (p, g, m))
+    return Part(*arrays, penalties=0, stride=n_rows, n=n, n_gradients=n)
 
-    marker = marker_of(name)
 
-    def program(p, g, m, n, rate, record, spare):
-        descend(marker, p, g, m, n, n, rate, begin(marker, record), spare)
-
-    reals = {key: "reals" for key in ("p", "g", "m")}
-    rest = {"n": "int", "rate": "double", "record": "doubles", "spare": "reals"}
-    return compiled(program, dtype, **reals, **rest)
+def update(descent, parts, rate):
+    """Make one update of some vectors by the compiled program."""
+    job, schedule, result = descent.record, np.array([rate]), np.zeros(len(SUMS))
+    job[DESCENT.rate], job[DESCENT.result] = schedule.ctypes.data, result.ctypes.data
+    job[DESCENT.n_parts] = len(parts)
+    for k, each in enumerate(parts):
+        start = len(DESCENT) + k * len(each)
+        job[start : start + len(each)] = each
+    descent.program()(job.ctypes.data)
 
 
 @every_pair
 def test_a_hundred_steps_equal_pytorchs(pair):
     torch = pytest.importorskip("torch")
     ours = PAIRS[pair][0]
-    run = descending(ours.name, "float64")
     for n in (1, 8, 37):
         rng = np.random.default_rng(n)
         p = guarded_copy(rng.standard_normal(n))
         tensor = torch.tensor(p.copy(), requires_grad=True)
         optimizer = theirs(torch, pair, [tensor])
         m = guarded_copy(np.zeros(n * len(ours.state)))
-        record, spare = ours.knobs(), guarded_copy(np.zeros(64))
+        descent = Descent(ours, n, p.dtype)
         for _ in range(100):
             g = guarded_copy(rng.standard_normal(n) * 10 ** rng.uniform(-3, 1))
-            arrays = [a.ctypes.data for a in (p, g, m)]
-            run(*arrays, n, RATE, record.ctypes.data, spare.ctypes.data)
+            update(descent, [part(p, g, m, n, n)], RATE)
             tensor.grad = torch.tensor(g)
             optimizer.step()
         np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12, atol=1e-12)
@@ -143,19 +145,17 @@ def test_clipping_equals_pytorchs(clip):
 
 @pytest.mark.parametrize("n_others", [0, 1, 2])
 def test_the_norm_of_gradients_whose_squares_are_beyond_float32(n_others):
-    from rnn_fast.optimizers.updates import clip
-
-    def program(g, n, record):
-        clip(g, n - n_others, g + (n - n_others), n_others, record)
-
-    run = compiled(program, "float32", g="reals", n="int", record="doubles")
     for n in (3, 40):
         g = guarded_copy(np.linspace(-3e30, 1e30, n).astype("f4"))
-        record = SGD().knobs(clip_norm=2.0)
+        p, m = (guarded_copy(np.zeros(n, "f4")) for _ in range(2))
         norm = np.linalg.norm(g.astype(float))
         wanted = g * (2.0 / norm)
-        run(g.ctypes.data, n, record.ctypes.data)
+        split = n - n_others
+        parts = [part(p, g, m, n, split), part(p[split:], g[split:], m, n, n_others)]
+        descent = Descent(SGD(), n, p.dtype, clip_norm=2.0)
+        update(descent, parts if n_others else parts[:1], 1.0)
         np.testing.assert_allclose(g, wanted, rtol=1e-6)
+        np.testing.assert_array_equal(p, -g)
 
 
 @pytest.mark.parametrize("batch", [1, 7])

@@ -23,6 +23,7 @@ def add_embedding_gradient(sizes, job, order, n, window, gradient):
 def update_embedding(sizes, job, order, n, window, rate):
     """Clear the gradients of the tokens seen; of a sparse update, descend along them first.
 
+    Only a plain step is sparse (`Optimizer.is_plain`).
     A row's gradient is cleared right after its update: a token seen twice counts once, and the next
     batch starts from zeros.
     """

@@ -14,11 +14,10 @@ from numba import float64, int64
 from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import PARTIAL, STAGES, SUMS, TEAM, BatchJob, Task
+from ...layout.descent import Part
 from ...losses.kernels import Choice
-from ...optimizers.kernels import begin
-from ...optimizers.kernels import marker_of as optimizer_marker
-from ...optimizers.updates import clip, descend, penalize
 from ...simd import Shape, exists, pointer, size, store_record, typed_view
+from ..descent import call_descent, store_part
 from ..team import OVER, close_phase, end_work, finish, open_phase, rest, take
 from .embedding import add_embedding_gradient, update_embedding
 from .gradients import take_part, write_outputs
@@ -71,30 +70,22 @@ def window_gradients(cell, shape, space, tail, tail_space, job, first, n, window
 
 
 @kernel
-def update(optimizer, sizes, job, first, n, window, rate):
+def update(sizes, job, first, n, window, rate):
     """Step of descent from the gradients of a window of a batch."""
     length = job.update
-    dense = sizes.embedding_at if job.sparse else length
-    if exists(job.penalties):
-        job.result[SUMS.penalty] += penalize(
-            job.parameters, job.gradients, job.penalties, dense, length
-        )
-    job.result[SUMS.updates] += 1.0
-    clip(job.gradients, length, job.gradients, int64(0), job.knobs)
-    knobs = begin(optimizer, job.knobs)
-    descend(
-        optimizer,
-        job.parameters,
-        job.gradients,
-        job.moments,
-        dense,
-        length,
-        rate,
-        knobs,
-        job.spare,
+    part = Part(
+        parameters=job.parameters,
+        gradients=job.gradients,
+        moments=job.moments,
+        penalties=job.penalties,
+        stride=length,
+        n=sizes.embedding_at if job.sparse else length,
+        n_gradients=length,
     )
+    store_part(job.descent, int64(0), part)
+    call_descent(job, rate, int64(1))
     if sizes.embedding:
-        update_embedding(sizes, job, job.order + first, n, window, rate)
+        update_embedding(sizes, job, job.order + first, n, window, rate[0])
 
 
 @kernel
@@ -107,15 +98,14 @@ def longest_of(job, first, n):
 
 
 def batch_epoch(
-    dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, narrow: int, optimizer_name: str
+    dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, narrow: int
 ) -> Callable:
     """Training in mini-batches, with register tiles of rows x vecs vectors of `numbers`.
 
     A small last block has tiles of rows x `narrow` vectors; 0: as the others.
     """
-    cell, optimizer = marker_of(cell_name), optimizer_marker(optimizer_name)
+    cell, losses = marker_of(cell_name), Choice()
     shape, tail = Shape(dtype, rows, vecs, numbers), Shape(dtype, rows, narrow or vecs, numbers)
-    losses = Choice()
 
     def program(job):
         """Visit the samples of the `BatchJob`, `batch` at a time, with an update after each batch.
@@ -147,7 +137,7 @@ def batch_epoch(
                     end_work(job.team)
                     return
                 if job.update and weight > 0.0 and job.stage != STAGES.forward:
-                    update(optimizer, space.sizes, job, first, n, window, job.schedule[b])
+                    update(space.sizes, job, first, n, window, job.schedule + b)
                 if job.stage == STAGES.forward:
                     break
                 window += space.sizes.T

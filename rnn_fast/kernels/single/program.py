@@ -11,13 +11,12 @@ from numba import int64
 from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import SUMS
+from ...layout.descent import Part
 from ...layout.single import TASKS, OnlineJob, SingleBuffers, SingleJob, SingleSizes
 from ...losses.kernels import Choice, outputs
-from ...optimizers import OPTIMIZERS
-from ...optimizers.kernels import begin
-from ...optimizers.kernels import marker_of as optimizer_marker
-from ...optimizers.updates import clip, descend, descend_plainly, penalize
-from ...simd import Shape, buffers_of, exists, typed_view, view
+from ...optimizers.updates import descend_plainly
+from ...simd import Shape, address_of, buffers_of, exists, typed_view, view
+from ..descent import call_descent, store_part
 from .recurrence import (
     load_sequence,
     pad,
@@ -48,11 +47,11 @@ def single_shapes(dtype: str, partial: int, vecs: int) -> tuple[Shape, Shape, Sh
 
 
 @kernel
-def pad_all(sizes, buffers, job, n_rows):
+def pad_all(sizes, buffers, job):
     """Bring parameters, optimizer state and penalties to the driver's padded form."""
     padded, n = sizes.parameters, job.n_parameters
     pad(sizes, job.parameters, buffers.w)
-    for k in range(n_rows):
+    for k in range(job.rows):
         pad(sizes, job.moments + k * n, buffers.moments + k * padded)
     if exists(job.penalties):
         for k in range(2):
@@ -60,32 +59,33 @@ def pad_all(sizes, buffers, job, n_rows):
 
 
 @kernel
-def unpad_all(sizes, buffers, job, n_rows):
+def unpad_all(sizes, buffers, job):
     """Bring parameters and optimizer state back."""
     unpad(sizes, buffers.w, job.parameters)
-    for k in range(n_rows):
+    for k in range(job.rows):
         moments = job.moments + k * job.n_parameters
         unpad(sizes, buffers.moments + k * sizes.parameters, moments)
 
 
 @kernel
-def update_units(optimizer, sizes, buffers, job, rate):
-    """Step of descent from the gradients of a batch."""
-    w, dw, padded = buffers.w, buffers.dw, sizes.parameters
-    if exists(job.penalties):
-        job.result[SUMS.penalty] += penalize(w, dw, buffers.penalties, padded, padded)
-    job.result[SUMS.updates] += 1.0
-    clip(dw, padded, dw, int64(0), job.knobs)
-    knobs = begin(optimizer, job.knobs)
-    descend(optimizer, w, dw, buffers.moments, padded, padded, rate, knobs, job.spare)
+def store_parameters(sizes, buffers, job):
+    """Name what all updates of an epoch work on."""
+    padded = sizes.parameters
+    part = Part(
+        parameters=buffers.w,
+        gradients=buffers.dw,
+        moments=buffers.moments,
+        penalties=address_of(buffers.penalties) if exists(job.penalties) else int64(0),
+        stride=padded,
+        n=padded,
+        n_gradients=padded,
+    )
+    store_part(job.descent, int64(0), part)
 
 
-def single_epoch(
-    dtype: str, cell_name: str, partial: int, vecs: int, optimizer_name: str
-) -> Callable:
+def single_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """Training on one sample at a time, or on very few."""
     cell, (sums, row, tile, one) = marker_of(cell_name), single_shapes(dtype, partial, vecs)
-    optimizer, n_rows = optimizer_marker(optimizer_name), len(OPTIMIZERS[optimizer_name].state)
     losses = Choice()
 
     def program(job):
@@ -93,8 +93,9 @@ def single_epoch(
         job = typed_view(SingleJob, job, one)
         sizes = view(SingleSizes, job.sizes)
         buffers, result = buffers_of(SingleBuffers, job.work, job.offsets), job.result
-        prepare_units(sizes, buffers, n_rows)
-        pad_all(sizes, buffers, job, n_rows)
+        prepare_units(sizes, buffers, job.rows)
+        pad_all(sizes, buffers, job)
+        store_parameters(sizes, buffers, job)
         for b in range((job.n + job.batch - 1) // job.batch):
             n = min(job.batch, job.n - b * job.batch)
             turn_weights(sizes, buffers.w)
@@ -110,9 +111,9 @@ def single_epoch(
                 unit_gradients(sums, row, tile, sizes, buffers, i == 0)
             if not math.isfinite(result[SUMS.loss]):
                 break
-            update_units(optimizer, sizes, buffers, job, job.schedule[b])
+            call_descent(job, job.schedule + b, int64(1))
             result[SUMS.batches] += 1.0
-        unpad_all(sizes, buffers, job, n_rows)
+        unpad_all(sizes, buffers, job)
 
     return program
 

@@ -14,17 +14,15 @@ from numba import int64
 from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import STAGES, SUMS, BatchJob, Unpack
+from ...layout.descent import Part
 from ...losses.kernels import Choice
-from ...optimizers import OPTIMIZERS
-from ...optimizers.kernels import begin as begin_step
-from ...optimizers.kernels import marker_of as optimizer_marker
-from ...optimizers.updates import clip, descend, penalize
-from ...simd import exists, typed_view, view
+from ...simd import address_of, exists, typed_view, view
 from ..batch.embedding import add_embedding_gradient, update_embedding
 from ..batch.matrices import UNPACK, clear, unpack
 from ..batch.program import longest_of
 from ..batch.readout import add_given, weight_of
 from ..batch.samples import choose_samples
+from ..descent import call_descent, store_part
 from .inputs import store_rows
 from .products import tiles_of
 from .readout import predict, read_out
@@ -35,12 +33,12 @@ from .workspace import prepare, run_of, space_of
 
 
 @kernel
-def pad_all(space, job, n_rows):
+def pad_all(space, job):
     """Bring parameters, optimizer state and penalties to the driver's layout."""
     sizes, buffers, stride = space.sizes, space.buffers, job.update
     padded = sizes.parameters
     move_rows(sizes, buffers.w, job.parameters, False)
-    for k in range(n_rows):
+    for k in range(job.rows):
         move_rows(sizes, buffers.moments + k * padded, job.moments + k * stride, False)
     if exists(job.penalties):
         for k in range(2):
@@ -48,35 +46,46 @@ def pad_all(space, job, n_rows):
 
 
 @kernel
-def unpad_all(space, job, n_rows):
+def unpad_all(space, job):
     """Bring parameters and optimizer state back."""
     sizes, buffers = space.sizes, space.buffers
     move_rows(sizes, buffers.w, job.parameters, True)
-    for k in range(n_rows):
+    for k in range(job.rows):
         moments = job.moments + k * job.update
         move_rows(sizes, buffers.moments + k * sizes.parameters, moments, True)
 
 
 @kernel
-def update_units(optimizer, space, job, first, n, window, rate):
+def update_units(space, job, first, n, window, rate):
     """Step of descent from the gradients of a window of a batch."""
     sizes, buffers = space.sizes, space.buffers
-    at, padded = sizes.embedding_at, sizes.parameters
-    n_rest = job.update - at if sizes.embedding else int64(0)  # the embedding stays where it is
-    n_dense = int64(0) if job.sparse else n_rest
-    w, dw, rest, drest = buffers.w, buffers.dw, job.parameters + at, job.gradients + at
-    if exists(job.penalties):
-        penalty = penalize(w, dw, buffers.penalties, padded, padded)
-        penalty += penalize(rest, drest, job.penalties + at, n_dense, job.update)
-        job.result[SUMS.penalty] += penalty
-    job.result[SUMS.updates] += 1.0
-    clip(dw, padded, drest, n_rest, job.knobs)
-    knobs = begin_step(optimizer, job.knobs)
-    descend(optimizer, w, dw, buffers.moments, padded, padded, rate, knobs, job.spare)
-    moments = job.moments + at
-    descend(optimizer, rest, drest, moments, n_dense, job.update, rate, knobs, job.spare)
-    if sizes.embedding:
-        update_embedding(sizes, job, job.order + first, n, window, rate)
+    at, padded, record = sizes.embedding_at, sizes.parameters, job.descent
+    penalized = exists(job.penalties)
+    part = Part(
+        parameters=buffers.w,
+        gradients=buffers.dw,
+        moments=buffers.moments,
+        penalties=address_of(buffers.penalties) if penalized else int64(0),
+        stride=padded,
+        n=padded,
+        n_gradients=padded,
+    )
+    store_part(record, int64(0), part)
+    if sizes.embedding:  # it stays where it is
+        rest = Part(
+            parameters=job.parameters + at,
+            gradients=job.gradients + at,
+            moments=job.moments + at,
+            penalties=address_of(job.penalties + at) if penalized else int64(0),
+            stride=job.update,
+            n=int64(0) if job.sparse else job.update - at,
+            n_gradients=job.update - at,
+        )
+        store_part(record, int64(1), rest)
+        call_descent(job, rate, int64(2))
+        update_embedding(sizes, job, job.order + first, n, window, rate[0])
+    else:
+        call_descent(job, rate, int64(1))
 
 
 @kernel
@@ -154,11 +163,10 @@ def store_input_gradients(space, job, block, dx):
 
 
 def unit_epoch(
-    dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grads: int, optimizer_name: str
+    dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grads: int
 ) -> Callable:
     """Training in small batches."""
     cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
-    optimizer, n_rows = optimizer_marker(optimizer_name), len(OPTIMIZERS[optimizer_name].state)
     losses = Choice()
 
     def program(job):
@@ -167,7 +175,7 @@ def unit_epoch(
         space, result = space_of(job, losses), job.result
         if job.stage != STAGES.backward:
             prepare(space)
-        pad_all(space, job, n_rows if job.update else 0)
+        pad_all(space, job)
         for b in range((job.n + job.batch - 1) // job.batch):
             first = b * job.batch
             n = min(job.batch, job.n - first)
@@ -179,7 +187,7 @@ def unit_epoch(
                 if not math.isfinite(result[SUMS.loss]):
                     break
                 if job.update and weight > 0.0 and job.stage != STAGES.forward:
-                    update_units(optimizer, space, job, first, n, window, job.schedule[b])
+                    update_units(space, job, first, n, window, job.schedule + b)
                 if job.stage == STAGES.forward:
                     break
                 window += space.sizes.T
@@ -192,7 +200,7 @@ def unit_epoch(
         if job.stage == STAGES.forward:
             return
         if job.update:
-            unpad_all(space, job, n_rows)
+            unpad_all(space, job)
         else:
             move_rows(space.sizes, space.buffers.dw, job.gradients, True)
 
