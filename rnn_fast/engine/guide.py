@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..data.rows import Sequences, Targets
-from ..layout.batch_records import MEASURED, STAGES, SUMS, Given
+from ..layout.batch_records import MEASURED, SUMS
 from ..layout.network import Network
+from ..layout.stages import STAGES, Given
 from ..losses import LOSSES
 from ..validation import shown
 from .threads import Team
-
-if TYPE_CHECKING:
-    from .epochs import Epochs
 
 LINEAR = "linear"  #: the loss whose targets are gradients
 #: ``function(outputs, targets, weights)`` returns the loss of a batch and its gradient
@@ -56,14 +54,14 @@ class Guide:
 
     def run(
         self,
-        epochs: Epochs,
+        epochs: Any,
         order: np.ndarray,
         schedule: np.ndarray,
         result: np.ndarray,
         seed: int,
         team: Team | None,
     ) -> None:
-        """Train on the samples `order`, as `Epochs.run`."""
+        """Train on the samples `order`, as `Epochs.run`; `epochs` is such an object."""
         size = epochs.batch_size
         for b in range(-(-len(order) // size)):
             chosen = order[b * size : (b + 1) * size]
@@ -82,7 +80,7 @@ class Guide:
                 if not math.isfinite(result[SUMS.loss]):
                     return
 
-    def _window(self, epochs: Epochs, chosen: np.ndarray, window: int, team: Team | None) -> None:
+    def _window(self, epochs: Any, chosen: np.ndarray, window: int, team: Team | None) -> None:
         """Train on one window of a batch."""
         job, space, (y, weights) = epochs.job, epochs.space, self._targets
         sums = np.zeros((MEASURED, len(chosen)))

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..data.rows import Sequences, Targets
 from ..jit import Program
-from ..layout.batch_records import MEASURED, Sums, Wanted
+from ..layout.batch_records import MEASURED, Sums
 from ..layout.network import Network
+from ..layout.stages import Wanted
 from ..losses import LOSSES
 from ..tuning import TUNING
 from .threads import Team

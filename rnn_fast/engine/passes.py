@@ -17,8 +17,8 @@ import numpy as np
 
 from ..data.rows import Sequences
 from ..layout.batch import bytes_per_step
-from ..layout.batch_records import STAGES
 from ..layout.network import Network
+from ..layout.stages import STAGES
 from ..losses import LOSSES
 from ..tuning import TUNING
 from .guide import LINEAR, given
@@ -33,7 +33,7 @@ from .operations import (
 )
 from .threads import Team
 from .tiling import runs_in_units
-from .workspace import MEMORY, BatchSpace, Job, UnitSpace
+from .workspace import MEMORY, BatchSpace, Job, Memory, UnitSpace
 
 
 def keeps_states(net: Network, T: int, n: int) -> bool:
@@ -48,15 +48,21 @@ class Pool:
     and give; the operations of lists and dicts are whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory = MEMORY) -> None:
+        self.memory = memory
         self._free: dict[Any, list[Any]] = {}  # the last used kind last
 
-    def take(self, key: Any) -> Any:
-        """Return work memory of a kind; None if there is none."""
+    def take(self, net: Network, T: int, n: int, options: dict[str, bool]) -> tuple[Any, Any]:
+        """Return the kind, for `give`, and work memory for n sequences of T steps."""
+        key = (TUNING.changes, net, T, n, *options.values())
         try:
-            return self._free[key].pop()
+            return key, self._free[key].pop()
         except (KeyError, IndexError):
-            return None
+            pass
+        if runs_in_units(net, T, n):
+            return key, UnitSpace(net, T, n, memory=self.memory, **options)
+        keeps = keeps_states(net, T, n)
+        return key, BatchSpace(net, T, n, self.memory, keeps=keeps, **options)
 
     def give(self, key: Any, space: Any) -> None:
         """Keep work memory, as long as all together take at most `TUNING.pass_bytes`."""
@@ -73,13 +79,6 @@ class Pool:
 
 
 POOL = Pool()
-
-
-def _space(net: Network, T: int, n: int, options: dict[str, bool]) -> Any:
-    """Return new work memory for n sequences of T steps."""
-    if runs_in_units(net, T, n):
-        return UnitSpace(net, T, n, memory=MEMORY, **options)
-    return BatchSpace(net, T, n, MEMORY, keeps=keeps_states(net, T, n), **options)
 
 
 class Passes:
@@ -124,8 +123,8 @@ class Passes:
         self.net = net = net._replace(loss=LINEAR)
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
         options = {"dropout": dropout > 0 and net.layers > 1, "input_gradients": input_gradients}
-        key = (TUNING.changes, net, T, self.n, *options.values())
-        self.space = space = pool.take(key) or _space(net, T, self.n, options)
+        key, space = pool.take(net, T, self.n, options)
+        self.space = space
         self._given_back = weakref.finalize(self, pool.give, key, space)
         self._given_back.atexit = False
         self._job = space.job(

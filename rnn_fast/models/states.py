@@ -10,8 +10,8 @@ from ..data.dataset import Dataset
 from ..engine import operations, threads
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
-from ..layout.batch_records import Wanted
 from ..layout.network import Network
+from ..layout.stages import Wanted
 from ..tuning import TUNING
 from ..validation import flag, shown, whole
 

@@ -7,13 +7,14 @@ import guarded
 import numpy as np
 import pytest
 import reference
-from cases import DRIVERS, LANES, Case, assert_as_oracle
+from cases import DRIVERS, LANES, Case, assert_as_oracle, assert_close
 from common import assert_same_bits
 
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets, padded
 from rnn_fast.engine import operations
 from rnn_fast.engine.online_step import OnlineStep
+from rnn_fast.engine.passes import Passes, Pool
 from rnn_fast.engine.unit_step import UnitStep
 from rnn_fast.jit import vector_registers
 from rnn_fast.layout.parameters import parameter_views
@@ -39,6 +40,43 @@ def test_gradients_equal_the_oracle_on_300_configurations(cell, driver):
     with tuned(**DRIVERS[driver]):
         for seed in range(50):
             assert_as_oracle(Case(seed, cell), 1e-12)
+
+
+@EACH_DRIVER
+@EVERY_CELL
+@pytest.mark.parametrize("kept", [True, False])
+def test_stages_pull_any_gradient_back(cell, driver, kept):
+    """Of random numbers in place of a loss's gradient, as the oracle's inner product with them."""
+    with tuned(**DRIVERS[driver], **({} if kept else {"pass_bytes": 0})):
+        for seed in range(25):
+            assert_stages_as_oracle(Case(seed, cell), 1e-12)
+
+
+def assert_stages_as_oracle(case, tolerance):
+    net, rng = case.net._replace(loss="linear"), np.random.default_rng(1)
+    inputs = not net.embedding
+    pool = Pool(guarded.GuardedMemory())
+    passes = Passes(
+        case.net, case.flat, case.data, state=case.state, input_gradients=inputs, pool=pool
+    )
+    outputs = passes.forward()
+    cotangents = guarded.copy(rng.standard_normal(outputs.shape))
+    case.net, case.targets = net, Targets(cotangents, None)
+    wanted, n = case.expected(), len(outputs)  # the mean over n
+    flat, dx = guarded.array(case.flat.size, net.dtype), np.zeros_like(case.data.x)
+    dstate = None if case.state is None else np.zeros_like(case.state)
+    for _ in range(2):
+        passes.backward(cotangents, flat, dstate=dstate, dx=dx if inputs else None)
+    case.check(flat / n, wanted.gradients, tolerance)
+    wanted_outputs = np.concatenate([np.atleast_2d(each) for each in wanted.outputs])
+    scale = np.abs(wanted_outputs).max()
+    assert_close("outputs", outputs, wanted_outputs, scale, tolerance, net)
+    if dstate is not None:
+        scale = np.abs(wanted.dstate).max()
+        assert_close("state", dstate / n, wanted.dstate, scale, tolerance, net)
+    if inputs:
+        wanted_dx = np.concatenate(wanted.dx)
+        assert_close("x", dx / n, wanted_dx, np.abs(wanted_dx).max(), tolerance, net)
 
 
 @pytest.mark.parametrize(("batch", "dtype"), [(2, "float64"), (7, "float32")])

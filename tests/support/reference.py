@@ -206,6 +206,8 @@ def loss_and_logit_gradient(loss: str, z: Array, y: Array) -> tuple[float, Array
         value = y * np.logaddexp(0.0, -z) + (1.0 - y) * np.logaddexp(0.0, z)
         dz = (1.0 - y) * sigmoid(z) - y * sigmoid(-z)  # sigmoid(z) - y
         return float(value.mean()), dz / O, bool(((z > 0) == (y > 0.5)).all())
+    if loss == "linear":
+        return float(z @ y), y, 0.0
     if loss == "mse":
         value, dz = e**2, 2.0 * e
     elif loss == "mae":

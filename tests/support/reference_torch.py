@@ -23,6 +23,8 @@ def mean_loss(loss, z, y, w):
         target = torch.tensor(yk)
         if loss == "cross_entropy":
             each = F.cross_entropy(zk, target, reduction="none")
+        elif loss == "linear":
+            each = (zk * target).sum(-1)
         else:
             each = functions[loss](zk, target, reduction="none").mean(-1)
         own = torch.ones_like(each) if w is None else torch.tensor(w[k])

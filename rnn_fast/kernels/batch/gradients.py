@@ -5,7 +5,8 @@ from __future__ import annotations
 from numba import float64
 
 from ...jit import kernel
-from ...layout.batch_records import PARTIAL, STAGES, SUMS, TEAM, Task
+from ...layout.batch_records import PARTIAL, SUMS, TEAM, Task
+from ...layout.stages import STAGES
 from ...simd import exists, load_record, pointer, size
 from ..team import OVER, finish, rest, take
 from .inputs import places_as_rows, store_rows

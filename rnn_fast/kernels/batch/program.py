@@ -13,8 +13,9 @@ from numba import float64, int64
 
 from ...cells.kernels import marker_of
 from ...jit import kernel
-from ...layout.batch_records import PARTIAL, STAGES, SUMS, TEAM, BatchJob, Task
+from ...layout.batch_records import PARTIAL, SUMS, TEAM, BatchJob, Task
 from ...layout.descent import Part
+from ...layout.stages import STAGES
 from ...losses.kernels import Choice
 from ...simd import Shape, exists, pointer, size, store_record, typed_view
 from ..descent import call_descent, store_part
@@ -97,6 +98,31 @@ def longest_of(job, first, n):
     return longest
 
 
+@kernel
+def train_batch(cell, shape, space, tail, tail_space, job, b):
+    """Train on batch b of the order, or do a stage of it; return whether the loss is finite."""
+    result, first = job.result, b * job.batch
+    n = min(job.batch, job.n - first)
+    longest, window = longest_of(job, first, n), job.window
+    while window < longest:
+        seed = job.seed + int64(result[SUMS.windows])
+        if job.stage != STAGES.forward:
+            result[SUMS.windows] += 1.0
+        weight = window_gradients(cell, shape, space, tail, tail_space, job, first, n, window, seed)
+        if not math.isfinite(result[SUMS.loss]):
+            return False
+        if job.stage == STAGES.forward:
+            return True
+        if job.update and weight > 0.0:
+            update(space.sizes, job, first, n, window, job.schedule + b)
+        window += space.sizes.T
+        if job.stage == STAGES.backward:
+            break
+    if window >= longest:
+        result[SUMS.batches] += 1.0
+    return True
+
+
 def batch_epoch(
     dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, narrow: int
 ) -> Callable:
@@ -115,8 +141,7 @@ def batch_epoch(
         before its update.  A stage is half of one window, see `Stages`.
         """
         job = typed_view(BatchJob, job, shape)
-        space, result = space_of(job, losses), job.result
-        tail_space = tail_space_of(job, losses)
+        space, tail_space = space_of(job, losses), tail_space_of(job, losses)
         prepare(shape, space)
         if exists(job.tail_sizes):
             prepare(tail, tail_space)
@@ -124,27 +149,8 @@ def batch_epoch(
             take_part(cell, shape, space, tail, tail_space, job, job.team, True)
             return
         for b in range((job.n + job.batch - 1) // job.batch):  # a range of unknown step could raise
-            first = b * job.batch
-            n = min(job.batch, job.n - first)
-            longest, window = longest_of(job, first, n), job.window
-            while window < longest:
-                seed = job.seed + int64(result[SUMS.windows])
-                result[SUMS.windows] += 0.0 if job.stage == STAGES.forward else 1.0
-                weight = window_gradients(
-                    cell, shape, space, tail, tail_space, job, first, n, window, seed
-                )
-                if not math.isfinite(result[SUMS.loss]):
-                    end_work(job.team)
-                    return
-                if job.update and weight > 0.0 and job.stage != STAGES.forward:
-                    update(space.sizes, job, first, n, window, job.schedule + b)
-                if job.stage == STAGES.forward:
-                    break
-                window += space.sizes.T
-                if job.stage == STAGES.backward:
-                    break
-            if window >= longest:
-                result[SUMS.batches] += 1.0
+            if not train_batch(cell, shape, space, tail, tail_space, job, b):
+                break
         end_work(job.team)
 
     return program

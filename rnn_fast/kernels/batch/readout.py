@@ -5,7 +5,8 @@ from __future__ import annotations
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import GIVEN, SUMS
+from ...layout.batch_records import SUMS
+from ...layout.stages import GIVEN
 from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size
 from .inputs import clear_ends, load_inputs

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import Wanted
+from ...layout.stages import Wanted
 from ...simd import exists, fill, load, size, store, view, where_less, width
 from .inputs import store_rows
 from .matrices import clear

@@ -13,8 +13,9 @@ from numba import int64
 
 from ...cells.kernels import marker_of
 from ...jit import kernel
-from ...layout.batch_records import STAGES, SUMS, BatchJob, Unpack
+from ...layout.batch_records import SUMS, BatchJob, Unpack
 from ...layout.descent import Part
+from ...layout.stages import STAGES
 from ...losses.kernels import Choice
 from ...simd import address_of, exists, typed_view, view
 from ..batch.embedding import add_embedding_gradient, update_embedding
@@ -162,6 +163,31 @@ def store_input_gradients(space, job, block, dx):
         store_rows(space, block, block.ids.rows, dx, sizes.dy_step, I, job.dx, I)
 
 
+@kernel
+def train_batch(cell, tiles, space, job, b):
+    """Train on batch b of the order, or do a stage of it; return whether the loss is finite."""
+    result, first = job.result, b * job.batch
+    n = min(job.batch, job.n - first)
+    longest, window = longest_of(job, first, n), job.window
+    while window < longest:
+        seed = job.seed + int64(result[SUMS.windows])
+        if job.stage != STAGES.forward:
+            result[SUMS.windows] += 1.0
+        weight = window_gradients(cell, tiles, space, job, first, n, window, seed)
+        if not math.isfinite(result[SUMS.loss]):
+            return False
+        if job.stage == STAGES.forward:
+            return True
+        if job.update and weight > 0.0:
+            update_units(space, job, first, n, window, job.schedule + b)
+        window += space.sizes.T
+        if job.stage == STAGES.backward:
+            break
+    if window >= longest:
+        result[SUMS.batches] += 1.0
+    return True
+
+
 def unit_epoch(
     dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grads: int
 ) -> Callable:
@@ -172,31 +198,13 @@ def unit_epoch(
     def program(job):
         """Visit the samples of the `BatchJob`, as `kernels.batch.program.batch_epoch`."""
         job = typed_view(BatchJob, job, tiles.read)
-        space, result = space_of(job, losses), job.result
+        space = space_of(job, losses)
         if job.stage != STAGES.backward:
             prepare(space)
         pad_all(space, job)
         for b in range((job.n + job.batch - 1) // job.batch):
-            first = b * job.batch
-            n = min(job.batch, job.n - first)
-            longest, window = longest_of(job, first, n), job.window
-            while window < longest:
-                seed = job.seed + int64(result[SUMS.windows])
-                result[SUMS.windows] += 0.0 if job.stage == STAGES.forward else 1.0
-                weight = window_gradients(cell, tiles, space, job, first, n, window, seed)
-                if not math.isfinite(result[SUMS.loss]):
-                    break
-                if job.update and weight > 0.0 and job.stage != STAGES.forward:
-                    update_units(space, job, first, n, window, job.schedule + b)
-                if job.stage == STAGES.forward:
-                    break
-                window += space.sizes.T
-                if job.stage == STAGES.backward:
-                    break
-            if not math.isfinite(result[SUMS.loss]):
+            if not train_batch(cell, tiles, space, job, b):
                 break
-            if window >= longest:
-                result[SUMS.batches] += 1.0
         if job.stage == STAGES.forward:
             return
         if job.update:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...jit import kernel
-from ...layout.batch_records import Wanted
+from ...layout.stages import Wanted
 from ...simd import exists, view
 from ..batch.states import N_WANTED, state_before
 from ..batch.vectors import copy
