@@ -7,6 +7,7 @@ import pytest
 from common import assert_same_bits, flat, without_times
 
 from rnn_fast import LSTM, DivergedError
+from rnn_fast.losses import from_jax, from_torch
 from rnn_fast.tuning import tuned
 
 pytestmark = pytest.mark.usefixtures("one_tile")
@@ -95,6 +96,32 @@ def test_the_function_sees_copies_of_what_counts():
     y, options = targets(True)[chosen], {"lengths": LENGTHS[chosen], "verbose": 0}
     h = m.fit(X[chosen], y, loss=look, epochs=2, batch_size=20, shuffle=False, **options)
     assert np.isfinite(h.loss).all() and np.isfinite(y).all()
+
+
+def test_a_function_in_pytorch_is_differentiated_there():
+    torch = pytest.importorskip("torch")
+
+    @from_torch
+    def loss(outputs, y, weights):
+        each = torch.nn.functional.mse_loss(outputs, y, reduction="none").mean(-1)
+        return (weights * each).sum() / weights.sum()
+
+    with torch.no_grad():  # wherever it is called
+        found = train(loss, batch_size=20)
+    for column, own in zip(found, train(None, batch_size=20), strict=True):
+        np.testing.assert_allclose(column, own, rtol=1e-12, atol=1e-12)
+
+
+def test_a_function_in_jax_is_differentiated_there():
+    pytest.importorskip("jax")
+
+    @from_jax
+    def loss(outputs, y, weights):
+        return (weights * ((outputs - y) ** 2).mean(-1)).sum() / weights.sum()
+
+    found = train(loss, batch_size=20)
+    for column, own in zip(found, train(None, batch_size=20), strict=True):
+        np.testing.assert_allclose(column, own, rtol=0, atol=1e-4)  # float32
 
 
 class Failure(Exception):
