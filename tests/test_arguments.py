@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnn_fast
-from rnn_fast import GRU, LSTM, SimpleRNN, tasks
+from rnn_fast import GRU, LSTM, SimpleRNN, Stack, tasks
 from rnn_fast.optimizers import OPTIMIZERS
 from rnn_fast.training.history import History
 
@@ -56,6 +56,7 @@ FLAG = {"true"}
 CHOICE: set[str] = set()
 SOME_CHOICE = {"none"}
 CALLS = {"list", "dict"}
+SOME_CALL = {"none", "class"}
 PATH = {"text", "long text", "bytes"}
 SEED = {"none", "big", "huge", "list"}
 DATA = None  # arrays, see tests/data
@@ -75,7 +76,13 @@ MODEL = {
     "seed": SEED,
     "learning_rate": RATE,
 }
+STACK = {
+    name: right
+    for name, right in MODEL.items()
+    if name not in ("output_size", "return_sequences", "loss", "learning_rate")
+} | {"cell": CHOICE}
 TRAINING = {
+    "loss": SOME_CALL,
     "epochs": COUNT,
     "batch_size": SOME_COUNT,
     "learning_rate": SOME_RATE,
@@ -85,6 +92,8 @@ TRAINING = {
     "clip_value": SOME_RATE,
     "l1": PENALTY,
     "l2": PENALTY,
+    "activity_l1": SOME_RATE,
+    "activity_l2": SOME_RATE,
     "bptt": SOME_COUNT,
     "validation_data": {"none"},
     "early_stopping": SOME_COUNT,
@@ -112,7 +121,7 @@ UPDATE = {
     name: right
     for name, right in FIT.items()
     if name in ("batch_size", "learning_rate", "optimizer", "clip_norm", "clip_value", "l1", "l2")
-    or name in ("n_threads", "check_finite")
+    or name in ("activity_l1", "activity_l2", "n_threads", "check_finite")
     or right is DATA
 } | {"return_state": FLAG}
 APPLY = {
@@ -128,6 +137,12 @@ MEASURE = {
     "check_finite": FLAG,
 }
 GRADIENTS = {**MEASURE, "input_gradients": FLAG}
+PULLED = {**APPLY, "input_gradients": FLAG, "training": FLAG}
+STATES = {
+    **{name: right for name, right in APPLY.items() if name != "return_state"},
+    "layer": {"negative"},
+    "cell_state": FLAG,
+}
 OBJECTS = {
     rnn_fast.SGD: {"momentum": SHARE, "nesterov": FLAG, "weight_decay": RATE},
     rnn_fast.RMSprop: {
@@ -251,6 +266,22 @@ def test_loss_and_gradients(model, name, right):
     refuses(lambda **wrong: model.loss_and_gradients(X, Y, **wrong), name, right)
 
 
+@each(PULLED)
+def test_vjp(model, name, right):
+    refuses(lambda **wrong: model.vjp(X, **wrong), name, right)
+
+
+@each(STATES)
+def test_states(model, name, right):
+    refuses(lambda **wrong: model.states(X, **wrong), name, right)
+
+
+@each(STACK)
+def test_a_stack(name, right):
+    arguments = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+    refuses(lambda **wrong: Stack(**{**arguments, **wrong}), name, right)
+
+
 @pytest.mark.parametrize("kind", OBJECTS, ids=lambda kind: kind.__name__)
 def test_objects(kind):
     for name, right in OBJECTS[kind].items():
@@ -287,6 +318,9 @@ def test_no_argument_is_left_out():
         LSTM.stream: STEPS,
         LSTM.evaluate: MEASURE,
         LSTM.loss_and_gradients: GRADIENTS,
+        LSTM.vjp: PULLED,
+        LSTM.states: STATES,
+        Stack: STACK,
         **OBJECTS,
     }
     for method, table in methods.items():

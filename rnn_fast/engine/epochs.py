@@ -62,6 +62,7 @@ class Epochs:
 
     space: Any = None
     guide: Guide | None = None  #: for losses from elsewhere; may change before `load`
+    activity: np.ndarray | None = None  #: coefficients of states, `Activity`; may change likewise
 
     def __init__(
         self,
@@ -105,7 +106,9 @@ class Epochs:
         plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
         if batch_size != self.batch_size:
             self.batch_size, self._few = batch_size, runs_singly(net, batch_size)
-        self._single = single = plain and self._few and self.guide is None
+        single = plain and self._few
+        single = single and self.guide is None and self.activity is None
+        self._single = single
         T = min(self.bptt or longest, longest)
         fields = {"y": targets.y, "batch": batch_size, "penalties": self.descent.penalties}
         if single:
@@ -114,6 +117,7 @@ class Epochs:
             sparse = int(self.descent.sparse(net))
             fields |= inputs(net, data)
             fields |= {"weights": targets.weights, "state": state, "sparse": sparse}
+            fields["activity"] = self.activity
         # work memory is of this thread
         key = (
             TUNING.changes,

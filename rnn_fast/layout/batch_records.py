@@ -218,6 +218,7 @@ class BatchJob(NamedTuple):
     carry: Reals  # (batch, states, runs, H): states between windows of truncated BPTT, or 0
     dstate: Reals  # as state, written, or 0
     dx: Reals  # (rows, I or E), written, or 0
+    activity: Doubles  # `Activity`, or 0
     dfinal: Reals  # as state: gradient with respect to the final states, or 0
     hidden: Reals  # (rows, hidden_step): states after each step, written, or 0
     hidden_step: int
@@ -256,7 +257,7 @@ class Sums(NamedTuple):
 
 SUMS = Sums(*range(7))
 MEASURED = 3  #: numbers that are measured of a sample: the first three of `Sums`
-PARTIAL = 8  #: doubles of a group of blocks, a cache line: the first three of `Sums`
+PARTIAL = 8  #: doubles of a group of blocks, a cache line: the first four of `Sums`
 
 
 class Team(NamedTuple):
@@ -268,11 +269,12 @@ class Team(NamedTuple):
     phase: int  # read by the leader alone
     sleep: int  # address of the C function ``int f(int microseconds)``, or 0
     factor: int  # of all gradients of the task: a double
+    share: int  # of a step among all of the task: a double
     task: int  # a `Task`
     end: int  # words in all
 
 
-TEAM = Team(ticket=0, done=8, items=16, phase=17, sleep=18, factor=19, task=24, end=32)
+TEAM = Team(ticket=0, done=8, items=16, phase=17, sleep=18, factor=19, share=20, task=24, end=32)
 
 
 class Task(NamedTuple):

@@ -1,4 +1,4 @@
-"""The forward and the backward half of a batch's work, for losses from elsewhere."""
+"""Halves of a batch's work, for losses from elsewhere; states to write and to penalise."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ class Given(NamedTuple):
 
 
 GIVEN = Given(*range(4))
+
+
+class Activity(NamedTuple):
+    """Places of the coefficients of a penalty of the states h: of |h| and of h^2 / 2."""
+
+    l1: int
+    l2: int
+
+
+ACTIVITY = Activity(*range(2))
 
 
 class Wanted(NamedTuple):

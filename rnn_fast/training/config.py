@@ -119,6 +119,8 @@ class TrainingConfig(Options):
     clip_value: float = option(or_zero(above_zero), None)
     l1: Any = option(as_it_is, None)
     l2: Any = option(as_it_is, None)
+    activity_l1: float = option(or_zero(rate), None)
+    activity_l2: float = option(or_zero(rate), None)
     shuffle: bool = option(flag, True)
     shuffle_block: int | None = option(optional(whole), None)
     bptt: int = option(or_zero(whole), None)  # 0: whole sequences
@@ -142,6 +144,11 @@ class TrainingConfig(Options):
             raise ValueError("stratify=True needs a validation_split")
         if self.resume and self.checkpoint is None:
             raise ValueError("resume=True needs a checkpoint")
+
+    @property
+    def activity(self) -> tuple[float, float]:
+        """Coefficients of the penalty of the states."""
+        return self.activity_l1, self.activity_l2
 
     @property
     def validates(self) -> bool:
@@ -177,7 +184,7 @@ class TrainingConfig(Options):
         The factors of a schedule only rise or only fall, so the first and the last decide.  A
         callable is called for these two epochs as well; the others are checked in their turn.
         """
-        for name in ("learning_rate", "clip_norm", "clip_value"):
+        for name in ("learning_rate", "clip_norm", "clip_value", "activity_l1", "activity_l2"):
             fits(name, getattr(self, name), dtype)
         self.optimizer.check_dtype(dtype)
         if self.schedule.is_steady:
@@ -207,4 +214,5 @@ SHAPING = (
     "shuffle",
     "bptt",
     "early_stopping",
+    "activity",
 )

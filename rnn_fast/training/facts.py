@@ -32,8 +32,9 @@ def facts_of(
     about : mapping
         The data: `sequences` and the sequences in one of the `blocks`, or no blocks of a stream.
     penalizes : bool
-        Whether there are penalties.
+        Whether there are penalties of parameters.
     """
+    penalizes = penalizes or any(config.activity)
     history = History.begin(LOSSES[net.loss].classifies, config.validates, penalizes)
     optimizer, stopping = config.optimizer, config.early_stopping
     plateau = plateau_rule(config.schedule)

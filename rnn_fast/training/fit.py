@@ -57,6 +57,8 @@ class Learner(Updater):
         clip_value: float | None = None,
         l1: float | Mapping[str, float] | None = None,
         l2: float | Mapping[str, float] | None = None,
+        activity_l1: float | None = None,
+        activity_l2: float | None = None,
         shuffle: bool = True,
         lengths: Any = None,
         mask: Any = None,
@@ -127,6 +129,9 @@ class Learner(Updater):
             Adds ``l1 |p| + l2 p**2 / 2``, summed over parameters p, to the minimised loss.  A
             number is for all matrices Wxh, Whh and Why; a dict names parameters, for example
             ``{"Whh": 1e-4}`` for the recurrent weights of all layers.
+        activity_l1, activity_l2 : float, optional
+            Adds ``activity_l1 |h| + activity_l2 h**2 / 2`` to the minimised loss, summed over the
+            units of all layers and averaged over the steps of all sequences, padding apart.
         shuffle : bool
             Whether each epoch draws an order of the sequences from the model's generator, which
             continues from one `fit` to the next.
@@ -320,6 +325,7 @@ class Learner(Updater):
                     bptt=config.bptt,
                     go_on=config.keep_optimizer and saved is None,
                     guide=None if config.loss is None else Guide(config.loss),
+                    activity=config.activity,
                 ),
                 evaluation=self._measured(config),
                 held_out=held_out,

@@ -34,6 +34,8 @@ class StreamLearner(Learner):
         clip_value: float | None = None,
         l1: float | Mapping[str, float] | None = None,
         l2: float | Mapping[str, float] | None = None,
+        activity_l1: float | None = None,
+        activity_l2: float | None = None,
         bptt: int | None = None,
         validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
         early_stopping: EarlyStopping | int | None = None,

@@ -102,7 +102,7 @@ class Training:
         self.history = History.begin(
             classifies=LOSSES[self.net.loss].classifies,
             validates=self.held_out is not None,
-            penalizes=self.descent.penalties is not None,
+            penalizes=self.descent.penalties is not None or self.epochs.activity is not None,
         )
         self._loaded: Block | None = None  # in `epochs`, if it stays there
         self._rates = Rates(config.schedule, config.epochs)

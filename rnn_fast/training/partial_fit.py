@@ -38,6 +38,8 @@ class Updater:
         clip_value: float | None = None,
         l1: float | Mapping[str, float] | None = None,
         l2: float | Mapping[str, float] | None = None,
+        activity_l1: float | None = None,
+        activity_l2: float | None = None,
         lengths: Any = None,
         mask: Any = None,
         sample_weight: Any = None,
@@ -61,7 +63,7 @@ class Updater:
             Sequences per update, the last batch may be short.  Default: all N.
         learning_rate : float, optional
             Step size.  Default: the model's.
-        optimizer, clip_norm, clip_value, l1, l2
+        optimizer, clip_norm, clip_value, l1, l2, activity_l1, activity_l2
             As in `fit`.
         lengths, mask, sample_weight, class_weight
             As in `fit`, for these sequences; "balanced" is by the frequencies in them.

@@ -50,13 +50,15 @@ class UpdateConfig(Options):
     clip_value: float = option(or_zero(above_zero), None)
     l1: Any = option(as_it_is, None)
     l2: Any = option(as_it_is, None)
+    activity_l1: float = option(or_zero(rate), None)
+    activity_l2: float = option(or_zero(rate), None)
     return_state: bool = option(flag, False)
     n_threads: int | None = option(optional(whole), None)
     check_finite: bool = option(flag, True)
 
     def check_dtype(self, dtype: np.dtype) -> None:
         """Raise ValueError for a number that overflows in a dtype, or becomes 0 there."""
-        for name in ("learning_rate", "clip_norm", "clip_value"):
+        for name in ("learning_rate", "clip_norm", "clip_value", "activity_l1", "activity_l2"):
             fits(name, getattr(self, name) or 0.0, dtype)
         self.optimizer.check_dtype(dtype)
 
@@ -93,6 +95,7 @@ class Updates:
         bptt: int,
         go_on: bool,
         guide: Guide | None = None,
+        activity: tuple[float, float] = (0.0, 0.0),
     ) -> Epochs:
         """Return a training whose optimizer starts at zero or goes on, if it is equal to the last.
 
@@ -106,6 +109,8 @@ class Updates:
             Whether the state is that of the last training or update with an equal optimizer.
         guide : Guide or None
             A loss in place of the network's.
+        activity : (float, float)
+            Coefficients of the states, as `activity_l1` and `activity_l2` of `fit`.
         """
         epochs = self.kept
         last = None if epochs is None else epochs.descent.optimizer
@@ -115,6 +120,7 @@ class Updates:
         elif not go_on:
             epochs.descent.reset()
         epochs.bptt, epochs.descent.penalties, epochs.guide = bptt, penalties, guide
+        epochs.activity = np.array(activity) if any(activity) else None
         epochs.descent.limit(clip_norm, clip_value)
         return epochs
 
@@ -144,6 +150,7 @@ class Updates:
             clip_value=config.clip_value,
             bptt=0,
             go_on=True,
+            activity=(config.activity_l1, config.activity_l2),
         )
         n_threads, final = 1, None
         if self._seconds_per_row * len(sequences.x) > TUNING.worth_seconds:

@@ -30,7 +30,8 @@ def group_gradients(cell, shape, space, job, task, factor, group, block_lanes):
     if task.stage != STAGES.forward:
         clear(space.buffers.grads, sizes.grads)
     if task.begin == 0:
-        partial[SUMS.loss], partial[SUMS.hits], partial[SUMS.weight] = 0.0, 0.0, 0.0
+        for i in range(SUMS.penalty + 1):
+            partial[i] = 0.0
     state = state_before(lanes, sizes, job, task.window)
     if exists(job.carry) and not state.is_set:
         clear_states(shape, space)
@@ -76,13 +77,23 @@ def block_gradients(cell, shape, space, job, task, block, state, factor, partial
         read_out(shape, space, job, block, factor, partial)
         to_state = (sizes.learned_state != 0 or exists(job.dstate)) and task.window == 0
         to_input = sizes.embedding != 0 or exists(job.dx)
-        dx = backward(cell, shape, space, block, to_state, to_input, job.dstate, job.dfinal)
+        share = pointer(job.team, float64) + TEAM.share
+        fill_lanes(shape, space.buffers.weights, block.n, share[0])
+        dx = backward(cell, shape, space, job, block, to_state, to_input, partial)
         I, dx_step, panel = run_sizes(space, 0).I, sizes.dy_step, space.buffers.panel
         if sizes.embedding:
             rows = places_as_rows(shape, block, task.begin * lanes, sizes.T)
             store_rows(shape, panel, block, rows, dx, dx_step, I, job.dtokens, I)
         if exists(job.dx):
             store_rows(shape, panel, block, block.ids.rows, dx, dx_step, I, job.dx, I)
+
+
+@kernel
+def fill_lanes(shape, p, n, value):
+    """Write a value to the first n lanes, and 0 to the others."""
+    _, lanes = size(shape)
+    for v in range(lanes):
+        p[v] = value if v < n else 0.0
 
 
 @kernel

@@ -38,6 +38,9 @@ def window_gradients(cell, shape, space, tail, tail_space, job, first, n, window
     weight = weight_of(sizes, job, order, n, window)
     factor = pointer(sync, float64) + TEAM.factor
     factor[0] = 1.0 / weight if weight > 0.0 else 0.0
+    if exists(job.activity):
+        share = pointer(sync, float64) + TEAM.share
+        share[0] = share_of_a_step(sizes, job, order, n, window)
     blocks = (n + lanes - 1) // lanes
     if blocks > 1 or not is_tail(job, tail, n):
         pack_weights(shape, sizes, job.parameters, space.weights)
@@ -66,6 +69,9 @@ def window_gradients(cell, shape, space, tail, tail_space, job, first, n, window
         job.result[SUMS.loss] += partial[SUMS.loss]
         job.result[SUMS.hits] += partial[SUMS.hits]
         job.result[SUMS.weight] += partial[SUMS.weight]
+    if exists(job.activity):
+        for g in range(groups):
+            job.result[SUMS.penalty] += job.partial[g * PARTIAL + SUMS.penalty]
     add_up(job.flats, groups, job.stride, sizes.embedding_at, job.gradients)
     return weight
 
@@ -87,6 +93,15 @@ def update(sizes, job, first, n, window, rate):
     call_descent(job, rate, int64(1))
     if sizes.embedding:
         update_embedding(sizes, job, job.order + first, n, window, rate[0])
+
+
+@kernel
+def share_of_a_step(sizes, job, order, n, window):
+    """1 over the number of steps that the samples of a batch have in a window."""
+    steps = int64(0)
+    for i in range(n):
+        steps += max(int64(0), min(job.lengths[order[i]] - window, sizes.T))
+    return 1.0 / steps if steps > 0 else 0.0
 
 
 @kernel

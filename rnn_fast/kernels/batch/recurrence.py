@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from ...cells import kernels as cells
 from ...jit import kernel
+from ...layout.batch_records import SUMS
 from ...simd import exists, size
 from .inputs import draw_mask, load_embedded, load_from_below, load_inputs
 from .matrices import clear, multiply, run_gradients, run_products
-from .states import add_final_gradients, freeze, hold, load_states, state_gradients
+from .states import add_activity, add_final_gradients, freeze, hold, load_states, state_gradients
 from .vectors import add, copy, scale
 from .workspace import run_buffers, run_sizes
 
@@ -126,12 +127,12 @@ def step_backward(cell, shape, space, run, step, t, da, shortest, further):
 
 
 @kernel
-def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input, dfinal):
+def run_backward(cell, shape, space, job, r, block, dy, every, dx, to_state, to_input, partial):
     """Back through time: gradients of W and, where asked for, of the initial state and the input.
 
     dy : gradient with respect to the run's outputs at every step, or at the last.
     dx : gradient with respect to the inputs; the reverse run adds to the other run's.
-    dfinal : gradient with respect to the states after the last step, or 0.
+    partial : doubles, to which the penalty of the states is added.
     """
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
@@ -143,14 +144,18 @@ def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input
         copy(buffers.dh, dy, n)
     if sizes.states > 1:
         clear(buffers.dc, n)
-    if exists(dfinal):
-        add_final_gradients(shape, space, block, r, dfinal)
+    if exists(job.dfinal):
+        add_final_gradients(shape, space, block, r, job.dfinal)
     while last > 0:
         first = max(0, last - sizes.chunk)
         for s in range(last - 1, first - 1, -1):
             t = block.T - 1 - s if run.reverse else s
             if every:
                 add(buffers.dh, dy + t * sizes.dy_step, n)
+            if exists(job.activity):
+                h = states.z + ((s + 1) * run.step + (run.I + 1) * lanes)
+                value = add_activity(shape, buffers, job.activity, t, h, sizes.H)
+                partial[SUMS.penalty] += value
             da, step = buffers.da + (s - first) * sizes.slot, step_of(shape, space, run, states, s)
             further = s > 0 or to_state
             step_backward(cell, shape, space, run, step, t, da, block.shortest, further)
@@ -163,7 +168,7 @@ def run_backward(cell, shape, space, r, block, dy, every, dx, to_state, to_input
 
 
 @kernel
-def backward(cell, shape, space, block, to_state, to_input, dstate, dfinal):
+def backward(cell, shape, space, job, block, to_state, to_input, partial):
     """All layers, from `read_out`'s dy; returns the pointer to dx."""
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
@@ -180,9 +185,9 @@ def backward(cell, shape, space, block, to_state, to_input, dstate, dfinal):
         for d in range(D):
             r = layer * D + d
             run_backward(
-                cell, shape, space, r, block, dy + d * n, every, dx, to_state, down, dfinal
+                cell, shape, space, job, r, block, dy + d * n, every, dx, to_state, down, partial
             )
             if to_state:
-                state_gradients(shape, space, block, r, dstate)
+                state_gradients(shape, space, block, r, job.dstate)
         dy, dx = dx, dy
     return dy

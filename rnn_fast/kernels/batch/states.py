@@ -7,8 +7,20 @@ from typing import Any, NamedTuple
 from numba import int64
 
 from ...jit import kernel
-from ...layout.stages import Wanted
-from ...simd import exists, fill, load, size, store, view, where_less, width
+from ...layout.stages import ACTIVITY, Wanted
+from ...simd import (
+    absolute,
+    exists,
+    fill,
+    load,
+    size,
+    store,
+    total,
+    view,
+    where_less,
+    width,
+    with_sign,
+)
 from .inputs import store_rows
 from .matrices import clear
 from .samples import lane_ids
@@ -100,6 +112,29 @@ def add_final_gradients(shape, space, block, r, dfinal):
             source = dfinal + (block.ids.samples[v] * stride + (k * n_runs + r) * sizes.H)
             for j in range(sizes.H):
                 grads[j * lanes + v] += source[j]
+
+
+@kernel
+def add_activity(shape, buffers, coefficients, t, h, H):
+    """Add the gradient of the penalty of h (H, lanes) at step t to dh; return the penalty.
+
+    Each lane's share of the penalty is in ``buffers.weights``; a sequence that has ended has none.
+    """
+    _, lanes = size(shape)
+    l1, l2 = coefficients[ACTIVITY.l1], coefficients[ACTIVITY.l2]
+    L, dh = width(h), buffers.dh
+    values = fill(h, 0.0)
+    for v in range(0, lanes, L):
+        share = load(buffers.weights + v)
+        share = where_less(fill(h, t), load(buffers.lengths + v), share, 0.0)
+        for j in range(H):
+            at = j * lanes + v
+            x = load(h + at)
+            sign = where_less(0.0, absolute(x), with_sign(fill(h, l1), x), 0.0)
+            pull = x * l2
+            values = values + (absolute(x) * l1 + pull * x * 0.5) * share
+            store(dh + at, load(dh + at) + (sign + pull) * share)
+    return float(total(values))
 
 
 @kernel

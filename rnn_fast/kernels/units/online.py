@@ -86,7 +86,7 @@ def unit_step(dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grad
                 store_outputs(tiles, space, losses, job.loss, T, step.outputs)
         else:
             factor = 1.0 / total_weight(sizes, job, job.order, int64(1), int64(0))
-            gradients_back(cell, tiles, space, job, block, factor, int64(0))
+            gradients_back(cell, tiles, space, job, block, factor, int64(0), 0.0)
             move_rows(sizes, space.buffers.dw, job.gradients, True)
             descend_plainly(job.parameters, job.gradients, job.update, step.learning_rate[0])
 

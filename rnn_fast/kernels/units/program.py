@@ -20,7 +20,7 @@ from ...losses.kernels import Choice
 from ...simd import address_of, exists, typed_view, view
 from ..batch.embedding import add_embedding_gradient, update_embedding
 from ..batch.matrices import UNPACK, clear, unpack
-from ..batch.program import longest_of
+from ..batch.program import longest_of, share_of_a_step
 from ..batch.readout import add_given, weight_of
 from ..batch.samples import choose_samples
 from ..descent import call_descent, store_part
@@ -90,15 +90,18 @@ def update_units(space, job, first, n, window, rate):
 
 
 @kernel
-def gradients_back(cell, tiles, space, job, block, factor, window):
-    """Losses of a block that has run forward, and the gradients of all parameters."""
+def gradients_back(cell, tiles, space, job, block, factor, window, share):
+    """Losses of a block that has run forward, and the gradients of all parameters.
+
+    `share` is that of a step in the penalty of the states.
+    """
     sizes, buffers = space.sizes, space.buffers
     clear(buffers.dv, sizes.dv)
     clear(buffers.dw, sizes.vectors)
     read_out(tiles, space, job, block, factor, job.result)
     to_state = (sizes.learned_state != 0 or exists(job.dstate)) and window == 0
     to_input = sizes.embedding != 0 or exists(job.dx)
-    dx = backward(cell, tiles, space, block, to_state, to_input, job.dstate, job.dfinal)
+    dx = backward(cell, tiles, space, job, block, to_state, to_input, share)
     store_input_gradients(space, job, block, dx)
     for i in range(sizes.n_unpacks):
         part = view(Unpack, sizes.unpacks + i * UNPACK)
@@ -127,7 +130,10 @@ def window_gradients(cell, tiles, space, job, first, n, window, seed):
     sums = job.result
     loss, hits, compared = sums[SUMS.loss], sums[SUMS.hits], sums[SUMS.weight]
     if block.T > 0 and factor > 0.0:
-        gradients_back(cell, tiles, space, job, block, factor, window)
+        share = 0.0
+        if exists(job.activity):
+            share = share_of_a_step(sizes, job, order, n, window)
+        gradients_back(cell, tiles, space, job, block, factor, window, share)
     else:
         clear(space.buffers.dw, sizes.parameters)
     if exists(job.given):  # the products of outputs and gradients are no losses

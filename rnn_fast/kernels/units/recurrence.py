@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ...cells import kernels as cells
 from ...jit import kernel
+from ...layout.batch_records import SUMS
 from ...simd import exists, width
 from ..batch.matrices import clear
 from ..batch.vectors import add, copy
@@ -21,7 +22,7 @@ from .products import (
     step_backs,
     step_products,
 )
-from .states import add_final_gradients, state_gradients
+from .states import add_activity, add_final_gradients, state_gradients
 from .workspace import buffers_of_run, run_of
 
 
@@ -131,12 +132,12 @@ def add_units(dh, dy, H):
 
 
 @kernel
-def run_backward(cell, tiles, space, r, block, dy, every, dx, to_state, to_input, dfinal):
+def run_backward(cell, tiles, space, job, r, block, dy, every, dx, to_state, to_input, share):
     """Back through time: gradients of W and, where asked for, of the initial state and the input.
 
     dy : gradient with respect to the run's outputs at every step, or at the last.
     dx : gradient with respect to the inputs; the reverse run adds to the other run's.
-    dfinal : gradient with respect to the states after the last step, or 0.
+    share : that of a step in the penalty of the states.
     """
     sizes, buffers = space.sizes, space.buffers
     run, own = run_of(space, r), buffers_of_run(space, r)
@@ -147,8 +148,8 @@ def run_backward(cell, tiles, space, r, block, dy, every, dx, to_state, to_input
             add_units(buffers.dh + b * Hp, dy + b * sizes.dy_step, sizes.H)
         if sizes.states > 1:
             clear(buffers.dc + b * Hp, Hp)
-    if exists(dfinal):
-        add_final_gradients(space, block, r, dfinal)
+    if exists(job.dfinal):
+        add_final_gradients(space, block, r, job.dfinal)
     while last > 0:
         first = (last - 1) // sizes.chunk * sizes.chunk  # whole tiles of dx end at a chunk's end
         for s in range(last - 1, first - 1, -1):
@@ -156,6 +157,9 @@ def run_backward(cell, tiles, space, r, block, dy, every, dx, to_state, to_input
             if every:
                 for b in range(S):
                     add_units(buffers.dh + b * Hp, dy + (t * S + b) * sizes.dy_step, sizes.H)
+            if exists(job.activity):
+                h = own.h + (s + 1) * S * sizes.h_step
+                job.result[SUMS.penalty] += add_activity(space, job.activity, block, t, h, share)
             da = buffers.da + (s - first) * S * sizes.da_step
             step_backward(cell, tiles, space, run, own, block, s, t, da, s > 0 or to_state)
         if to_input:  # a_t = Wxh x_t + ...
@@ -180,7 +184,7 @@ def input_gradient(tiles, space, run, block, first, last, dx):
 
 
 @kernel
-def backward(cell, tiles, space, block, to_state, to_input, dstate, dfinal):
+def backward(cell, tiles, space, job, block, to_state, to_input, share):
     """All layers, from the readout's dy; returns the pointer to dx."""
     sizes, buffers = space.sizes, space.buffers
     D, height = sizes.directions, sizes.directions * sizes.H
@@ -195,11 +199,9 @@ def backward(cell, tiles, space, block, to_state, to_input, dstate, dfinal):
                     dy[row * sizes.dy_step + j] *= mask[row * height + j]
         down = layer > 0 or to_input
         for d in range(D):
-            r = layer * D + d
-            run_backward(
-                cell, tiles, space, r, block, dy + d * sizes.H, every, dx, to_state, down, dfinal
-            )
+            r, dy_d = layer * D + d, dy + d * sizes.H
+            run_backward(cell, tiles, space, job, r, block, dy_d, every, dx, to_state, down, share)
             if to_state:
-                state_gradients(space, run_of(space, r), block, r, dstate)
+                state_gradients(space, run_of(space, r), block, r, job.dstate)
         dy, dx = dx, dy
     return dy

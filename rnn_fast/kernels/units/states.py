@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...jit import kernel
-from ...layout.stages import Wanted
+from ...layout.stages import ACTIVITY, Wanted
 from ...simd import exists, view
 from ..batch.states import N_WANTED, state_before
 from ..batch.vectors import copy
@@ -85,6 +85,21 @@ def add_final_gradients(space, block, r, dfinal):
             source = dfinal + (block.ids.samples[b] * stride + (k * n_runs + r) * H)
             for j in range(H):
                 grads[b * sizes.Hp + j] += source[j]
+
+
+@kernel
+def add_activity(space, coefficients, block, t, h, share):
+    """Add the gradient of the penalty of h (samples, Hp) at step t to dh; return the penalty."""
+    sizes, dh = space.sizes, space.buffers.dh
+    l1, l2, value = coefficients[ACTIVITY.l1], coefficients[ACTIVITY.l2], 0.0
+    for b in range(block.n):
+        if t < block.ids.lengths[b]:
+            for j in range(sizes.H):
+                x = float(h[b * sizes.h_step + j])
+                sign = l1 if x > 0.0 else -l1 if x < 0.0 else 0.0
+                value += (l1 * abs(x) + 0.5 * l2 * x * x) * share
+                dh[b * sizes.Hp + j] += (sign + l2 * x) * share
+    return value
 
 
 @kernel
