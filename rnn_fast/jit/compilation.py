@@ -33,8 +33,7 @@ def optimised(function: Callable, signature: tuple[Any, ...]) -> Any:
     with global_compiler_lock, numba_enabled():
         with linking_only(codegen):
             result = entry._compile_uncached()  # type: ignore[attr-defined]
-            result.library._ensure_finalized()
-        module = result.library._final_module
+        module = linked(result.library)
         module.get_function(result.fndesc.llvm_cfunc_wrapper_name).name = "program"
         for i, each in enumerate(module.functions):
             if not each.is_declaration and each.name != "program":
@@ -55,7 +54,10 @@ def optimised(function: Callable, signature: tuple[Any, ...]) -> Any:
 
 @functools.cache
 def _library() -> Any:
-    """Numba's library of LLVM modules, which here links and does nothing else."""
+    """Numba's library of LLVM modules, which here collects and does nothing else.
+
+    A library of Numba's own holds a copy of all that its function calls, in each caller again.
+    """
     from numba.core.codegen import JITCodeLibrary
 
     class Library(JITCodeLibrary):
@@ -63,11 +65,26 @@ def _library() -> Any:
             self._final_module.link_in(module)
 
         def finalize(self) -> None:
-            for library in dict.fromkeys(self._linking_libraries):
-                self._final_module.link_in(library._get_module_for_linking(), preserve=True)
             self._finalized = True
 
     return Library
+
+
+def linked(root: Any) -> Any:
+    """Return the module of a library with the modules of all libraries below, each once.
+
+    The order is the order of calls, depth first.  Libraries below stay as they are, for the next
+    program that calls them.
+    """
+    module, todo = root._final_module, root._linking_libraries[::-1]
+    seen = {root}
+    while todo:
+        library = todo.pop()
+        if library not in seen:
+            seen.add(library)
+            module.link_in(library._final_module, preserve=True)
+            todo += library._linking_libraries[::-1]
+    return module
 
 
 @contextlib.contextmanager
