@@ -20,6 +20,7 @@ POLICY: dict[str, Any] = {
 #: literal to unroll.  Without them a cold start takes 0.95 of the time (medians of 4, in turn), and
 #: the object code is the same byte for byte.
 SKIPPED = (
+    "IRProcessing",
     "WithLifting",
     "InlineClosureLikes",
     "RewriteDynamicRaises",
@@ -31,6 +32,7 @@ SKIPPED = (
     "InlineOverloads",
     "AnnotateTypes",
     "DumpParforDiagnostics",
+    "NopythonRewrites",
 )
 
 
@@ -43,6 +45,7 @@ def pipeline() -> type:
         def define_pipelines(self) -> list[Any]:
             manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
             manager.passes = [each for each in manager.passes if each[0].__name__ not in SKIPPED]
+            manager._ENFORCING = False  # checks of passes, and analyses again after each
             return [manager]
 
     return Pipeline
