@@ -29,7 +29,7 @@ from .optimizer_state import Descent
 from .passes import keeps_states
 from .threads import Team
 from .tiling import runs_singly
-from .workspace import Job, SingleSpace, Spaces, code_address, spaces
+from .workspace import Job, SingleSpace, Spaces, spaces
 
 
 class Epochs:
@@ -151,7 +151,7 @@ class Epochs:
         return {
             "loss": LOSSES.place(self.net.loss),
             "parameters": self.parameters,
-            "descend": code_address(descent.program()),
+            "descend": descent.program().inner,
             "descent": descent.record,
             "moments": descent.moments,
             "rows": len(descent.optimizer.state),

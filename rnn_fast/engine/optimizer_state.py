@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Descent:
         self.record[PLACES.knobs] = address(self.knobs)
         self.record[PLACES.spare] = address(self.spare)
 
-    def program(self) -> Callable[[int], None]:
+    def program(self) -> Any:
         """Return the program that makes an update, compiled on first use."""
         sources = foreign(self.optimizer.sources())
         return DESCENT(self.gradients.dtype.name, self.optimizer.name, sources=sources)

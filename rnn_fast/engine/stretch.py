@@ -14,7 +14,7 @@ from ..layout.stretch import ENDING, RULES, StretchJob
 from . import operations
 from .epochs import Epochs
 from .threads import CORES
-from .workspace import Job, code_address, spaces
+from .workspace import Job, spaces
 
 STRETCH = Program("rnn_fast.kernels.stretch", "stretch", job="integers")
 
@@ -76,7 +76,7 @@ class Stretch:
             for name in ("order", "schedule", "result", "seed")
         }
         fields |= {
-            "train": code_address(epochs.job.function),
+            "train": epochs.job.function.inner,
             "job": epochs.job.block,
             "batches": self._batches,
             "schedule": np.zeros(self._batches),
@@ -89,7 +89,7 @@ class Stretch:
         }
         if held_out is not None:
             fields |= {
-                "measure": code_address(held_out.job.function),
+                "measure": held_out.job.function.inner,
                 "held_out": held_out.job.block,
                 "n_held_out": held_out.sums.shape[1],
                 "sums": held_out.sums,

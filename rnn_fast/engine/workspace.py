@@ -353,11 +353,6 @@ def address(a: Any) -> Any:
         return a.ctypes.data
 
 
-def code_address(function: Any) -> int:
-    """Return the address of a program's code."""
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
-
-
 SMALL_SPACES = 4  #: that a thread keeps to train, and to predict
 
 

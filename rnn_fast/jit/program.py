@@ -16,6 +16,7 @@ from typing import Any
 
 from .cache import file_of, read_cache, sole_compiler, warn_of, write_cache
 from .compilation import collector_paused, optimised
+from .denormals import inner_name
 from .forks import LOADING
 from .sources import check_memory, edited, module_fingerprint
 from .target import target_machine
@@ -179,7 +180,10 @@ def compiled(function: Callable, dtype: str, **arguments: str) -> Callable[..., 
 
 
 def link(code: bytes, arguments: dict[str, str]) -> Callable[..., None]:
-    """Put object code into memory and return its ``program`` as a Python function."""
+    """Put object code into memory and return its ``program`` as a Python function.
+
+    Its `inner` is the address by which another program calls it.
+    """
     import llvmlite.binding as llvm
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(), use_lmm=True)
@@ -188,4 +192,6 @@ def link(code: bytes, arguments: dict[str, str]) -> Callable[..., None]:
     kinds = [_KINDS[kind][0] for kind in arguments.values()]
     function = ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address("program"))
     function.engine = engine  # type: ignore[attr-defined]  # owns the code
+    inner = inner_name(target_machine().triple)
+    function.inner = engine.get_function_address(inner)  # type: ignore[attr-defined]
     return function

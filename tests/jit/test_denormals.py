@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import platform
 
 import llvmlite.binding as llvm
@@ -80,6 +81,15 @@ def test_the_register_of_a_caller_stays_as_it_was(register, before):
     register.value = before
     run(x.ctypes.data)
     assert register.value == before
+
+
+@flags
+def test_the_entry_for_other_programs_leaves_denormals_to_them():
+    run = halving("float64")
+    tiny = np.finfo(float).tiny
+    x = np.array([tiny, 1, 1, 1])
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(run.inner)(x.ctypes.data)
+    assert x[1] == tiny / 2
 
 
 @x86
