@@ -72,6 +72,7 @@ MODEL = {
     "learn_initial_state": FLAG,
     "embedding_size": SOME_COUNT,
     "loss": CHOICE,
+    "loss_options": {"none", "dict"},
     "dtype": CHOICE,
     "seed": SEED,
     "learning_rate": RATE,
@@ -130,6 +131,7 @@ APPLY = {
     "n_threads": SOME_COUNT,
     "check_finite": FLAG,
 }
+DISTRIBUTION = {name: right for name, right in APPLY.items() if name != "return_state"}
 MEASURE = {
     **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight", "class_weight"), DATA),
     "initial_state": DATA,
@@ -251,6 +253,12 @@ def test_predictions(model, method, name, right):
     refuses(lambda **wrong: getattr(model, method)(X, **wrong), name, right)
 
 
+@each(DISTRIBUTION)
+def test_predict_distribution(name, right):
+    model = LSTM(2, 3, loss="gaussian", seed=0)
+    refuses(lambda **wrong: model.predict_distribution(X, **wrong), name, right)
+
+
 @each(STEPS)
 def test_stream(model, name, right):
     refuses(model.stream, name, right)
@@ -315,6 +323,7 @@ def test_no_argument_is_left_out():
         LSTM.decision_function: APPLY,
         LSTM.predict_proba: APPLY,
         LSTM.predict: APPLY,
+        LSTM.predict_distribution: DISTRIBUTION,
         LSTM.stream: STEPS,
         LSTM.evaluate: MEASURE,
         LSTM.loss_and_gradients: GRADIENTS,

@@ -56,8 +56,10 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--nonlinearity", ("tanh", "relu"), "F", "of the cell rnn: tanh or relu")
     flag("--every-step", "an output after every step, not only after the last: y is (N, T)")
     option("--embedding", count, "E", "X is integers (N, T), each stands for E learned numbers")
-    losses = "bce, cross_entropy (softmax), mse, huber or mae (default: bce for y of 0 and 1, "
-    losses += "cross_entropy for other integers, mse for real numbers)"
+    losses = "bce, cross_entropy (softmax), mse, huber, mae, poisson, gaussian or quantile "
+    losses += (
+        "(default: bce for y of 0 and 1, cross_entropy for other integers, mse for real numbers)"
+    )
     option("--loss", tuple(LOSSES), "LOSS", losses)
     option("--dtype", ("float32", "float64"), "D", "float32 or float64", "float32")
     group = command.add_argument_group("training")

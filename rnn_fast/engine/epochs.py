@@ -13,7 +13,6 @@ import numpy as np
 
 from ..data.rows import Sequences, Targets
 from ..layout.network import Network
-from ..losses import LOSSES
 from ..tuning import TUNING
 from .guide import Guide
 from .operations import (
@@ -149,7 +148,7 @@ class Epochs:
     def _common(self) -> dict[str, Any]:
         descent = self.descent
         return {
-            "loss": LOSSES.place(self.net.loss),
+            "loss": self.net.loss_numbers(),
             "parameters": self.parameters,
             "descend": descent.program().inner,
             "descent": descent.record,

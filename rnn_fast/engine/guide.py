@@ -16,13 +16,16 @@ from ..data.rows import Sequences, Targets
 from ..layout.batch_records import MEASURED, SUMS
 from ..layout.network import Network
 from ..layout.stages import STAGES, Given
-from ..losses import LOSSES
 from ..validation import shown
 from .threads import Team
 
-LINEAR = "linear"  #: the loss whose targets are gradients
 #: ``function(outputs, targets, weights)`` returns the loss of a batch and its gradient
 LossFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[Any, Any]]
+
+
+def linear(net: Network) -> Network:
+    """Return the network with the loss whose targets are gradients."""
+    return net._replace(loss="linear", loss_options=())
 
 
 def given(**values: float) -> np.ndarray:
@@ -48,6 +51,7 @@ class Guide:
     def load(self, net: Network, data: Sequences, targets: Targets, T: int) -> None:
         """Take the data of the next runs, in windows of T steps."""
         self._net, self._data, self._targets, self._T = net, data, targets, T
+        self._linear = linear(net).loss_numbers()
         n = len(data.x) if net.sequences else len(data.starts)
         self._outputs = np.zeros((n, net.outputs), net.dtype)
         self._gradients = np.zeros_like(self._outputs)
@@ -87,13 +91,13 @@ class Guide:
         carry = job.get("carry")
         before = None if carry is None else carry.copy()
         forward = {"stage": STAGES.forward, "out": self._outputs, "sums": sums, "given": None}
-        job.set({**forward, "y": y, "weights": weights, "loss": LOSSES.place(self._net.loss)})
+        job.set({**forward, "y": y, "weights": weights, "loss": self._net.loss_numbers()})
         space.lead(job, team)
         if before is not None and not space.keeps:  # it runs forward once more
             carry[:] = before
         guided = self._guided(chosen, window, sums)
         backward = {"stage": STAGES.backward, "out": None, "sums": None, "given": guided}
-        job.set({**backward, "y": self._gradients, "weights": None, "loss": LOSSES.place(LINEAR)})
+        job.set({**backward, "y": self._gradients, "weights": None, "loss": self._linear})
         space.lead(job, team)
 
     def _guided(self, chosen: np.ndarray, window: int, sums: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 from ..jit import Program
 from ..layout.network import Network
 from ..layout.single import TASKS
-from ..losses import LOSSES
 from .workspace import MEMORY, Memory, SingleSpace, addresses, function_of
 
 ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
@@ -50,7 +49,7 @@ class OnlineStep(Step):
     y : (target_size,) array
         To be filled before `backward`.
     outputs : (O,) float64 array
-        Written by `forward`: probabilities, or values for mse.
+        Written by `forward`: probabilities or values.
     """
 
     def __init__(
@@ -73,10 +72,10 @@ class OnlineStep(Step):
             self._gradients,
             self.outputs,
             self._rate,
+            net.loss_numbers(),
         )
         places = addresses(*self._arrays)
-        loss = LOSSES.place(net.loss)
-        blocks = (np.array([*places, loss, task, 0], np.int64) for task in range(len(TASKS)))
+        blocks = (np.array([*places, task, 0], np.int64) for task in range(len(TASKS)))
         prepare, self._forward_block, self._backward_block = blocks
         self._forward, self._backward = addresses(self._forward_block, self._backward_block)
         self._run(prepare.ctypes.data)

@@ -16,7 +16,6 @@ from ..jit import Program
 from ..layout.batch_records import MEASURED, Sums
 from ..layout.network import Network
 from ..layout.stages import Wanted
-from ..losses import LOSSES
 from ..tuning import TUNING
 from .threads import Team
 from .tiling import runs_in_units
@@ -98,8 +97,8 @@ def hidden_fields(out: np.ndarray, table: np.ndarray) -> dict[str, Any]:
 
 
 def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
-    loss = LOSSES.place(net.loss)
-    return {**inputs(net, data), "y": targets.y, "weights": targets.weights, "loss": loss}
+    fields = {"y": targets.y, "weights": targets.weights, "loss": net.loss_numbers()}
+    return {**inputs(net, data), **fields}
 
 
 def epoch_space(
@@ -261,7 +260,7 @@ def predictions(
     return space.job(
         UNIT_PREDICTIONS if isinstance(space, UnitSpace) else PREDICTIONS,
         dropout=np.zeros(1),
-        loss=LOSSES.place(net.loss),
+        loss=net.loss_numbers(),
         **inputs(net, data),
         y=y,
         weights=weights,

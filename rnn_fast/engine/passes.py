@@ -19,9 +19,8 @@ from ..data.rows import Sequences
 from ..layout.batch import bytes_per_step
 from ..layout.network import Network
 from ..layout.stages import STAGES
-from ..losses import LOSSES
 from ..tuning import TUNING
-from .guide import LINEAR, given
+from .guide import given, linear
 from .operations import (
     BATCH_EPOCH,
     RESULTS,
@@ -120,7 +119,7 @@ class Passes:
         input_gradients: bool = False,
         pool: Pool = POOL,
     ) -> None:
-        self.net = net = net._replace(loss=LINEAR)
+        self.net = net = linear(net)
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
         options = {"dropout": dropout > 0 and net.layers > 1, "input_gradients": input_gradients}
         key, space = pool.take(net, T, self.n, options)
@@ -130,7 +129,7 @@ class Passes:
         self._job = space.job(
             UNIT_EPOCH if isinstance(space, UnitSpace) else BATCH_EPOCH,
             **inputs(net, data),
-            loss=LOSSES.place(LINEAR),
+            loss=net.loss_numbers(),
             order=by_length(np.arange(self.n), data.lengths, self.n),
             n=self.n,
             batch=self.n,

@@ -11,7 +11,6 @@ from ..layout.batch_records import Sums
 from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.unit_records import STEP_TASKS, StepJob
-from ..losses import LOSSES
 from .online_step import Step
 from .workspace import MEMORY, Memory, UnitSpace, addresses, function_of
 
@@ -50,7 +49,7 @@ class UnitStep(Step):
             order=np.zeros(1, np.int64),
             n=1,
             batch=1,
-            loss=LOSSES.place(net.loss),
+            loss=net.loss_numbers(),
             parameters=parameters,
             gradients=aligned(parameters.size, net.dtype),
             update=parameters.size,

@@ -18,7 +18,7 @@ class Network(NamedTuple):
     dtype: np.dtype
     input_size: int  #: I, features of a step; with an embedding, the vocabulary
     hidden_size: int  #: H
-    output_size: int  #: O; 0: no head, the outputs are the states of the top layer
+    output_size: int  #: O, logits; 0: no head, the outputs are the states of the top layer
     loss: str  #: one of `LOSSES`
     layers: int = 1
     directions: int = 1  #: D
@@ -26,6 +26,7 @@ class Network(NamedTuple):
     embedding: int = 0  #: size of the learned embedding, or 0
     learned_state: bool = False
     cell_options: tuple[float, ...] = ()  #: values of the cell's options, in its order
+    loss_options: tuple[float, ...] = ()  #: numbers of the loss's options, in its order
 
     @property
     def gates(self) -> int:
@@ -53,9 +54,34 @@ class Network(NamedTuple):
         return self.output_size or self.directions * self.hidden_size
 
     @property
+    def value_size(self) -> int:
+        """Logits of one value; more than one if it has a distribution or several quantiles."""
+        return LOSSES[self.loss].logits_of_value(self.loss_options)
+
+    @property
     def target_size(self) -> int:
-        """Numbers in a target: a class, or one for each output."""
-        return LOSSES[self.loss].target_size(self.outputs)
+        """Numbers in a target: a class, or one for each value."""
+        return 1 if LOSSES[self.loss].takes_classes else self.outputs // self.value_size
+
+    @property
+    def output_form(self) -> tuple[int, ...]:
+        """Axes of one sample's logits: the values, unless it is one, and the logits of a value."""
+        each, n = self.value_size, self.outputs // self.value_size
+        one = n == 1 and self.output_size > 0
+        return (() if one else (n,)) + ((each,) if each > 1 else ())
+
+    def loss_numbers(self, skips: bool = False) -> np.ndarray:
+        """Return the array by which a program knows the loss: `LossNumbers`, then the options.
+
+        Nobody writes to it.
+
+        skips : bool
+            Whether targets that are NaN do not count.
+        """
+        each = self.value_size
+        outputs = each if skips or each > 1 else self.outputs
+        labels = LOSSES[self.loss].classifies
+        return loss_numbers(LOSSES.place(self.loss), outputs, skips, labels, *self.loss_options)
 
     @property
     def n_parameters(self) -> int:
@@ -66,6 +92,12 @@ class Network(NamedTuple):
         """Height of the input of a run."""
         above = run >= self.directions
         return self.directions * self.hidden_size if above else self.features
+
+
+@functools.lru_cache(256)
+def loss_numbers(*numbers: float) -> np.ndarray:
+    """Return numbers as an array, the same one each time: a new one takes 1 us."""
+    return np.array(numbers, np.float64)
 
 
 class ParameterOffsets(NamedTuple):

@@ -1,4 +1,4 @@
-"""Losses: each a declaration with its formulas in NumPy, and compiled maths in `kernels`."""
+"""Losses: each a declaration with its formulas in NumPy, and compiled maths in `maths`."""
 
 from . import functions
 from .differentiated import from_jax, from_torch

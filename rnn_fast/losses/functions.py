@@ -1,4 +1,4 @@
-"""The losses: what their logits mean, in NumPy.  Their compiled maths stands in `losses.kernels`.
+"""The losses: what their logits mean, in NumPy.  Their compiled maths stands in `losses.maths`.
 
 With z the logits, y the targets, e = z - y, and means over the outputs except for cross_entropy::
 
@@ -8,15 +8,24 @@ With z the logits, y the targets, e = z - y, and means over the outputs except f
     huber           e^2 / 2 up to |e| = 1, then |e| - 1/2    outputs z
     mae             |e|                                      outputs z
     linear          sum of z y, whose gradient is y          outputs z
+    poisson         exp(z) - z y                             outputs exp(z)
+    quantile        (1 - q) e above y, -q e below            outputs z, one for each level q
+    gaussian        log s + ((m - y) / s)^2 / 2              outputs m = z_0, s = FLOOR + exp(z_1)
+                    + log(2 pi) / 2
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from .loss import LOSSES, Loss
+from ..validation import real, shown
+from .loss import LOSSES, Loss, LossOption
 
-KERNELS = "rnn_fast.losses.kernels"
+KERNELS = "rnn_fast.losses.maths"
+#: least scale of `gaussian`: without one, a target that is met exactly has an infinite density
+FLOOR = 1e-3
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -36,6 +45,41 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def identity(logits: np.ndarray) -> np.ndarray:
     """The logits themselves."""
     return logits
+
+
+def rates(logits: np.ndarray) -> np.ndarray:
+    """exp(z); infinite beyond the dtype."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.exp(logits)
+
+
+def means_and_scales(logits: np.ndarray) -> np.ndarray:
+    """Mean z_0 and scale FLOOR + exp(z_1) of each pair of logits on the last axis."""
+    pairs = np.array(logits).reshape(*logits.shape[:-1], -1, 2)
+    pairs[..., 1] = rates(pairs[..., 1]) + FLOOR
+    return pairs.reshape(logits.shape)
+
+
+def first_of_each(outputs: np.ndarray) -> np.ndarray:
+    """First number of the last axis."""
+    return outputs[..., 0]
+
+
+def levels(name: str, value: Any) -> tuple[float, ...]:
+    """Return quantile levels, one number or several, as a tuple.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A level is no number in (0, 1), or there is none.
+    """
+    several = value if isinstance(value, (list, tuple, np.ndarray)) else [value]
+    numbers = tuple(real(f"{name}[{i}]", each) for i, each in enumerate(several))
+    if not numbers or not all(0 < number < 1 for number in numbers):
+        raise ValueError(
+            f"{name} must be numbers between 0 and 1, at least one; got {shown(value)}"
+        )
+    return numbers
 
 
 def above_zero(logits: np.ndarray) -> np.ndarray:
@@ -83,3 +127,32 @@ for name, kernel in VALUES.items():
             activation=identity,
         )
     )
+LOSSES.add(
+    Loss(
+        name="poisson",
+        kernel=f"{KERNELS}:poisson",
+        output_kernel=f"{KERNELS}:rate_outputs",
+        activation=rates,
+        bounds=(0.0, np.inf),
+    )
+)
+LOSSES.add(
+    Loss(
+        name="quantile",
+        kernel=f"{KERNELS}:quantile",
+        output_kernel=f"{KERNELS}:plain_outputs",
+        activation=identity,
+        options=(LossOption("levels", (0.1, 0.5, 0.9), levels),),
+        n_logits=0,
+    )
+)
+LOSSES.add(
+    Loss(
+        name="gaussian",
+        kernel=f"{KERNELS}:gaussian",
+        output_kernel=f"{KERNELS}:gaussian_outputs",
+        activation=means_and_scales,
+        n_logits=2,
+        means=first_of_each,
+    )
+)

@@ -1,12 +1,7 @@
 """Compiled losses of logits and their gradients, samples in lanes.
 
-A loss is a kernel ``loss(logits, targets, weight, ld, O)`` of one vector register of samples.  It
-returns the loss and the hit of each sample and writes the gradient over the logits, times the
-weight.  Output o of a sample is ``ld`` numbers after output o - 1.  The loss reported is the loss
-whose gradient is taken.  An output kernel ``outputs(logits, out, O)`` writes the outputs of the
-sample in lane 0.
-
-A program holds every registered loss, and a run-time number chooses: another loss compiles nothing.
+`maths` has the losses.  A program holds every registered loss, and a run-time number chooses:
+another loss compiles nothing.
 """
 
 from __future__ import annotations
@@ -14,25 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import int64, types
 
 from ..jit import kernel, kernel_named, overloads
-from ..simd import (
-    absolute,
-    clip,
-    fill,
-    first,
-    fma,
-    load,
-    marker,
-    marker_type,
-    size,
-    store,
-    where_less,
-    width,
-)
-from ..simd.vector_math import exp, log1p, sigmoid
-from .loss import LOSSES
+from ..simd import fill, load, marker, marker_type, size, store, where_less, width
+from .loss import LOSSES, LossNumbers
+
+N_NUMBERS = len(LossNumbers._fields)
+NUMBERS = LossNumbers(*range(N_NUMBERS))
 
 
 class Choice:
@@ -59,17 +43,17 @@ def loss_branch(losses: tuple[Any, ...], place: int = 0) -> Any:
     if place == len(losses):
 
         @kernel(inline=True)
-        def unknown(number, logits, targets, weight, ld, O):
+        def unknown(number, logits, targets, weight, options, ld, O):
             return fill(logits, np.nan), fill(logits, np.nan)
 
         return unknown
     here, further = kernel_named(losses[place].kernel), loss_branch(losses, place + 1)
 
     @kernel(inline=True)
-    def branch(number, logits, targets, weight, ld, O):
+    def branch(number, logits, targets, weight, options, ld, O):
         if number == place:
-            return here(logits, targets, weight, ld, O)
-        return further(number, logits, targets, weight, ld, O)
+            return here(logits, targets, weight, options, ld, O)
+        return further(number, logits, targets, weight, options, ld, O)
 
     return branch
 
@@ -96,189 +80,107 @@ def output_branch(losses: tuple[Any, ...], place: int = 0) -> Any:
     return branch
 
 
-def evaluate(choice, number, logits, targets, weight, ld, O):
+def evaluate(choice, number, logits, targets, weight, options, ld, O):
     """Return loss and hit of a register of samples; write the gradient."""
     raise NotImplementedError
 
 
 @overloads(evaluate)
-def _evaluate(choice, number, logits, targets, weight, ld, O):
+def _evaluate(choice, number, logits, targets, weight, options, ld, O):
     function = loss_branch(choice.losses)
-    return lambda choice, number, logits, targets, weight, ld, O: function(
-        number, logits, targets, weight, ld, O
+    return lambda choice, number, logits, targets, weight, options, ld, O: function(
+        number, logits, targets, weight, options, ld, O
     )
 
 
-def outputs(choice, number, logits, out, O):
-    """Write the outputs (O,) of the logits in lane 0."""
+def outputs(choice, loss, logits, out, O):
+    """Write the outputs (O,) of the logits in lane 0; `loss` points to `LossNumbers`."""
     raise NotImplementedError
 
 
 @overloads(outputs)
-def _outputs(choice, number, logits, out, O):
+def _outputs(choice, loss, logits, out, O):
     function = output_branch(choice.losses)
-    return lambda choice, number, logits, out, O: function(number, logits, out, O)
+    return lambda choice, loss, logits, out, O: function(int64(loss[NUMBERS.place]), logits, out, O)
 
 
 @kernel
-def loss_and_gradient(shape, choice, number, logits, buffers, scale, O):
+def loss_and_gradient(shape, choice, loss, logits, buffers, scale, O):
     """Loss of one block of samples; the gradient with respect to the logits takes their place.
+
+    A sample's loss is the mean over its values that are not missing.
 
     Parameters
     ----------
     shape : Shape
         Its lanes are the samples.
     choice : Choice
-    number : int
-        Place in `LOSSES`.
+    loss : pointer
+        `LossNumbers`, then the loss's options.
     logits : pointer, (O, lanes)
         Read, and overwritten by the gradient.
     buffers : NamedTuple of pointers
-        Read: ``targets`` (Y, lanes); ``weights`` (lanes), the weight of each sample.  Written:
-        ``losses`` (lanes), unweighted; ``hits`` (lanes), 1 where the prediction is right, else 0,
-        and of values the squared error.
+        Read: ``targets`` (Y, lanes), where NaN that does not count becomes 0; ``weights`` (lanes),
+        the weight of each sample.  Written: ``losses`` (lanes), unweighted; ``hits`` (lanes), 1
+        where the prediction is right, else 0, and of values the squared error.
     scale : float
         Factor of all gradients.
     """
     _, lanes = size(shape)
+    number, options = int64(loss[NUMBERS.place]), loss + N_NUMBERS
+    if loss[NUMBERS.skips] > 0.0 or loss[NUMBERS.outputs] < O:
+        by_values(shape, choice, loss, logits, buffers, scale, O)
+        return
     for v in range(0, lanes, width(logits)):
         weight = load(buffers.weights + v) * scale
         targets = buffers.targets + v
-        value, hit = evaluate(choice, number, logits + v, targets, weight, lanes, O)
+        value, hit = evaluate(choice, number, logits + v, targets, weight, options, lanes, O)
+        store(buffers.losses + v, value)
+        store(buffers.hits + v, hit)
+
+
+@kernel
+def by_values(shape, choice, loss, logits, buffers, scale, O):
+    """As `loss_and_gradient`, value by value; a target that is NaN does not count if so chosen."""
+    _, lanes = size(shape)
+    number, options, skips = int64(loss[NUMBERS.place]), loss + N_NUMBERS, loss[NUMBERS.skips] > 0.0
+    height = int64(loss[NUMBERS.outputs])
+    values = O // height
+    for v in range(0, lanes, width(logits)):
+        z, y = logits + v, buffers.targets + v
+        n = fill(logits, 1.0 * values)
+        if skips:
+            n = count_present(y, lanes, values)
+        weight = load(buffers.weights + v) * scale / n
+        value, hit = fill(logits, 0.0), fill(logits, 0.0)
+        for _ in range(values):
+            target = load(y)
+            counts = is_number(target)
+            if skips:
+                store(y, where_less(0.5, counts, target, 0.0))
+            else:
+                counts = fill(logits, 1.0)
+            one, right = evaluate(choice, number, z, y, weight * counts, options, lanes, height)
+            value = value + where_less(0.5, counts, one, 0.0)
+            hit = hit + where_less(0.5, counts, right, 0.0)
+            z, y = z + height * lanes, y + lanes
+        value, hit = value / n, hit / n
+        if loss[NUMBERS.labels] > 0.0:
+            hit = where_less(hit, 1.0, 0.0, hit)
         store(buffers.losses + v, value)
         store(buffers.hits + v, hit)
 
 
 @kernel(inline=True)
-def binary_cross_entropy(logits, targets, weight, ld, O):
-    """mean over o of max(z, 0) - z y + log1p(exp(-|z|)); gradient (sigmoid(z) - y) / O.
-
-    Right: every logit above 0 where its target is above 1/2, and else not.
-    """
-    value = fill(logits, 0.0)
-    hit = fill(logits, 1.0)
-    for o in range(O):
-        z = load(logits + o * ld)
-        y = load(targets + o * ld)
-        size_z = where_less(z, 0.0, -1.0 * z, z)
-        value = value + (where_less(z, 0.0, 0.0, z) - z * y + log1p(exp(-1.0 * size_z)))
-        store(logits + o * ld, (sigmoid(z) - y) * weight / O)
-        wrong_if_low = where_less(0.5, y, hit, 0.0)  # the target is 1
-        hit = where_less(0.0, z, wrong_if_low, hit - wrong_if_low)
-    return value / O, hit
-
-
-@kernel(inline=True)
-def cross_entropy(logits, targets, weight, ld, O):
-    """log(sum over o of exp(z_o)) - z_label; gradient softmax(z) - onehot(label).
-
-    Right: the label's logit is the largest, and the first of these.
-    """
-    top, label, best = load(logits), load(targets), fill(logits, 0.0)
-    for o in range(1, O):
-        z = load(logits + o * ld)
-        best = where_less(top, z, fill(logits, 1.0 * o), best)
-        top = where_less(top, z, z, top)
-    total = fill(logits, -1.0)  # the sum of exponentials is at least 1: log1p(sum - 1)
-    chosen = fill(logits, 0.0)
-    for o in range(O):
-        z = load(logits + o * ld)
-        e = exp(z - top)
-        chosen = chosen + where_equal(label, o, z, 0.0)
-        total = total + e
-        store(logits + o * ld, e)
-    for o in range(O):
-        p = load(logits + o * ld) / (total + 1.0)
-        store(logits + o * ld, (p - where_equal(label, o, 1.0, 0.0)) * weight)
-    return log1p(total) + (top - chosen), where_equal(label - best, 0, fill(logits, 1.0), 0.0)
-
-
-@kernel(inline=True)
-def squared_error(logits, targets, weight, ld, O):
-    """mean over o of e**2, with e = z - y; gradient 2 e / O."""
-    value, squares = fill(logits, 0.0), fill(logits, 0.0)
-    for o in range(O):
-        e = load(logits + o * ld) - load(targets + o * ld)
-        squares = fma(e, e, squares)
-        value = value + e * e
-        store(logits + o * ld, e * 2.0 * weight / O)
-    return value / O, squares / O
-
-
-@kernel(inline=True)
-def huber(logits, targets, weight, ld, O):
-    """mean over o of e**2 / 2 up to |e| = 1, |e| - 1/2 beyond (Huber, 1964).
-
-    Gradient: e, limited to [-1, 1], / O.
-    """
-    value, squares = fill(logits, 0.0), fill(logits, 0.0)
-    for o in range(O):
-        e = load(logits + o * ld) - load(targets + o * ld)
-        squares = fma(e, e, squares)
-        de = clip(e, -1.0, 1.0)
-        value = value + de * (e - de * 0.5)
-        store(logits + o * ld, de * weight / O)
-    return value / O, squares / O
-
-
-@kernel(inline=True)
-def absolute_error(logits, targets, weight, ld, O):
-    """mean over o of |e|, with e = z - y; gradient sign(e) / O, and 0 at 0."""
-    value, squares = fill(logits, 0.0), fill(logits, 0.0)
-    for o in range(O):
-        e = load(logits + o * ld) - load(targets + o * ld)
-        squares = fma(e, e, squares)
-        de = where_less(0.0, e, 1.0, where_less(e, 0.0, -1.0, e))
-        value = value + absolute(e)
-        store(logits + o * ld, de * weight / O)
-    return value / O, squares / O
-
-
-@kernel(inline=True)
-def inner_product(logits, targets, weight, ld, O):
-    """sum over o of z y; gradient y: for gradients that come from outside.
-
-    No hits: there is nothing to compare.
-    """
-    value = fill(logits, 0.0)
-    for o in range(O):
-        z, y = load(logits + o * ld), load(targets + o * ld)
-        value = fma(z, y, value)
-        store(logits + o * ld, y * weight)
-    return value, fill(logits, 0.0)
+def is_number(y):
+    """1 where y is a number, 0 where it is NaN."""
+    return where_less(y, 0.0, 1.0, where_less(-1.0, y, 1.0, 0.0))
 
 
 @kernel
-def sigmoid_outputs(logits, out, O):
-    """sigmoid(z)."""
-    ld = width(logits)
-    for o in range(O):
-        out[o] = first(sigmoid(load(logits + o * ld)))
-
-
-@kernel
-def softmax_outputs(logits, out, O):
-    """exp(z) / sum exp(z)."""
-    ld = width(logits)
-    total, top = fill(logits, 0.0), load(logits)
-    for o in range(1, O):
-        z = load(logits + o * ld)
-        top = where_less(top, z, z, top)
-    for o in range(O):
-        total = total + exp(load(logits + o * ld) - top)
-    for o in range(O):
-        out[o] = first(exp(load(logits + o * ld) - top) / total)
-
-
-@kernel
-def plain_outputs(logits, out, O):
-    """z."""
-    ld = width(logits)
-    for o in range(O):
-        out[o] = first(load(logits + o * ld))
-
-
-@kernel(inline=True)
-def where_equal(a, b, x, y):
-    """x where a == b, else y, for whole numbers."""
-    return where_less(a, b - 0.5, y, where_less(a, b + 0.5, x, y))
+def count_present(targets, ld, n):
+    """Numbers among n targets of each sample, at least 1."""
+    found = fill(targets, 0.0)
+    for p in range(n):
+        found = found + is_number(load(targets + p * ld))
+    return where_less(found, 1.0, 1.0, found)

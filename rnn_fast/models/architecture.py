@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from inspect import signature
 from typing import Any, TypedDict
@@ -13,6 +13,7 @@ from ..layout.network import Network
 from ..losses import LOSSES
 from ..validation import (
     Options,
+    as_it_is,
     choice,
     flag,
     hint,
@@ -57,7 +58,11 @@ class Architecture(Options):
     loss: str = option(
         partial(choice, options=LOSSES),
         "bce",
-        'Loss that `fit` minimises: "bce", "cross_entropy", "mse", "huber" or "mae".',
+        'Loss that `fit` minimises: "bce", "cross_entropy", "mse", "huber", "mae", "poisson", '
+        '"quantile" or "gaussian".',
+    )
+    loss_options: dict[str, Any] | None = option(
+        as_it_is, None, "Options of the loss by name, or None for its defaults."
     )
     dtype: np.dtype = option(
         lambda name, value: real_dtype(value),
@@ -85,16 +90,18 @@ class Architecture(Options):
         loss = choice("loss", arguments.get("loss", cls.loss), LOSSES)
         chosen: Architecture = cls.checked(arguments, output_size=f"output_size for {loss}")
         whole(f"output_size for {loss}", chosen.output_size, LOSSES[loss].least_outputs)
-        return chosen
+        return replace(chosen, loss_options=LOSSES[loss].checked(chosen.loss_options) or None)
 
     def network(self, cell: str, options: tuple[float, ...] = ()) -> Network:
         """Return the network of a cell; `options` are the cell's real-valued options."""
+        loss = LOSSES[self.loss]
+        loss_options = loss.flat_options(self.loss_options or {})
         return Network(
             cell=cell,
             dtype=self.dtype,
             input_size=self.input_size,
             hidden_size=self.hidden_size,
-            output_size=self.output_size,
+            output_size=self.output_size * loss.logits_of_value(loss_options),
             loss=self.loss,
             layers=self.num_layers,
             directions=2 if self.bidirectional else 1,
@@ -102,6 +109,7 @@ class Architecture(Options):
             embedding=self.embedding_size or 0,
             learned_state=self.learn_initial_state,
             cell_options=options,
+            loss_options=loss_options,
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -119,6 +127,7 @@ class NetworkOptions(TypedDict, total=False):
     learn_initial_state: bool
     embedding_size: int | None
     loss: str
+    loss_options: dict[str, Any] | None
     dtype: Any
     seed: Any
     learning_rate: float

@@ -144,7 +144,7 @@ class Differentiable:
             size = 1
         with threads.Team(size) as team:
             out = passes.forward(final=final, team=team)
-        outputs = public_outputs(net, inputs, out)
+        outputs = public_outputs(net, inputs, out.reshape(-1, *net.output_form))
         pullback = Pullback(passes, inputs, state is not None, input_gradients, size)
         return (outputs if final is None else (outputs, public_state(final))), pullback
 

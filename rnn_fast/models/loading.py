@@ -12,6 +12,7 @@ from .. import validation
 from ..errors import ModelFileError
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
+from ..losses import LOSSES
 from ..saving import model_file
 from ..saving.model_file import ModelFile
 from .architecture import Architecture
@@ -103,6 +104,7 @@ def from_torch(
     embedding: torch.nn.Embedding | None = None,
     *,
     loss: str = "bce",
+    loss_options: dict[str, Any] | None = None,
     return_sequences: bool = False,
     learning_rate: float = 0.01,
     seed: Any = None,
@@ -123,8 +125,8 @@ def from_torch(
     embedding : torch.nn.Embedding, optional
         Layer before the recurrent layer; the model then takes indices.  Default: the Embedding of
         `module`, if there is one.
-    loss, return_sequences, learning_rate, seed
-        As for the models.
+    loss, loss_options, return_sequences, learning_rate, seed
+        As for the models.  A Linear with two outputs is one output of gaussian.
 
     Returns
     -------
@@ -147,9 +149,11 @@ def from_torch(
     kind, arguments, parameters = read_module(
         module, head, embedding, return_sequences=return_sequences, models=MODELS
     )
+    arguments["output_size"] = outputs_of(arguments["output_size"], loss, loss_options)
     model = kind(
         **arguments,
         loss=loss,
+        loss_options=loss_options,
         return_sequences=return_sequences,
         learning_rate=learning_rate,
         seed=seed,
@@ -157,3 +161,20 @@ def from_torch(
     for name, array in parameters.items():
         setattr(model, name, array)
     return model
+
+
+def outputs_of(n_logits: int, loss: str, loss_options: Any) -> int:
+    """Return the outputs of a model that has so many logits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The loss or its options are none, or its outputs need another number of logits.
+    """
+    loss = validation.choice("loss", loss, LOSSES)
+    each = LOSSES[loss].logits_of_value(
+        LOSSES[loss].flat_options(LOSSES[loss].checked(loss_options))
+    )
+    if n_logits % each:
+        raise ValueError(f"loss {loss} needs a multiple of {each} logits; the head has {n_logits}")
+    return n_logits // each

@@ -12,11 +12,7 @@ from ..layout.network import Network
 
 
 def public_outputs(net: Network, inputs: Input, out: np.ndarray) -> Any:
-    """Return outputs (rows or N, ...) in the form of the sequences, zero in the padding.
-
-    An axis of a single output goes.
-    """
-    out = out[:, 0] if out.ndim == 2 and net.output_size == 1 else out
+    """Return outputs (rows or N, ...) in the form of the sequences, zero in the padding."""
     if not net.sequences:
         return out
     if (inside := inputs.inside) is not None:
@@ -53,8 +49,8 @@ def rows_of_outputs(name: str, value: Any, net: Network, inputs: Input) -> np.nd
 def _row_block(name: str, value: Any, shape: tuple[Any, ...], net: Network) -> np.ndarray:
     """Return a copy of numbers of a shape, with an axis of outputs, as rows."""
     array = real(name, value)
-    whole = (*shape, net.outputs)
-    if array.shape != whole and not (net.output_size == 1 and array.shape == shape):
+    whole = (*shape, *net.output_form)
+    if array.shape not in (whole, (*shape, net.outputs)):
         raise ValueError(f"{name} must have the shape {whole} of the outputs; got {array.shape}")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return np.array(array, net.dtype, order="C").reshape(-1, net.outputs)

@@ -16,6 +16,7 @@ from ..engine.evaluation import Evaluation
 from ..engine.workspace import spaces
 from ..layout.network import Network
 from ..losses import LOSSES
+from ..losses.functions import identity
 from ..validation import flag, shown, whole
 from .outputs import public_outputs
 from .streaming import Stream
@@ -40,10 +41,11 @@ class Predictor:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
-        """Return the logits of N sequences, (N, O) or (N,); for a regression, the values.
+        """Return the logits of N sequences, (N, O) or (N,); for most regressions, the values.
 
-        With an output after every step (N, T, O) or (N, T), zero in the padding, or a list of
-        arrays if X is a list.  The dtype is the model's.
+        For poisson logarithms of rates; for gaussian and quantile with an axis at the end, of mean
+        and raw scale or of the levels.  With an output after every step (N, T, O) or (N, T), zero
+        in the padding, or a list of arrays if X is a list.  The dtype is the model's.
 
         Parameters
         ----------
@@ -97,12 +99,41 @@ class Predictor:
         """Return the predictions for N sequences.
 
         For bce labels 0 and 1, int64, (N, O) or (N,); for cross_entropy classes, int64, (N,);
-        otherwise values of the model's dtype, (N, O) or (N,).  With an output after every step
+        otherwise values of the model's dtype, (N, O) or (N,): for poisson rates, for gaussian
+        means, for quantile with an axis of the levels at the end.  With an output after every step
         there is an axis T after N.  The parameters are the same as for `decision_function`.
         """
-        loss = LOSSES[self.loss]
         arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
-        return self._predict(loss.labels or loss.activation, *arguments)
+        return self._predict(LOSSES[self.loss].predict, *arguments)
+
+    def predict_distribution(
+        self,
+        X: Any,
+        *,
+        lengths: Any = None,
+        initial_state: Any = None,
+        n_threads: int | None = None,
+        check_finite: bool = True,
+    ) -> tuple[Any, Any]:
+        """Return the means and the standard deviations that a gaussian model predicts.
+
+        Each is in the form of `predict`.  The parameters are the same as for `decision_function`.
+
+        Raises
+        ------
+        ValueError
+            The model has another loss, which has no distribution of the values.
+        """
+        loss = LOSSES[self.loss]
+        if loss.means is None:
+            raise ValueError(
+                f"predict_distribution needs a model with loss gaussian, not {self.loss}"
+            )
+        arguments = (X, lengths, initial_state, False, n_threads, check_finite)
+        both = self._predict(loss.activation, *arguments)
+        if isinstance(both, list):
+            return [each[..., 0] for each in both], [each[..., 1] for each in both]
+        return both[..., 0], both[..., 1]
 
     def stream(self, batch: int = 1, output: str = "predict") -> Stream:
         """Return an object that takes the next steps of sequences as they come.
@@ -135,7 +166,7 @@ class Predictor:
         net, loss = self._net, LOSSES[self.loss]
         batch = whole("batch", batch)
         functions: dict[str, Any] = {
-            "predict": (loss.labels or loss.activation) if loss.classifies else None,
+            "predict": None if loss.predict is identity else loss.predict,
             "predict_proba": loss.activation,
             "decision_function": None,
         }
@@ -192,7 +223,9 @@ class Predictor:
         """Return `function` of the logits of a block, in the form of its sequences."""
         inputs, _, state = block
         logits = self._evaluation.logits(inputs.sequences, n_threads, state=state, final=final)
-        return public_outputs(self._net, inputs, function(logits))
+        return public_outputs(
+            self._net, inputs, function(logits.reshape(-1, *self._net.output_form))
+        )
 
     def evaluate(
         self,

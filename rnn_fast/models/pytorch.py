@@ -123,7 +123,7 @@ def to_module(model: Any) -> torch.nn.Module:
         dtype=dtype,
         **options,
     )
-    head = torch.nn.Linear(D * model.hidden_size, model.output_size, dtype=dtype)
+    head = torch.nn.Linear(D * model.hidden_size, model._net.output_size, dtype=dtype)
     embedding = torch.nn.Embedding(model.input_size, E, dtype=dtype) if E else None
     weights = model.parameters
     with torch.no_grad():

@@ -35,10 +35,14 @@ COMMON = """
         Whether the initial state is a parameter.  Otherwise it is zero, or `initial_state`.
     embedding_size : int, optional
         E: X contains indices 0 .. I - 1, and each index has a learned vector of E numbers.
-    loss : {"bce", "cross_entropy", "mse", "huber", "mae"}
+    loss : {"bce", "cross_entropy", "mse", "huber", "mae", "poisson", "quantile", "gaussian"}
         Binary cross-entropy of sigmoids, for each output separately; cross-entropy of the softmax;
-        squared error; Huber's loss, quadratic below 1; absolute error.  The mean is over the
-        sequences, or their steps, and over the outputs except for cross_entropy.
+        squared error; Huber's loss, quadratic below 1; absolute error; Poisson likelihood of
+        log-rates; pinball loss of several quantiles of each output; Gaussian likelihood of a mean
+        and a learned scale of each output.  The mean is over the sequences, or their steps, and
+        over the outputs except for cross_entropy.
+    loss_options : dict, optional
+        Options of the loss: ``{"levels": [0.1, 0.5, 0.9]}`` for quantile, which is its default.
     dtype : {"float32", "float64"} or dtype
         Dtype of the parameters and all arithmetic.
     seed : None, int, SeedSequence, Generator, ...
@@ -57,7 +61,8 @@ ATTRIBUTES = """
         ``_l{l}``, and I is the size of its input.  For the reverse direction they then end in
         ``_reverse``.
     Why, by : ndarray, (O, D H), (O,)
-        Parameters of the read-out, for D directions.
+        Parameters of the read-out, for D directions.  For gaussian and quantile there are 2 O rows,
+        or as many as outputs times levels: those of an output side by side.
     h0, c0 : ndarray, (num_layers * D, H)
         Learned initial states, c0 of the LSTM only.
     embedding : ndarray, (I, E)

@@ -6,7 +6,6 @@ from typing import Any
 
 from .. import validation
 from ..cells.specs import CELLS
-from ..engine.passes import LINEAR
 from ..layout.initialise import initialise
 from .architecture import Architecture
 from .gradients import Differentiable
@@ -63,7 +62,9 @@ class Stack(Differentiable, Hidden, Weights):
             "embedding_size": embedding_size,
             "dtype": dtype,
         }
-        chosen = Architecture.of({**options, "return_sequences": True, "loss": LINEAR}, type(self))
+        chosen = Architecture.of(
+            {**options, "return_sequences": True, "loss": "linear"}, type(self)
+        )
         self._options = {name: getattr(chosen, name) for name in options}
         self._net = chosen.network(self.cell)._replace(output_size=0)
         self._generator = validation.generator(seed)

@@ -134,7 +134,8 @@ class Stream:
     def _labelled(self, logits: np.ndarray) -> np.ndarray:
         """Apply the function of the outputs to logits with an axis T."""
         assert self._outputs is not None
-        return self._outputs(logits.reshape(-1, logits.shape[-1])).reshape(*logits.shape[:-1], -1)
+        outputs = self._outputs(logits.reshape(-1, *self._net.output_form))
+        return outputs.reshape(*logits.shape[:-1], -1)
 
     # ------------------------------------------------------------------------------- state
 

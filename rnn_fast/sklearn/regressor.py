@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +24,17 @@ class RNNRegressor(RegressorMixin, Estimator):
 
     Parameters
     ----------
-    loss : {"mse", "huber", "mae"}
-        Loss that `fit` minimises, as in `GRU`.
+    loss : {"mse", "huber", "mae", "poisson", "quantile", "gaussian"}
+        Loss that `fit` minimises, as in `GRU`.  `predict` returns the means of gaussian, and every
+        level of quantile: `score` needs one level.
+    loss_options : dict, optional
+        Options of the loss, as in `GRU`.
     COMMON
     ATTRIBUTES
     """
 
     loss: str = "mse"
+    loss_options: Mapping[str, Any] | None = None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

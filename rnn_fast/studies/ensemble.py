@@ -35,7 +35,9 @@ class Ensemble:
                 raise TypeError(f"models[{i}] must be a model; got {shown(model)}")
         if not self.models:
             raise ValueError("an ensemble needs at least one model; got none")
-        tasks = {(m.loss, m.output_size, m.return_sequences) for m in self.models}
+        tasks = {
+            (m.loss, m._net.loss_options, m.output_size, m.return_sequences) for m in self.models
+        }
         if len(tasks) > 1:
             raise ValueError(
                 "models of an ensemble must have the same loss, output_size and return_sequences; "

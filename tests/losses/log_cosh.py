@@ -13,7 +13,7 @@ LOSS = LOSSES.add(
     Loss(
         name="log_cosh",
         kernel=f"{__name__}:log_cosh_kernel",
-        output_kernel="rnn_fast.losses.kernels:plain_outputs",
+        output_kernel="rnn_fast.losses.maths:plain_outputs",
         activation=identity,
     )
 )
@@ -24,7 +24,7 @@ LOG2 = float(np.log(2))
 
 # maths
 @kernel(inline=True)
-def log_cosh_kernel(logits, targets, weight, ld, O):
+def log_cosh_kernel(logits, targets, weight, options, ld, O):
     """mean over o of |e| + log(1 + exp(-2 |e|)) - log 2; gradient tanh(e) / O."""
     value, squares = fill(logits, 0.0), fill(logits, 0.0)
     for o in range(O):

@@ -9,8 +9,10 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
+import rnn_fast
 from rnn_fast import SimpleRNN
 from rnn_fast.jit import compiled
+from rnn_fast.layout.network import Network
 from rnn_fast.losses import LOSSES
 from rnn_fast.losses.measures import Measures, Spread
 
@@ -34,29 +36,37 @@ def compiled_losses(dtype):
 
     shape, choice = Shape(dtype, 1, 1), Choice()
 
-    def program(number, O, logits, targets, weights, losses, hits):
+    def program(loss, O, logits, targets, weights, losses, hits):
         buffers = KIND(targets, weights, losses, hits)
-        loss_and_gradient(shape, choice, number, logits, buffers, 1.0, O)
+        loss_and_gradient(shape, choice, loss, logits, buffers, 1.0, O)
 
     reals = dict.fromkeys(("logits", *KIND._fields), "reals")
-    return compiled(program, dtype, number="int", O="int", **reals), shape.lanes
+    return compiled(program, dtype, loss="doubles", O="int", **reals), shape.lanes
+
+
+def by_kernel(loss, logits, y, *, skips=False, options=(), weights=None):
+    """Losses, hits and gradients of each sample, by the compiled loss."""
+    logits, y = np.asarray(logits), np.asarray(y)
+    net = Network("gru", logits.dtype, 1, 1, logits.shape[1], loss, loss_options=options)
+    numbers = net.loss_numbers(skips)
+    run, lanes = compiled_losses(logits.dtype.name)
+    results = []
+    for i in range(0, len(logits), lanes):
+        z, targets = (np.zeros((part.shape[1], lanes), logits.dtype) for part in (logits, y))
+        n = len(logits[i : i + lanes])
+        z[:, :n], targets[:, :n] = logits[i : i + lanes].T, y[i : i + lanes].T
+        arrays = [z, targets, *(np.ones(lanes, z.dtype) for _ in range(3))]
+        if weights is not None:
+            arrays[2][:n] = weights[i : i + lanes]
+        run(numbers.ctypes.data, len(z), *(array.ctypes.data for array in arrays))
+        found = [array[:n].astype(float) for array in arrays[-2:]]
+        results.append([*found, z[:, :n].T.astype(float)])
+    return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
 
 def losses_and_hits(loss, logits, y):
     """Of each sample, by the compiled loss."""
-    logits = np.asarray(logits)
-    run, lanes = compiled_losses(logits.dtype.name)
-    results = []
-    for i in range(0, len(logits), lanes):
-        z, targets = (
-            np.zeros((part.shape[1], lanes), logits.dtype) for part in (logits, np.asarray(y))
-        )
-        n = len(logits[i : i + lanes])
-        z[:, :n], targets[:, :n] = logits[i : i + lanes].T, np.asarray(y)[i : i + lanes].T
-        arrays = [z, targets, *(np.ones(lanes, z.dtype) for _ in range(3))]
-        run(LOSSES.place(loss), len(z), *(array.ctypes.data for array in arrays))
-        results.append([array[:n].astype(float) for array in arrays[-2:]])
-    return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+    return by_kernel(loss, logits, y)[:2]
 
 
 def losses(loss, logits, y):
@@ -133,6 +143,130 @@ def test_losses_of_regression():
     z, y = np.array([[0.5, -2.0], [3.0, 1.0]]), np.zeros((2, 2))
     assert losses("mae", z, y).tolist() == [1.25, 2.0]
     assert losses("huber", z, y).tolist() == [(0.125 + 1.5) / 2, (2.5 + 0.5) / 2]
+
+
+LEVELS = (0.1, 0.3, 0.95)
+#: losses by value as formulas of logits (N, V, k) and targets (N, V, 1)
+FORMULAS = {
+    "bce": lambda z, y: np.logaddexp(0, z) - z * y,
+    "mse": lambda z, y: (z - y) ** 2,
+    "huber": lambda z, y: np.where(abs(z - y) < 1, (z - y) ** 2 / 2, abs(z - y) - 0.5),
+    "mae": lambda z, y: abs(z - y),
+    "poisson": lambda z, y: np.exp(z) - z * y,
+    "quantile": lambda z, y: np.maximum(
+        np.multiply(LEVELS, y - z), np.subtract(LEVELS, 1) * (y - z)
+    ),
+    "gaussian": lambda z, y: (
+        -norm_logpdf(y[..., 0], z[..., 0], 1e-3 + np.exp(z[..., 1]))[..., None]
+    ),
+}
+#: their derivatives by the logits
+SLOPES = {
+    "bce": lambda z, y: 1 / (1 + np.exp(-z)) - y,
+    "mse": lambda z, y: 2 * (z - y),
+    "huber": lambda z, y: np.clip(z - y, -1, 1),
+    "mae": lambda z, y: np.sign(z - y),
+    "poisson": lambda z, y: np.exp(z) - y,
+    "quantile": lambda z, y: np.where(z > y, 1, 0) - np.array(LEVELS),
+    "gaussian": lambda z, y: gaussian_slopes(z[..., 0] - y[..., 0], np.exp(z[..., 1])),
+}
+PREDICTED = {"poisson": np.exp, "gaussian": lambda z: z[..., :1]}
+
+
+def norm_logpdf(y, mean, scale):
+    return -(((y - mean) / scale) ** 2) / 2 - np.log(scale) - np.log(2 * np.pi) / 2
+
+
+def gaussian_slopes(e, growing):
+    """With respect to the mean and to r, for the scale 1e-3 + exp(r)."""
+    s = 1e-3 + growing
+    return np.stack([e / s**2, (1 / s - e**2 / s**3) * growing], -1)
+
+
+@pytest.mark.parametrize("loss", FORMULAS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("f4", 2e-5), ("f8", 1e-13)])
+@pytest.mark.parametrize("missing", [False, True])
+def test_losses_by_value(loss, dtype, tolerance, missing):
+    """Losses, hits and gradients, with 4 values a sample, of which some may be missing."""
+    rng, options = np.random.default_rng(0), LEVELS if loss == "quantile" else ()
+    k = LOSSES[loss].logits_of_value(options)
+    z = (2 * rng.standard_normal((37, 4, k))).astype(dtype).astype(float)
+    y = rng.poisson(1.0, (37, 4)).astype(float) if loss != "bce" else rng.integers(0, 2, (37, 4))
+    weights = rng.random(37).astype(dtype)
+    there = np.ones((37, 4), bool)
+    if missing:
+        there = rng.random((37, 4)) < 0.6
+        there[3] = False
+    n = np.maximum(there.sum(1), 1)
+    shown = np.where(there, y, np.nan).astype(dtype)
+    flat = z.reshape(37, -1).astype(dtype)
+    found = by_kernel(loss, flat, shown, skips=missing, options=options, weights=weights)
+
+    wanted = (FORMULAS[loss](z, y[..., None]).mean(2) * there).sum(1) / n
+    np.testing.assert_allclose(found[0], wanted, rtol=tolerance, atol=tolerance)
+    if LOSSES[loss].classifies:
+        hits = (((z[..., 0] > 0) == (y > 0.5)) | ~there).all(1) & there.any(1)
+    else:
+        errors = (PREDICTED.get(loss, np.asarray)(z) - y[..., None]) ** 2
+        hits = (errors.mean(2) * there).sum(1) / n
+    np.testing.assert_allclose(found[1], hits, rtol=tolerance, atol=tolerance)
+    share = (there * weights[:, None] / n[:, None])[..., None]
+    n_slopes = 1 if loss == "gaussian" else k  # the loss is a mean over levels
+    gradient = (SLOPES[loss](z, y[..., None]) * share / n_slopes).reshape(37, -1)
+    np.testing.assert_allclose(found[2], gradient, rtol=10 * tolerance, atol=tolerance)
+    assert (found[2].reshape(37, 4, k)[~there] == 0).all()
+
+
+def test_a_gaussian_of_extreme_scales():
+    """A scale of 0 becomes the floor; the logarithm of a huge one is the logit itself."""
+    z = np.array([[0.0, -1e4], [0.0, 1e4], [0.0, np.log(1e-3)]])
+    found = by_kernel("gaussian", z, np.array([[1e-3], [1.0], [0.0]]))
+    half = np.log(2 * np.pi) / 2
+    wanted = [np.log(1e-3) + 0.5 + half, 1e4 + half, np.log(2e-3) + half]
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-14)
+    np.testing.assert_allclose(found[2], [[-1e3, 0], [0, 1], [0, 0.5]], rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gaussian", "quantile"])
+def test_outputs_are_the_activations(loss):
+    """`forward` computes them in compiled code, for a batch NumPy does."""
+    model = SimpleRNN(1, 3, 2, loss=loss, dtype="f8", seed=0)
+    x = np.random.default_rng(0).standard_normal((2, 4, 1))
+    np.testing.assert_allclose(model.forward(x[0]), model.forward(x)[0], rtol=1e-12)
+    z = model.decision_function(x)
+    np.testing.assert_allclose(model.forward(x), LOSSES[loss].activation(z).reshape(2, -1))
+    predicted = model.predict(x)
+    assert predicted.shape == ((2, 2, 3) if loss == "quantile" else (2, 2))
+    if loss == "gaussian":
+        means, scales = model.predict_distribution(x)
+        np.testing.assert_array_equal(means, predicted)
+        np.testing.assert_array_equal(scales, 1e-3 + np.exp(z[..., 1]))
+    else:
+        with pytest.raises(ValueError, match="predict_distribution needs .* not " + loss):
+            model.predict_distribution(x)
+
+
+def test_options_of_a_loss(tmp_path):
+    make = functools.partial(SimpleRNN, 1, 3, loss="quantile")
+    model = make(loss_options={"levels": np.array([0.2, 0.8])}, seed=0)
+    assert model.loss_options == {"levels": (0.2, 0.8)} and model.Why.shape == (2, 3)
+    assert "loss_options={'levels': (0.2, 0.8)}" in repr(model)
+    model.save(tmp_path / "model")
+    assert rnn_fast.load(tmp_path / "model").loss_options == model.loss_options
+    assert make().loss_options == {"levels": (0.1, 0.5, 0.9)}
+    assert make(loss_options={"levels": 0.5}).Why.shape == (1, 3)
+    assert SimpleRNN(1, 3).loss_options is None
+    for wrong in ({"levels": []}, {"levels": [0.5, 1.0]}, {"levels": ["x"]}, {"level": 0.5}, 3):
+        with pytest.raises((TypeError, ValueError), match=r"^loss_options"):
+            make(loss_options=wrong)
+    with pytest.raises(ValueError, match="but mse has none"):
+        SimpleRNN(1, 3, loss="mse", loss_options={"levels": 0.5})
+
+
+def test_a_rate_is_not_negative():
+    model = SimpleRNN(1, 3, loss="poisson", seed=0)
+    with pytest.raises(ValueError, match=r"y\[1\] = -1.0 is not in \[0, inf\]"):
+        model.evaluate(np.ones((2, 3, 1)), [0.0, -1.0])
 
 
 def test_weights():

@@ -12,6 +12,7 @@ from registered import registered
 from rnn_fast import GRU, SimpleRNN
 from rnn_fast.jit import compiled
 from rnn_fast.losses import LOSSES
+from rnn_fast.losses.loss import LossNumbers
 
 registration = registered(LOSSES, log_cosh.LOSS)
 RNG = np.random.default_rng(0)
@@ -88,15 +89,16 @@ def test_the_number_of_no_loss_is_not_a_number():
     kind = namedtuple("kind", "targets weights losses hits")
     shape, choice = Shape("float64", 1, 1), Choice()
 
-    def program(number, logits, targets, weights, losses, hits):
+    def program(loss, logits, targets, weights, losses, hits):
         buffers = kind(targets, weights, losses, hits)
-        loss_and_gradient(shape, choice, number, logits, buffers, 1.0, 1)
+        loss_and_gradient(shape, choice, loss, logits, buffers, 1.0, 1)
 
     reals = {name: "reals" for name in ("logits", *kind._fields)}
-    run = compiled(program, "float64", number="int", **reals)
+    run = compiled(program, "float64", loss="doubles", **reals)
     for number in (len(LOSSES) - 1, len(LOSSES)):
+        loss = np.array(LossNumbers(place=number, outputs=1, skips=0, labels=0), float)
         arrays = [np.ones(shape.lanes) for _ in reals]
-        run(number, *(array.ctypes.data for array in arrays))
+        run(loss.ctypes.data, *(array.ctypes.data for array in arrays))
         assert np.isnan(arrays[3]).all() == np.isnan(arrays[4]).all() == (number == len(LOSSES))
 
 

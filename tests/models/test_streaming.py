@@ -30,6 +30,15 @@ MODELS = {
 }
 
 
+def test_a_stream_of_a_distribution():
+    """The means alone, and rates for logarithms."""
+    X = RNG.standard_normal((1, 9, 3))
+    for loss in ("gaussian", "poisson", "quantile"):
+        model = SimpleRNN(3, 5, 2, loss=loss, seed=1, return_sequences=True, dtype="float64")
+        whole = model.predict(X).reshape(9, -1)
+        np.testing.assert_allclose(model.stream().run(X)[0], whole, rtol=1e-13)
+
+
 def in_pieces(stream, X, cuts):
     """Run (batch, T, I) in pieces that end at `cuts`, of one step by `step`."""
     out, first = [], 0
