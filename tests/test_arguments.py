@@ -95,6 +95,7 @@ TRAINING = {
     "l2": PENALTY,
     "activity_l1": SOME_RATE,
     "activity_l2": SOME_RATE,
+    "missing": SOME_CHOICE,
     "bptt": SOME_COUNT,
     "validation_data": {"none"},
     "early_stopping": SOME_COUNT,
@@ -122,7 +123,7 @@ UPDATE = {
     name: right
     for name, right in FIT.items()
     if name in ("batch_size", "learning_rate", "optimizer", "clip_norm", "clip_value", "l1", "l2")
-    or name in ("activity_l1", "activity_l2", "n_threads", "check_finite")
+    or name in ("activity_l1", "activity_l2", "n_threads", "check_finite", "missing")
     or right is DATA
 } | {"return_state": FLAG}
 APPLY = {
@@ -134,6 +135,7 @@ APPLY = {
 DISTRIBUTION = {name: right for name, right in APPLY.items() if name != "return_state"}
 MEASURE = {
     **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight", "class_weight"), DATA),
+    "missing": SOME_CHOICE,
     "initial_state": DATA,
     "n_threads": SOME_COUNT,
     "check_finite": FLAG,

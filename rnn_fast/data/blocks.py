@@ -24,8 +24,8 @@ class Block(NamedTuple):
         """Return the block without memory that the user has too."""
         (sequences, steps), targets = self.inputs, self.targets
         if targets is not None:
-            y, weights = targets
-            targets = Targets(y.copy(), None if weights is None else weights.copy())
+            y, weights, skips = targets
+            targets = Targets(y.copy(), None if weights is None else weights.copy(), skips)
         inputs = Input(sequences._replace(x=sequences.x.copy()), steps)
         return Block(inputs, targets, self.state)
 
@@ -44,8 +44,8 @@ class Block(NamedTuple):
             starts = np.cumsum(lengths) - lengths
         if targets is not None:
             places = rows if net.sequences else samples
-            y, weights = targets
-            targets = Targets(y[places], None if weights is None else weights[places])
+            y, weights, skips = targets
+            targets = Targets(y[places], None if weights is None else weights[places], skips)
         inputs = Input(Sequences(x[rows], starts, lengths), steps)
         return Block(inputs, targets, None if state is None else state[samples])
 
@@ -53,14 +53,14 @@ class Block(NamedTuple):
         """Return the spread of the targets of some sequences; an empty one for a classifier."""
         if LOSSES[net.loss].classifies or self.targets is None:
             return Spread()
-        y, weights = self.targets
+        y, weights, skips = self.targets
         rows = samples
         if net.sequences and not (samples is None and self.inputs.inside is None):
             samples = np.arange(len(self.inputs)) if samples is None else samples
             rows = rows_of(self.inputs.sequences, samples)
         if rows is None:
-            return Spread.of(y, weights)
-        return Spread.of(y[rows], None if weights is None else weights[rows])
+            return Spread.of(y, weights, skips)
+        return Spread.of(y[rows], None if weights is None else weights[rows], skips)
 
 
 def rows_of(sequences: Sequences, samples: np.ndarray) -> np.ndarray:

@@ -66,9 +66,14 @@ def targets(
     steps : int or None
         T of padded sequences, for a hint.
     """
-    array = real(name, y)
-    columns = net.target_size
-    shapes = [(N,), (N, 1)] if columns == 1 else [(N, columns)]
+    array = shaped_targets(name, y, N, net, steps)
+    return target_values(name, array, net, check_finite).reshape(N, net.target_size)
+
+
+def shaped_targets(name: str, y: Any, N: int, net: Network, steps: int | None = None) -> np.ndarray:
+    """Return targets of N sequences as an array, after a check of its shape; see `targets`."""
+    array, shape = real(name, y), net.target_shape
+    shapes = [(N,), (N, 1)] if shape == (1,) else [(N, *shape)]
     if array.shape not in shapes:
         hint = one_hot_hint(array, net)
         if array.shape[:2] == (N, steps) and not hint:
@@ -77,7 +82,7 @@ def targets(
             f"{name} must have shape {' or '.join(map(str, shapes))} for {N} sequences and "
             f"{purpose(net)}; got {array.shape}{hint}"
         )
-    return target_values(name, array, net, check_finite).reshape(N, columns)
+    return array
 
 
 def tokens(name: str, X: Any, net: Network) -> np.ndarray:
@@ -184,7 +189,7 @@ def purpose(net: Network) -> str:
     """Describe the model that targets are for, for messages."""
     if LOSSES[net.loss].takes_classes:
         return f"{net.loss}, which takes class indices"
-    return f"{net.output_size} output{'s' * (net.output_size > 1)}"
+    return f"{net.target_size} output{'s' * (net.target_size > 1)}"
 
 
 def one_hot_hint(array: np.ndarray, net: Network) -> str:

@@ -29,7 +29,9 @@ from .targets import read_targets
 from .weights import balanced, class_counts, class_labels
 
 #: arguments that weigh sequences, steps and classes
-WEIGHTS = ("mask", "sample_weight", "class_weight")
+WEIGHTS = ("mask", "sample_weight", "class_weight", "missing")
+#: of these, arguments that have no entry for each sequence
+OF_ALL = ("class_weight", "missing")
 #: arguments whose names in messages have no prefix, unless `prefixing` puts one there
 UNNAMED = ("lengths", "initial_state", *WEIGHTS)
 #: in the place of `y`: there are no targets
@@ -126,7 +128,7 @@ class Dataset:
         self.y = None if y is NO_TARGETS else opened(f"{prefix}y", y, files)
         self.lengths = opened("lengths", lengths, files)
         self.weights = {
-            name: value if name == "class_weight" else opened(name, value, files)
+            name: value if name in OF_ALL else opened(name, value, files)
             for name, value in weights.items()
         }
 
@@ -155,7 +157,8 @@ class Dataset:
     def _check_lengths(self, N: int) -> None:
         """Check that everything has N entries, as X has, before parts of it are read."""
         per_sequence = {"lengths": self.lengths, f"{self.prefix}y": self.y, **self.weights}
-        per_sequence.pop("class_weight", None)
+        for name in OF_ALL:
+            per_sequence.pop(name, None)
         for name, value in per_sequence.items():
             n = N if value is None else n_entries(value)
             if n != N:
@@ -176,7 +179,7 @@ class Dataset:
         if y is None:
             return Block(inputs, None, state)
         weights = {
-            key: value if key == "class_weight" else read(key, value)
+            key: value if key in OF_ALL else read(key, value)
             for key, value in {**self.weights, **instead}.items()
         }
         targets = read_targets(

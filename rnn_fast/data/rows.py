@@ -21,6 +21,8 @@ class Targets(NamedTuple):
 
     y: np.ndarray  #: (N or rows, target_size) of the network's dtype, class indices as well
     weights: np.ndarray | None  #: (N or rows,), not negative; None: all are equal
+    #: whether NaN in `y` are missing values; a row's weight is then times its share of others
+    skips: bool = False
 
 
 def padded(x: np.ndarray) -> Sequences:

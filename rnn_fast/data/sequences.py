@@ -6,6 +6,7 @@ sequences, one sequence after the other.  Padding, and steps that do not count, 
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,35 +144,36 @@ def _read_list(name: str, X: Any, net: Network, check_finite: bool) -> Input:
 # -------------------------------------------------------------------------------------- steps
 
 
-def step_rows(name: str, value: Any, inputs: Input, n_columns: int, hint: str = "") -> np.ndarray:
-    """Return data of every step as (rows,), or for some columns as (rows, n_columns).
+def step_rows(
+    name: str, value: Any, inputs: Input, shape: tuple[int, ...] = (), hint: str = ""
+) -> np.ndarray:
+    """Return data of every step as (rows,), or for some columns as (rows, columns).
 
     Parameters
     ----------
     name : str
         Name of the argument, for messages.
     value : array-like or list
-        (N, T), (N, T, n_columns), or a list of (T_i,) or (T_i, n_columns).
+        (N, T, *shape), or a list of (T_i, *shape).
     inputs : Input
         The sequences of the steps.
-    n_columns : int
-        Numbers of a step; 0: one, without an axis.
+    shape : tuple of int
+        Axes of a step.  One number needs no axis.
     hint : str
         Appended to the message about a wrong shape.
     """
-    ends: tuple[tuple[int, ...], ...] = ((),) if n_columns == 0 else ((n_columns,),)
-    if n_columns == 1:
-        ends = ((), (1,))
+    ends = [(), shape] if shape == (1,) else [shape]
+    columns = (math.prod(shape),) if shape else ()
     if inputs.steps is not None:
         shapes = [(len(inputs), inputs.steps, *end) for end in ends]
         array = _shaped(name, value, shapes, ", samples by steps", hint)
-        return array.reshape(-1, *ends[-1])
+        return array.reshape(-1, *columns)
     if not isinstance(value, (list, tuple)) or len(value) != len(inputs):
         raise ValueError(f"{name} must be a list of {len(inputs)} arrays, as the sequences are")
     parts = []
     for i, (part, n) in enumerate(zip(value, inputs.sequences.lengths.tolist(), strict=True)):
         array = _shaped(f"{name}[{i}]", part, [(n, *end) for end in ends])
-        parts.append(array.reshape(-1, *ends[-1]))
+        parts.append(array.reshape(-1, *columns))
     return np.concatenate(parts)
 
 

@@ -28,6 +28,8 @@ class Stream:
         items, from the first on.
     epochs : int
     check_finite : bool
+    missing : "nan" or None
+        For items that do not say another.
 
     Raises
     ------
@@ -42,6 +44,7 @@ class Stream:
         n_items: int | None,
         epochs: int,
         check_finite: bool,
+        missing: str | None = None,
     ):
         if not isinstance(items, Iterable):
             raise TypeError(f"batches must be an iterable; got {type(items).__name__}")
@@ -51,6 +54,7 @@ class Stream:
                 "steps_per_epoch, or an iterable that can be gone through again"
             )
         self.net, self.items, self.n_items, self.check_finite = net, items, n_items, check_finite
+        self._of_all = {} if missing is None else {"missing": missing}  # items
         self._iterator = iter(items) if n_items else None
         self._seen = 0, Spread()  # items of this epoch, and the spread of their targets
 
@@ -105,7 +109,7 @@ class Stream:
 
     def _read(self, numbered: tuple[int, Any]) -> Visit:
         i, item = numbered
-        named = arguments(f"batches[{i}]", item)
+        named = {**self._of_all, **arguments(f"batches[{i}]", item)}
         if len(named) == 2 and named["y"] is not None:
             plain = plain_block(self.net, named["X"], named["y"], self.check_finite)
             if plain is not None:

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 
 from ..layout.network import Network
+from ..validation import choice
 from . import checks
 from .arrays import real
 from .rows import Targets
 from .sequences import Input, step_rows
 from .weights import sequence_weights, weights_by_class
+
+
+def missing_word(name: str, value: Any) -> str | None:
+    """Return the option `missing`: "nan", or None."""
+    return None if value is None else choice(name, value, ("nan",))
 
 
 def read_targets(
@@ -24,9 +30,13 @@ def read_targets(
     mask: Any = None,
     sample_weight: Any = None,
     class_weight: Any = None,
+    missing: Any = None,
     is_part: bool = False,
 ) -> Targets:
     """Return `y` and its weights as the kernels take them.
+
+    Each number of a target that is not missing is a term of the loss.  A row's loss is the mean of
+    its terms, so its weight is times its share of terms that count.
 
     Parameters
     ----------
@@ -36,10 +46,12 @@ def read_targets(
         As in `Model.fit`.
     inputs : Input
         The sequences that `y` belongs to.
-    mask : array-like of bool (N, T), or list, optional
-        Steps that count, where there is an output after every step.
+    mask : array-like of bool, or list, optional
+        True where a target counts, in the shape of `y`; (N, T) for all outputs of a step.
     sample_weight : array-like (N,), or (N, T), or list, optional
     class_weight : dict of class to weight, or "balanced", optional
+    missing : "nan", optional
+        Whether NaN in `y` is a missing value.
     is_part : bool
         Whether there are more sequences: then all these weights may be 0.
 
@@ -48,21 +60,19 @@ def read_targets(
     TypeError, ValueError
         An argument does not fit, or a weight is negative or not finite, or all weights are 0.
     """
-    counts = inputs.inside if net.sequences else None
+    inside = inputs.inside if net.sequences else None
+    counts: Any = inside
+    there: Any = None
     if mask is not None:
-        shown = read_mask(mask, inputs, net)
+        shown, there = read_mask(mask, inputs, net)
         counts = shown if counts is None else shown & counts
         if not (is_part or counts.any()):
             raise ValueError("mask must be True at a step of a sequence; it is False at all steps")
-    if not net.sequences:
-        values = checks.targets(name, y, len(inputs), net, check_finite, inputs.steps)
-    else:
-        y = read_steps(name, y, inputs)
-        hint = checks.one_hot_hint(y, net) if isinstance(y, np.ndarray) else ""
-        values = step_rows(name, y, inputs, net.target_size, hint)
-        if counts is not None:
-            values = np.where(counts[:, None], values, np.zeros((), values.dtype))
-        values = checked_values(name, values, y, inputs, net, check_finite)
+    values, there = read_values(name, y, inputs, net, check_finite, counts, there, missing)
+    if there is not None:
+        counts = there.any(1) if counts is None else there.any(1) & counts
+        if not (is_part or counts.any()):
+            raise ValueError(f"{name} must have a target that counts; all are missing")
     weights = None
     if sample_weight is not None:
         weights = sequence_weights(sample_weight, inputs, net, counts, is_part)
@@ -70,6 +80,9 @@ def read_targets(
         factors = weights_by_class(class_weight, values, counts, net)
         with np.errstate(over="ignore"):
             weights = factors if weights is None else weights * factors
+    if there is not None:
+        shares = there.mean(1)
+        weights = shares if weights is None else weights * shares
     if mask is not None:
         weights = counts if weights is None else weights * counts
     if weights is not None:
@@ -80,17 +93,76 @@ def read_targets(
             raise ValueError("sample_weight times class_weight is too large: its sum is infinite")
         if not (is_part or (weights if counts is None else weights[counts]).any()):
             raise ValueError("all weights are 0")
-    return Targets(values, weights)
+    if there is None or (there == there[:, :1]).all():  # rows are there or not
+        return Targets(values, weights)
+    return Targets(np.where(there, values, values.dtype.type(np.nan)), weights, skips=True)
 
 
-def read_mask(mask: Any, inputs: Input, net: Network) -> np.ndarray:
-    """Return a mask of steps as (rows,) bool."""
+def read_mask(mask: Any, inputs: Input, net: Network) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return a mask of steps as (rows,) bool, or a mask of numbers as (rows, target_size)."""
+    shape = net.target_shape
     if not net.sequences:
-        raise ValueError("mask needs a model with return_sequences=True")
-    rows = step_rows("mask", mask, inputs, 0)
+        array = real("mask", mask)
+        shapes = [(len(inputs), *shape)] + [(len(inputs),)] * (shape == (1,))
+        if array.shape not in shapes:
+            expected = " or ".join(map(str, shapes))
+            raise ValueError(f"mask must have shape {expected}, as y; got {array.shape}")
+        rows = array.reshape(len(inputs), -1)
+    else:
+        of_list = inputs.steps is None and isinstance(mask, (list, tuple)) and mask
+        n_axes = real("mask", mask[0]).ndim + 1 if of_list else real("mask", mask).ndim
+        rows = step_rows("mask", mask, inputs, shape if n_axes > 2 else ())
     if rows.dtype != bool:
         raise TypeError(f"mask must hold bool; got dtype {rows.dtype}")
-    return rows
+    if rows.ndim == 1:
+        return rows, None
+    steps: np.ndarray = rows.any(1)
+    return steps, rows
+
+
+def read_values(
+    name: str,
+    y: Any,
+    inputs: Input,
+    net: Network,
+    check_finite: bool,
+    counts: np.ndarray | None,
+    there: np.ndarray | None,
+    missing: Any,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return targets (rows, target_size), and which of their numbers are there; None: all.
+
+    Numbers that do not count are 0.
+
+    counts : (rows,) bool array or None
+        Rows that count; None: all of them.
+    there : (rows, target_size) bool array or None
+        Numbers that a mask shows.
+    """
+    missing = missing_word("missing", missing)
+    if net.sequences:
+        y = read_steps(name, y, inputs)
+        hint = checks.one_hot_hint(y, net) if isinstance(y, np.ndarray) else ""
+        values = step_rows(name, y, inputs, net.target_shape, hint)
+    else:
+        y = checks.shaped_targets(name, y, len(inputs), net, inputs.steps)
+        values = y.reshape(len(inputs), net.target_size)
+    if missing is not None and values.dtype.kind == "f":
+        is_number = ~np.isnan(values)
+        there = is_number if there is None else there & is_number
+    if there is not None and counts is not None:
+        there = there | ~counts[:, None]
+    if there is not None and there.all():
+        there = None
+    zero = np.zeros((), values.dtype)
+    if counts is not None:
+        values = np.where(counts[:, None], values, zero)
+    if there is not None:
+        values = np.where(there, values, zero)
+    if net.sequences:
+        return checked_values(name, values, y, inputs, net, check_finite), there
+    checked = checks.target_values(name, values.reshape(y.shape), net, check_finite)
+    return checked.reshape(values.shape), there
 
 
 def read_steps(name: str, y: Any, inputs: Input) -> Any:

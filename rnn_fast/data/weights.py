@@ -49,7 +49,7 @@ def sequence_weights(
     if not net.sequences:
         got = "a list" if array is None else array.shape
         raise ValueError(f"sample_weight must have shape ({len(inputs)},); got {got}")
-    rows = step_rows("sample_weight", value, inputs, 0)
+    rows = step_rows("sample_weight", value, inputs)
     if counts is not None:
         rows = np.where(counts, rows, 0)
     if inputs.steps is not None:

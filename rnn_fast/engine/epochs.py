@@ -78,6 +78,7 @@ class Epochs:
         self._key: tuple[Any, ...] | None = None  # of the job
         self.job: Any = None
         self.batch_size, self._few = 0, False
+        self._loss = net.loss_numbers()
 
     def load(
         self,
@@ -110,6 +111,7 @@ class Epochs:
         self._single = single
         T = min(self.bptt or longest, longest)
         fields = {"y": targets.y, "batch": batch_size, "penalties": self.descent.penalties}
+        fields["loss"] = net.loss_numbers(True) if targets.skips else self._loss
         if single:
             fields["x"] = data.x
         else:
@@ -148,7 +150,6 @@ class Epochs:
     def _common(self) -> dict[str, Any]:
         descent = self.descent
         return {
-            "loss": self.net.loss_numbers(),
             "parameters": self.parameters,
             "descend": descent.program().inner,
             "descent": descent.record,

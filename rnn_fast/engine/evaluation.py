@@ -63,9 +63,9 @@ class Evaluation:
         state: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return losses, hits and weights, summed over all sequences, long ones first."""
-        if state is None and self._prepared(data):
+        if state is None and not targets.skips and self._prepared(data):
             self._sums[:] = 0
-            y, weights = targets
+            y, weights, _ = targets
             self._lead(data, out=None, sums=self._sums, y=y, weights=weights)
             return total(self._sums)
         sums = np.zeros((MEASURED, len(data.starts)))

@@ -97,8 +97,8 @@ def hidden_fields(out: np.ndarray, table: np.ndarray) -> dict[str, Any]:
 
 
 def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
-    fields = {"y": targets.y, "weights": targets.weights, "loss": net.loss_numbers()}
-    return {**inputs(net, data), **fields}
+    y, weights, skips = targets
+    return {**inputs(net, data), "y": y, "weights": weights, "loss": net.loss_numbers(skips)}
 
 
 def epoch_space(
@@ -256,11 +256,11 @@ def predictions(
     **fields: Any,
 ) -> Job:
     """Return the job that predicts the samples `order`, for the arrays of `predict`."""
-    y, weights = targets or (None, None)
+    y, weights, skips = targets or (None, None, False)
     return space.job(
         UNIT_PREDICTIONS if isinstance(space, UnitSpace) else PREDICTIONS,
         dropout=np.zeros(1),
-        loss=net.loss_numbers(),
+        loss=net.loss_numbers(skips),
         **inputs(net, data),
         y=y,
         weights=weights,

@@ -64,6 +64,11 @@ class Network(NamedTuple):
         return 1 if LOSSES[self.loss].takes_classes else self.outputs // self.value_size
 
     @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Axes of one target."""
+        return (self.target_size,)
+
+    @property
     def output_form(self) -> tuple[int, ...]:
         """Axes of one sample's logits: the values, unless it is one, and the logits of a value."""
         each, n = self.value_size, self.outputs // self.value_size

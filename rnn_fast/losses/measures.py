@@ -9,6 +9,8 @@ import numpy as np
 
 from .loss import LOSSES, Loss
 
+Array = np.ndarray
+
 
 def quiet() -> np.errstate:
     """Let numbers beyond float64 become infinite or NaN without a warning."""
@@ -21,18 +23,25 @@ class Spread:
     Updated as by Chan, Golub and LeVeque (1983), whose sums do not cancel.
     """
 
-    def __init__(self, weight: float = 0.0, mean: Any = 0.0, squares: Any = 0.0):
-        self.weight = weight
+    def __init__(self, weight: Any = 0.0, mean: Any = 0.0, squares: Any = 0.0):
+        # one for all outputs or, where targets are missing, (O,)
+        self.weight = np.asarray(weight, float) if isinstance(weight, (list, Array)) else weight
         self.mean, self.squares = np.asarray(mean, float), np.asarray(squares, float)  # (O,)
 
     @classmethod
-    def of(cls, y: np.ndarray, weights: np.ndarray | None = None) -> Spread:
-        """Return the spread of y (N, O), weighted by (N,)."""
+    def of(cls, y: np.ndarray, weights: np.ndarray | None = None, skips: bool = False) -> Spread:
+        """Return the spread of y (N, O), weighted by (N,).
+
+        skips : bool
+            Whether NaN are missing values; a row's weight is then times its share of others.
+        """
         y = y.astype(float)
         if weights is not None:
             y, weights = y[weights > 0], weights[weights > 0].astype(float)
         if not len(y):
             return cls()
+        if skips and weights is not None:
+            return cls._of_present(y, weights)
         weight = float(len(y) if weights is None else weights.sum())
         with quiet():
             if weights is None:
@@ -41,11 +50,20 @@ class Spread:
             mean = np.average(y, axis=0, weights=weights)
             return cls(weight, mean, weights @ np.square(y - mean))
 
+    @classmethod
+    def _of_present(cls, y: np.ndarray, weights: np.ndarray) -> Spread:
+        there = ~np.isnan(y)
+        each = there * (weights / there.mean(1))[:, None]
+        y, weight = np.where(there, y, 0.0), each.sum(0)
+        with quiet():
+            mean = (each * y).sum(0) / _not_zero(weight)
+            return cls(weight, mean, (each * np.square(y - mean)).sum(0))
+
     def __add__(self, other: Spread) -> Spread:
         weight = self.weight + other.weight
-        if not self.weight or not other.weight:
-            return self if self.weight else other
-        share = other.weight / weight
+        if not np.any(self.weight) or not np.any(other.weight):
+            return self if np.any(self.weight) else other
+        share = other.weight / _not_zero(weight)
         with quiet():
             apart = other.mean - self.mean
             squares = self.squares + other.squares + self.weight * share * apart**2
@@ -60,11 +78,19 @@ class Spread:
             total = float(self.squares.sum())
         if not total > 0:
             return math.nan
+        if isinstance(self.weight, Array):
+            return 1 - mse * self.weight.sum() / total
         return 1 - mse * self.weight * self.squares.size / total
 
     def record(self) -> list[Any]:
         """Return the arguments of the constructor, in terms of JSON."""
-        return [self.weight, self.mean.tolist(), self.squares.tolist()]
+        weight = self.weight.tolist() if isinstance(self.weight, Array) else self.weight
+        return [weight, self.mean.tolist(), self.squares.tolist()]
+
+
+def _not_zero(weight: Any) -> Any:
+    """Return weights to divide by: 1 in place of 0."""
+    return np.where(weight == 0, 1.0, weight) if isinstance(weight, Array) else weight
 
 
 NOTHING = Spread()

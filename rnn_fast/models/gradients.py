@@ -157,6 +157,7 @@ class Differentiable:
         mask: Any = None,
         sample_weight: Any = None,
         class_weight: Any = None,
+        missing: str | None = None,
         initial_state: Any = None,
         input_gradients: bool = False,
         n_threads: int | None = None,
@@ -168,12 +169,14 @@ class Differentiable:
 
         Parameters
         ----------
-        X, y, lengths, mask, sample_weight, class_weight, initial_state, n_threads, check_finite
+        X, y, lengths, mask, sample_weight, class_weight, missing, initial_state
             As in `fit`, but all data are read into memory.  With an `initial_state` there is also
             the gradient ``initial_state``, in the same form.
         input_gradients : bool
             Whether to return the gradient with respect to X too, as ``X`` and in its form; not
             with an embedding.
+        n_threads, check_finite
+            As in `fit`.
 
         Returns
         -------
@@ -196,6 +199,7 @@ class Differentiable:
             mask=mask,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            missing=missing,
         )
         inputs, targets, state = feed.load(0)
         assert targets is not None

@@ -236,6 +236,7 @@ class Predictor:
         mask: Any = None,
         sample_weight: Any = None,
         class_weight: Any = None,
+        missing: str | None = None,
         initial_state: Any = None,
         n_threads: int | None = None,
         check_finite: bool = True,
@@ -252,6 +253,7 @@ class Predictor:
         if n_threads is not None:
             threads.wanted(n_threads)
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
+        weights["missing"] = missing
         if y is not None and all_none(lengths, initial_state, *weights.values()):
             plain = plain_block(self._net, X, y, check_finite)
             if plain is not None:

@@ -203,7 +203,8 @@ def _spread(facts: Facts) -> Check:
     def check(value: Any) -> bool:
         if value == none or not (isinstance(value, list) and len(value) == 3):
             return value == none
-        return positive(value[0]) and means(value[1]) and squares(value[2])
+        weight = positive(value[0]) or (squares(value[0]) and sum(value[0]) > 0)
+        return weight and means(value[1]) and squares(value[2])
 
     return check
 

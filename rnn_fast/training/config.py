@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.items import arguments
+from ..data.targets import missing_word
 from ..data.weights import count_classes
 from ..engine.guide import LossFunction
 from ..layout.network import Network
@@ -124,6 +125,7 @@ class TrainingConfig(Options):
     shuffle: bool = option(flag, True)
     shuffle_block: int | None = option(optional(whole), None)
     bptt: int = option(or_zero(whole), None)  # 0: whole sequences
+    missing: str | None = option(missing_word, None)
     validation_data: dict[str, Any] | None = option(optional(arguments), None)
     validation_split: float = option(partial(rate, below=1), 0.0)
     stratify: bool = option(flag, False)

@@ -64,6 +64,7 @@ class Learner(Updater):
         mask: Any = None,
         sample_weight: Any = None,
         class_weight: Any = None,
+        missing: str | None = None,
         initial_state: Any = None,
         bptt: int | None = None,
         validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
@@ -140,14 +141,19 @@ class Learner(Updater):
             Default: in-memory data are a single block.
         lengths : array-like of N integers, optional
             Steps of each sequence of a padded X, from 1 to T.
-        mask : array-like of bool (N, T), or list, optional
-            Steps that count in the loss, for an output after every step.
+        mask : array-like of bool, or list, optional
+            True where a target counts in the loss, in the shape of y; for an output after every
+            step also (N, T), for all outputs of a step.
         sample_weight : array-like (N,), optional
             Weight of each sequence in the loss, which is then the weighted mean; for an output
             after every step also (N, T), or a list.  Not negative.
         class_weight : dict of class to weight, or "balanced", optional
             Weight of each class, for cross_entropy and for bce with one output.  "balanced" weighs
             each class by the reciprocal of its frequency.
+        missing : "nan", optional
+            Whether NaN in y is a missing value, which does not count.  Each number that counts is
+            one term of the loss, which is the mean of all terms.  Holds for `validation_data` too.
+            Default: NaN raises.
         initial_state : array (num_layers * directions, N, H), for the LSTM a pair, optional
             State of each sequence before its first step.  Default: zero.  Not for models that
             learn their initial state.
@@ -157,8 +163,8 @@ class Learner(Updater):
             Not for bidirectional models.
         validation_data : (X, y), (X, y, lengths) or dict, optional
             Data to measure after each epoch, as `evaluate` measures them.  A dict has X, y and any
-            of `lengths`, `mask`, `sample_weight`, `class_weight`, `initial_state`, each as in
-            `fit`.  The weights of the training do not hold for these data.
+            of `lengths`, `mask`, `sample_weight`, `class_weight`, `missing`, `initial_state`, each
+            as in `fit`.  The weights of the training do not hold for these data.
         validation_split : float
             Share of the sequences, in [0, 1), that is held out instead, drawn from the model's
             generator.  All weights hold for it too.
@@ -233,6 +239,7 @@ class Learner(Updater):
             mask=mask,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            missing=missing,
         )
         share = config.validation_split
         labels = dataset.labels() if config.stratify else None
@@ -280,8 +287,8 @@ class Learner(Updater):
         penalties = penalty_coefficients(config.l1, config.l2, self._net)
         held_out: Part | None = None
         if config.validation_data is not None:
-            own = config.validation_data, "validation ", config.check_finite
-            held_out = dataset_of(self._net, *own).whole()
+            named = {"missing": config.missing, **config.validation_data}
+            held_out = dataset_of(self._net, named, "validation ", config.check_finite).whole()
         keeper = saved = None
         if config.checkpoint is not None:
             about = {

@@ -36,6 +36,7 @@ class StreamLearner(Learner):
         l2: float | Mapping[str, float] | None = None,
         activity_l1: float | None = None,
         activity_l2: float | None = None,
+        missing: str | None = None,
         bptt: int | None = None,
         validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
         early_stopping: EarlyStopping | int | None = None,
@@ -56,8 +57,8 @@ class StreamLearner(Learner):
         ----------
         batches : iterable
             Of (X, y), (X, y, lengths), or dicts of these and `mask`, `sample_weight`,
-            `class_weight`, `initial_state`, each as in `fit`: array-likes, or tensors of PyTorch
-            on the CPU.
+            `class_weight`, `missing`, `initial_state`, each as in `fit`: array-likes, or tensors
+            of PyTorch on the CPU.
         loss : callable, optional
             As in `fit`.
         epochs : int
@@ -67,7 +68,7 @@ class StreamLearner(Learner):
             epoch.
         batch_size : int, optional
             Sequences per update.  Default: an item is a batch.
-        learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2, bptt
+        learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2, missing, bptt
             As in `fit`.  A schedule changes the rate from update to update if `steps_per_epoch` or
             ``len(batches)`` says how many there are, else from epoch to epoch.
         validation_data, early_stopping, callbacks, checkpoint, checkpoint_every
@@ -93,5 +94,5 @@ class StreamLearner(Learner):
         steps = steps_per_epoch
         if steps is not None:
             steps = validation.whole("steps_per_epoch", steps)
-        stream = Stream(self._net, batches, steps, epochs, check_finite)
+        stream = Stream(self._net, batches, steps, epochs, check_finite, missing)
         return self._train(config, lambda: (stream, None), {"steps_per_epoch": steps})

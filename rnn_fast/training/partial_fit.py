@@ -44,6 +44,7 @@ class Updater:
         mask: Any = None,
         sample_weight: Any = None,
         class_weight: Any = None,
+        missing: str | None = None,
         initial_state: Any = None,
         return_state: bool = False,
         n_threads: int | None = None,
@@ -65,7 +66,7 @@ class Updater:
             Step size.  Default: the model's.
         optimizer, clip_norm, clip_value, l1, l2, activity_l1, activity_l2
             As in `fit`.
-        lengths, mask, sample_weight, class_weight
+        lengths, mask, sample_weight, class_weight, missing
             As in `fit`, for these sequences; "balanced" is by the frequencies in them.
         initial_state : array, or a pair for the LSTM, optional
             As in `fit`: for chunks of streams, the state that the last chunk returned.  Gradients
@@ -92,7 +93,8 @@ class Updater:
         """
         config = self._updates.updates.record(locals())
         block = None
-        if y is not None and all_none(lengths, mask, sample_weight, class_weight, initial_state):
+        rest = lengths, mask, sample_weight, class_weight, missing, initial_state
+        if y is not None and all_none(*rest):
             block = plain_block(self._net, X, y, config.check_finite)
         if block is None:
             block = Dataset(
@@ -107,6 +109,7 @@ class Updater:
                 mask=mask,
                 sample_weight=sample_weight,
                 class_weight=class_weight,
+                missing=missing,
             ).load(0)
         self._online.stale = True
         rate = self.learning_rate if learning_rate is None else config.learning_rate

@@ -259,7 +259,7 @@ def test_hints_about_targets_of_steps():
 
 def test_masks():
     assert weights(mask=np.ones((4, 3), bool)).all()
-    refused(ValueError, "mask needs a model with return_sequences", weights, NET, mask=[True] * 4)
+    refused(ValueError, "mask must have shape (4, 1) or (4,), as y", weights, NET, mask=[True] * 3)
     refused(TypeError, "mask must hold bool", weights, mask=np.ones((4, 3)))
     refused(ValueError, "mask must have shape (4, 3)", weights, mask=np.ones((3, 4), bool))
     refused(ValueError, "mask must be True at a step", weights, mask=np.zeros((4, 3), bool))
