@@ -111,7 +111,7 @@ class Losses(Kernel):
         names = ("logits", "targets", "weights", "losses", "hits")
         arrays = {name: reals(4 * n, "float32") for name in names}
         arrays["targets"][:] = 1.0
-        self.work = bound("loss", "float32", loss, **arrays)
+        self.work = bound("loss", "float32", loss, numbers=np.zeros(4), **arrays)
 
     def track_time(self, loss: str) -> float:
         return calibrated(self.work)

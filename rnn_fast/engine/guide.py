@@ -86,12 +86,12 @@ class Guide:
 
     def _window(self, epochs: Any, chosen: np.ndarray, window: int, team: Team | None) -> None:
         """Train on one window of a batch."""
-        job, space, (y, weights) = epochs.job, epochs.space, self._targets
+        job, space, (y, weights, skips) = epochs.job, epochs.space, self._targets
         sums = np.zeros((MEASURED, len(chosen)))
         carry = job.get("carry")
         before = None if carry is None else carry.copy()
         forward = {"stage": STAGES.forward, "out": self._outputs, "sums": sums, "given": None}
-        job.set({**forward, "y": y, "weights": weights, "loss": self._net.loss_numbers()})
+        job.set({**forward, "y": y, "weights": weights, "loss": self._net.loss_numbers(skips)})
         space.lead(job, team)
         if before is not None and not space.keeps:  # it runs forward once more
             carry[:] = before
