@@ -130,14 +130,14 @@ def target(name: str, y: Any, net: Network) -> np.ndarray:
     A column (target_size, 1) will do, and where a target is one number, a number.
     """
     array = real(name, y)
-    n = net.target_size
-    if array.shape not in [(n,), (n, 1)] and not (n == 1 and array.ndim == 0):
-        expected = f"({n},) or ({n}, 1)"
+    shape = net.target_shape
+    if array.shape not in [shape, (*shape, 1)] and not (shape == (1,) and array.ndim == 0):
+        expected = f"{shape} or {(*shape, 1)}"
         raise ValueError(
             f"{name} must have shape {expected} for one sequence and {purpose(net)}; "
             f"got {array.shape}"
         )
-    return target_values(name, array, net, True).reshape(n)
+    return target_values(name, array, net, True).reshape(net.target_size)
 
 
 def parameter(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -63,7 +63,8 @@ def plain_targets(net: Network, y: Any, inputs: Input, check_finite: bool) -> Ta
     if loss.takes_classes and not (y.dtype.kind in "iu" and net.output_size < 2**22):
         return None  # whole numbers that float32 tells apart
     values = converted(y, net.dtype)
-    if values.shape != (*shape, columns) and not (columns == 1 and values.shape == shape):
+    axes = net.target_shape
+    if values.shape != shape + axes and not (axes == (1,) and values.shape == shape):
         return None
     low, high = (0, net.output_size - 1) if loss.takes_classes else loss.bounds or (None, None)
     if values.size == 1:

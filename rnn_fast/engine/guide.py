@@ -25,7 +25,7 @@ LossFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[Any, Any]]
 
 def linear(net: Network) -> Network:
     """Return the network with the loss whose targets are gradients."""
-    return net._replace(loss="linear", loss_options=())
+    return net._replace(loss="linear", loss_options=(), output_shape=())
 
 
 def given(**values: float) -> np.ndarray:

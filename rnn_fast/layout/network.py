@@ -27,6 +27,7 @@ class Network(NamedTuple):
     learned_state: bool = False
     cell_options: tuple[float, ...] = ()  #: values of the cell's options, in its order
     loss_options: tuple[float, ...] = ()  #: numbers of the loss's options, in its order
+    output_shape: tuple[int, ...] = ()  #: axes of a target, if it has several
 
     @property
     def gates(self) -> int:
@@ -66,14 +67,15 @@ class Network(NamedTuple):
     @property
     def target_shape(self) -> tuple[int, ...]:
         """Axes of one target."""
-        return (self.target_size,)
+        return self.output_shape or (self.target_size,)
 
     @property
     def output_form(self) -> tuple[int, ...]:
         """Axes of one sample's logits: the values, unless it is one, and the logits of a value."""
         each, n = self.value_size, self.outputs // self.value_size
-        one = n == 1 and self.output_size > 0
-        return (() if one else (n,)) + ((each,) if each > 1 else ())
+        several = n > 1 or not self.output_size
+        values = self.output_shape or ((n,) if several else ())
+        return values + ((each,) if each > 1 else ())
 
     def loss_numbers(self, skips: bool = False) -> np.ndarray:
         """Return the array by which a program knows the loss: `LossNumbers`, then the options.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from inspect import signature
@@ -28,6 +29,13 @@ from ..validation import (
 MOST_LAYERS = 10_000  #: each is described one by one, 20 us each; far more than can be trained
 
 
+def whole_or_several(name: str, value: Any) -> int | tuple[int, ...]:
+    """Return `value` as an int, or a tuple or list of two or more as a tuple, each at least 1."""
+    if not isinstance(value, (tuple, list)) or len(value) < 2:
+        return whole(name, value)
+    return tuple(whole(f"{name}[{i}]", each) for i, each in enumerate(value))
+
+
 @dataclass(frozen=True)
 class Architecture(Options):
     """Checked options of a network, with their defaults.
@@ -40,7 +48,9 @@ class Architecture(Options):
         whole, doc="I, features of each step; with an embedding, the vocabulary."
     )
     hidden_size: int = option(whole, doc="H, hidden units.")
-    output_size: int = option(whole, 1, "O, outputs.")
+    output_size: int | tuple[int, ...] = option(
+        whole_or_several, 1, "O, outputs, or their shape such as (steps ahead, channels)."
+    )
     num_layers: int = option(partial(whole, most=MOST_LAYERS), 1, "Number of layers.")
     bidirectional: bool = option(flag, False, "True if each layer also reads in reverse.")
     dropout: float = option(
@@ -89,19 +99,22 @@ class Architecture(Options):
                 )
         loss = choice("loss", arguments.get("loss", cls.loss), LOSSES)
         chosen: Architecture = cls.checked(arguments, output_size=f"output_size for {loss}")
-        whole(f"output_size for {loss}", chosen.output_size, LOSSES[loss].least_outputs)
+        if LOSSES[loss].takes_classes:
+            whole(f"output_size for {loss}", chosen.output_size, LOSSES[loss].least_outputs)
         return replace(chosen, loss_options=LOSSES[loss].checked(chosen.loss_options) or None)
 
     def network(self, cell: str, options: tuple[float, ...] = ()) -> Network:
         """Return the network of a cell; `options` are the cell's real-valued options."""
         loss = LOSSES[self.loss]
         loss_options = loss.flat_options(self.loss_options or {})
+        size = self.output_size
+        shape = size if isinstance(size, tuple) else (size,)
         return Network(
             cell=cell,
             dtype=self.dtype,
             input_size=self.input_size,
             hidden_size=self.hidden_size,
-            output_size=self.output_size * loss.logits_of_value(loss_options),
+            output_size=math.prod(shape) * loss.logits_of_value(loss_options),
             loss=self.loss,
             layers=self.num_layers,
             directions=2 if self.bidirectional else 1,
@@ -110,6 +123,7 @@ class Architecture(Options):
             learned_state=self.learn_initial_state,
             cell_options=options,
             loss_options=loss_options,
+            output_shape=shape if isinstance(self.output_size, tuple) else (),
         )
 
     def arguments(self) -> dict[str, Any]:

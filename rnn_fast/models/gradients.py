@@ -29,9 +29,15 @@ class Pullback:
     """
 
     def __init__(
-        self, passes: Passes, inputs: Input, state: bool, input_gradients: bool, n_threads: int
+        self,
+        net: Network,
+        passes: Passes,
+        inputs: Input,
+        state: bool,
+        input_gradients: bool,
+        n_threads: int,
     ) -> None:
-        self._passes, self._inputs, self._has_state = passes, inputs, state
+        self._net, self._passes, self._inputs, self._has_state = net, passes, inputs, state
         self._input_gradients, self._n_threads = input_gradients, n_threads
 
     def __call__(self, doutputs: Any, dstate: Any = None) -> dict[str, Any]:
@@ -55,8 +61,7 @@ class Pullback:
         TypeError, ValueError
             An argument does not have the form of what it belongs to.
         """
-        passes, inputs = self._passes, self._inputs
-        net = passes.net
+        net, passes, inputs = self._net, self._passes, self._inputs
         rows = rows_of_outputs("doutputs", doutputs, net, inputs)
         dfinal = read_state(dstate, len(inputs), net, name="dstate", check_finite=False)
         shape = (len(inputs), net.states, net.runs, net.hidden_size)
@@ -145,7 +150,7 @@ class Differentiable:
         with threads.Team(size) as team:
             out = passes.forward(final=final, team=team)
         outputs = public_outputs(net, inputs, out.reshape(-1, *net.output_form))
-        pullback = Pullback(passes, inputs, state is not None, input_gradients, size)
+        pullback = Pullback(net, passes, inputs, state is not None, input_gradients, size)
         return (outputs if final is None else (outputs, public_state(final))), pullback
 
     def loss_and_gradients(

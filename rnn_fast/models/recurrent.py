@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 COMMON = """
     input_size, hidden_size, output_size : int
         I, H and O, at least 1; for cross_entropy O is the number of classes, at least 2.  With an
-        embedding, I is the size of the vocabulary.
+        embedding, I is the size of the vocabulary.  For other losses `output_size` may be a shape,
+        such as (steps ahead, channels): y and predictions have these axes in place of O.
     num_layers : int
         Number of layers: layer l > 0 takes the states of layer l - 1.
     bidirectional : bool
@@ -111,7 +112,7 @@ class SimpleRNN(Model):
         self,
         input_size: int,
         hidden_size: int,
-        output_size: int = 1,
+        output_size: int | tuple[int, ...] = 1,
         *,
         nonlinearity: str = "tanh",
         **options: Unpack[NetworkOptions],
@@ -151,7 +152,7 @@ class GRU(Model):
         self,
         input_size: int,
         hidden_size: int,
-        output_size: int = 1,
+        output_size: int | tuple[int, ...] = 1,
         *,
         reset_after: bool = True,
         **options: Unpack[NetworkOptions],
@@ -193,7 +194,7 @@ class LSTM(Model):
         self,
         input_size: int,
         hidden_size: int,
-        output_size: int = 1,
+        output_size: int | tuple[int, ...] = 1,
         *,
         peepholes: bool = False,
         forget_bias: float = 1.0,

@@ -41,7 +41,7 @@ class Ensemble:
         if len(tasks) > 1:
             raise ValueError(
                 "models of an ensemble must have the same loss, output_size and return_sequences; "
-                f"got {sorted(tasks)}"
+                f"got {sorted(tasks, key=str)}"
             )
 
     def __len__(self) -> int:

@@ -117,7 +117,7 @@ class Sources:
 
 
 #: fields of a network that decide how data are read
-FORM = ("dtype", "input_size", "output_size", "target_size", "loss", "sequences", "embedding")
+FORM = ("dtype", "input_size", "output_size", "target_shape", "loss", "sequences", "embedding")
 
 
 def _with_whole_keys(class_weight: Any) -> Any:
