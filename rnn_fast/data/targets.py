@@ -116,7 +116,7 @@ def read_mask(mask: Any, inputs: Input, net: Network) -> tuple[np.ndarray, np.nd
         raise TypeError(f"mask must hold bool; got dtype {rows.dtype}")
     if rows.ndim == 1:
         return rows, None
-    return np.logical_or.reduce(rows, axis=1), rows
+    return np.asarray(np.logical_or.reduce(rows, axis=1)), rows
 
 
 def read_values(
