@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from . import callbacks, tasks
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
-from .models.recurrent import GRU, LSTM, SimpleRNN
+from .models.recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
 from .models.stack import Stack
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .training.early_stopping import EarlyStopping
@@ -32,6 +32,7 @@ __all__ = [
     "Ensemble",
     "Exponential",
     "History",
+    "LeakyRNN",
     "ModelFileError",
     "RMSprop",
     "ReduceOnPlateau",

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from rnn_fast import GRU, LSTM, DivergedError, EarlyStopping, SimpleRNN
+from rnn_fast import GRU, LSTM, DivergedError, EarlyStopping, LeakyRNN, SimpleRNN
 from rnn_fast.sklearn import RNNClassifier, RNNRegressor
 
 pytestmark = pytest.mark.usefixtures("one_tile")
@@ -49,7 +49,9 @@ def by_hand(kind=GRU, y=SUMS, output_size=1, loss="mse", **fit):
 
 def test_every_option_is_a_parameter():
     ours = {*RNNClassifier().get_params(), *RNNRegressor().get_params()}
-    models = {name for kind in (SimpleRNN, GRU, LSTM) for name in signature(kind).parameters}
+    models = {
+        name for kind in (SimpleRNN, LeakyRNN, GRU, LSTM) for name in signature(kind).parameters
+    }
     theirs = models | {*signature(GRU.fit).parameters}
     from_the_data = {"output_size", "X", "y", "lengths", "sample_weight"}
     by_another_name = {"seed", "validation_split"}  # random_state, validation_fraction
@@ -64,6 +66,7 @@ def test_every_option_is_a_parameter():
     ("cell", "kind", "options"),
     [
         ("rnn", SimpleRNN, {"nonlinearity": "relu", "num_layers": 2}),
+        ("leaky", LeakyRNN, {"alpha": 0.5, "learn_alpha": True, "form": "membrane"}),
         ("gru", GRU, {"reset_after": False, "bidirectional": True, "dropout": 0.5}),
         ("lstm", LSTM, {"peepholes": True, "dtype": np.float64, "learn_initial_state": True}),
     ],
@@ -83,7 +86,7 @@ def test_same_bits_as_the_model():
 
 def test_parameters_are_checked_when_fitting():
     for wrong, message in [
-        ({"cell": "elman"}, "cell must be one of 'rnn', 'gru', 'lstm'; got 'elman'"),
+        ({"cell": "elman"}, "cell must be one of 'rnn', 'leaky', 'gru', 'lstm'; got 'elman'"),
         ({"layout": "TNI"}, "layout must be one of 'NTI', 'NIT'; got 'TNI'"),
         ({"loss": "bce"}, "loss must be one of 'mse', 'huber', 'mae'; got 'bce'"),
         ({"hidden_size": 0}, "hidden_size must be at least 1; got 0"),

@@ -69,7 +69,7 @@ def _add_settings(command: argparse.ArgumentParser, count: Callable) -> None:
         choices = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
         group.add_argument(name, metavar=metavar, help=text, **choices)
 
-    option("--cell", tuple(MODELS), "CELL", "rnn, gru or lstm (default: gru)")
+    option("--cell", tuple(MODELS), "CELL", "rnn, leaky, gru or lstm (default: gru)")
     option("--hidden", count, "H", "units of a layer")
     option("--layers", count, "N", "layers, one on top of the other")
     group.add_argument("--every-step", action="store_true", help="an output after every step")

@@ -49,11 +49,11 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--samples", count, "N", f"sequences to generate (default: {SAMPLES})")
     option("--length", count, "T", f"steps of each (default: {LENGTH})")
     group = command.add_argument_group("network")
-    option("--cell", tuple(MODELS), "CELL", "rnn, gru or lstm", "rnn")
+    option("--cell", tuple(MODELS), "CELL", "rnn, leaky, gru or lstm", "rnn")
     option("--hidden", count, "H", "units of a layer", 32)
     option("--layers", count, "N", "layers, one on top of the other", 1)
     flag("--bidirectional", "read in both directions")
-    option("--nonlinearity", ("tanh", "relu"), "F", "of the cell rnn: tanh or relu")
+    option("--nonlinearity", ("tanh", "relu"), "F", "of the cells rnn and leaky: tanh or relu")
     flag("--every-step", "an output after every step, not only after the last: y is (N, T)")
     option("--embedding", count, "E", "X is integers (N, T), each stands for E learned numbers")
     losses = "bce, cross_entropy (softmax), mse, huber, mae, poisson, gaussian or quantile "
@@ -150,7 +150,7 @@ def new_model(args: argparse.Namespace, data: Data) -> Model:
     options: dict[str, Any] = {}
     if args.nonlinearity is not None:
         if "nonlinearity" not in signature(MODELS[args.cell]).parameters:
-            raise InputError(f"--nonlinearity is for --cell rnn, not for {args.cell}")
+            raise InputError(f"--nonlinearity is for --cell rnn or leaky, not for {args.cell}")
         options["nonlinearity"] = args.nonlinearity
     vocabulary = args.embedding is not None
     return MODELS[args.cell](

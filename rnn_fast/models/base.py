@@ -31,7 +31,7 @@ SHOWN = ("output_size", "loss", "dtype")
 
 
 class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
-    """The base class of `SimpleRNN`, `GRU` and `LSTM`; use one of these.
+    """The base class of `SimpleRNN`, `LeakyRNN`, `GRU` and `LSTM`; use one of these.
 
     Data are array-likes of any real dtype and memory layout.  They are never modified.  X is
     (N, T, I), or integers (N, T) with an embedding.  y is (N, O), or (N,) if there is one target
@@ -42,7 +42,8 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
     With ``return_sequences=True`` there is an output after every step: y and the results are
     (N, T, O) or (N, T), or lists if X is a list.
 
-    States have PyTorch's form: (num_layers * directions, N, H), for the LSTM a pair (h, c).
+    States have PyTorch's form: (num_layers * directions, N, H), for the LSTM, and the
+    membrane form of `LeakyRNN`, a pair (h, c).
 
     Methods raise TypeError for arguments of the wrong type, including masked arrays, and
     ValueError for wrong shapes and values.  The message names the argument and, for a value, its
@@ -53,7 +54,7 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
     """
 
     cell: ClassVar[str]  #: name in files and on the command line
-    torch_layer: ClassVar[TorchLayer]
+    torch_layer: ClassVar[TorchLayer | None] = None  #: None: PyTorch has no such layer
     _made = (*Weights._made, "_online", "_evaluation", "_updates")
 
     def __init__(
@@ -61,14 +62,18 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
         cell: str,
         arguments: dict[str, Any],
         *,
+        cell_options: tuple[float, ...] = (),
         seed: Any = None,
         learning_rate: float = 0.01,
         **options: Any,
     ) -> None:
-        """Make a model of a cell; `arguments` are the options that only its class has."""
+        """Make a model of a cell; `arguments` are the options that only its class has.
+
+        `cell_options` are values of the cell's options, in its order.
+        """
         self._architecture = Architecture.of(options, type(self))
         self._arguments = arguments
-        self._net = net = self._architecture.network(cell)
+        self._net = net = self._architecture.network(cell, cell_options)
         self._generator = validation.generator(seed)
         self.learning_rate = learning_rate
         self._bind(parameter_memory(net))
@@ -162,8 +167,8 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
         Raises
         ------
         ValueError
-            The model is an LSTM with peepholes or a GRU that resets before the product, which
-            PyTorch does not have.
+            The model is a LeakyRNN, an LSTM with peepholes or a GRU that resets before the product,
+            which PyTorch does not have.
         ImportError
             PyTorch is not installed.
         """

@@ -18,13 +18,13 @@ from ..saving.model_file import ModelFile
 from .architecture import Architecture
 from .base import Model
 from .pytorch import read_module
-from .recurrent import GRU, LSTM, SimpleRNN
+from .recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
 
 if TYPE_CHECKING:
     import torch
 
 
-MODELS: dict[str, Any] = {model.cell: model for model in (SimpleRNN, GRU, LSTM)}
+MODELS: dict[str, Any] = {model.cell: model for model in (SimpleRNN, LeakyRNN, GRU, LSTM)}
 
 
 def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:

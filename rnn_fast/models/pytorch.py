@@ -35,7 +35,11 @@ def read_module(
     torch = extra("torch", "torch")
     from .torch_network import STATES, TorchNetwork, check_forward  # which imports PyTorch
 
-    kinds = {getattr(torch.nn, model.torch_layer.name): model for model in models.values()}
+    kinds = {
+        getattr(torch.nn, model.torch_layer.name): model
+        for model in models.values()
+        if model.torch_layer is not None
+    }
     rnn = _one(module, tuple(kinds), "recurrent layer (RNN, GRU or LSTM)")
     if head is None:
         head = _one(module, (torch.nn.Linear,), "Linear layer")
@@ -105,8 +109,10 @@ def _one(module: Any, kinds: tuple[type, ...], what: str) -> Any:
 
 def to_module(model: Any) -> torch.nn.Module:
     """Return a PyTorch module that computes the logits of a model; see `Model.to_torch`."""
-    torch = extra("torch", "torch")
     layer = model.torch_layer
+    if layer is None:
+        raise ValueError(f"PyTorch has no layer that computes as {type(model).__name__}")
+    torch = extra("torch", "torch")
     for name, value in layer.needs.items():
         if getattr(model, name) != value:
             raise ValueError(f"PyTorch has no {layer.name} with {name}={getattr(model, name)}")

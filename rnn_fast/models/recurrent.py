@@ -1,12 +1,13 @@
-"""The models: simple RNN, GRU and LSTM."""
+"""The models: simple RNN, leaky RNN, GRU and LSTM."""
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import validation
+from ..cells.specs.leaky import ALPHA, FORMS, leak_of, leaky_name
 from ..layout.parameters import gate_rows
 from .architecture import Architecture, NetworkOptions
 from .base import Model
@@ -65,7 +66,7 @@ ATTRIBUTES = """
         Parameters of the read-out, for D directions.  For gaussian and quantile there are 2 O rows,
         or as many as outputs times levels: those of an output side by side.
     h0, c0 : ndarray, (num_layers * D, H)
-        Learned initial states, c0 of the LSTM only.
+        Learned initial states, c0 of the LSTM and the membrane form only.
     embedding : ndarray, (I, E)
         Learned vectors, with `embedding_size`.
 """
@@ -88,6 +89,11 @@ def documented(model: type[Model]) -> type[Model]:
             parameters.append(parameter)
     model.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return model
+
+
+def _sizes(input_size: int, hidden_size: int, output_size: int) -> dict[str, Any]:
+    """Return the sizes as options."""
+    return {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
 
 
 @documented
@@ -118,8 +124,86 @@ class SimpleRNN(Model):
         **options: Unpack[NetworkOptions],
     ) -> None:
         cell = validation.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+        sizes = _sizes(input_size, hidden_size, output_size)
         super().__init__(cell, {"nonlinearity": cell}, **sizes, **options)
+
+    @property
+    def nonlinearity(self) -> str:
+        """f: "tanh" or "relu"."""
+        return self._arguments["nonlinearity"]
+
+
+@documented
+class LeakyRNN(Model):
+    """A network of leaky units in continuous time, Euler's steps of dt, ``alpha = dt / tau``.
+
+    Rate form: ``h_t = (1 - alpha) h_{t-1} + alpha f(Wxh x_t + Whh h_{t-1} + bh)``.  Membrane form:
+    ``c_t = (1 - alpha) c_{t-1} + alpha (Wxh x_t + Whh h_{t-1} + bh)``, ``h_t = f(c_t)``.  Logits
+    are ``Why h_t + by``.
+
+    Parameters
+    ----------
+    alpha : float
+        Length of a step over the unit's time constant, above 0 and at most 1; below 1 if it is
+        learned.  0.2 is a step of 20 ms with a time constant of 100 ms.
+    learn_alpha : bool
+        Whether each unit learns its alpha, from `alpha` on.  It stays within 0 and 1, as the
+        sigmoid of the parameter `leak`.
+    form : {"rate", "membrane"}
+        The state that leaks: the rate h (Yang et al., 2019), or the potential c (Song et al.,
+        2016).  In the membrane form states are a pair (h, c), as the LSTM's: the rate that Whh
+        meets and the potential.
+    nonlinearity : {"tanh", "relu"}
+        f.
+    COMMON
+    ATTRIBUTES
+    leak : ndarray, (H,)
+        With `learn_alpha`, log(alpha / (1 - alpha)) of each unit.
+    """
+
+    cell = "leaky"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int = 1,
+        *,
+        alpha: float = ALPHA,
+        learn_alpha: bool = False,
+        form: str = "rate",
+        nonlinearity: str = "tanh",
+        **options: Unpack[NetworkOptions],
+    ) -> None:
+        learns = validation.flag("learn_alpha", learn_alpha)
+        alpha = validation.above_zero("alpha", alpha)
+        if alpha > 1 or (learns and alpha == 1):
+            allowed = "below 1 if it is learned" if learns else "at most 1"
+            raise ValueError(f"alpha must be {allowed}; got {validation.shown(alpha)}")
+        form = validation.choice("form", form, FORMS)
+        f = validation.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        arguments = {"alpha": alpha, "learn_alpha": learns, "form": form, "nonlinearity": f}
+        sizes = _sizes(input_size, hidden_size, output_size)
+        cell, fixed = leaky_name(form, f, learns), () if learns else (alpha,)
+        super().__init__(cell, arguments, cell_options=fixed, **sizes, **options)
+        for name, view in self._views.items():
+            if name.partition("_")[0] == "leak":
+                view[...] = leak_of(alpha)
+
+    @property
+    def alpha(self) -> float:
+        """Length of a step over the unit's time constant; if it is learned, where it started."""
+        return self._arguments["alpha"]
+
+    @property
+    def learn_alpha(self) -> bool:
+        """True if each unit learns its alpha."""
+        return self._arguments["learn_alpha"]
+
+    @property
+    def form(self) -> str:
+        """The state that leaks: "rate" or "membrane"."""
+        return self._arguments["form"]
 
     @property
     def nonlinearity(self) -> str:
@@ -158,7 +242,7 @@ class GRU(Model):
         **options: Unpack[NetworkOptions],
     ) -> None:
         reset_after = validation.flag("reset_after", reset_after)
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+        sizes = _sizes(input_size, hidden_size, output_size)
         cell = "gru" if reset_after else "gru_before"
         super().__init__(cell, {"reset_after": reset_after}, **sizes, **options)
 
@@ -204,7 +288,7 @@ class LSTM(Model):
         dtype = validation.real_dtype(options.get("dtype", Architecture.dtype))
         bias = validation.finite("forget_bias", forget_bias)
         bias = validation.fits("forget_bias", bias, dtype)
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+        sizes = _sizes(input_size, hidden_size, output_size)
         cell = "lstm_peephole" if peepholes else "lstm"
         super().__init__(cell, {"peepholes": peepholes}, **sizes, **options)
         for name, view in self._views.items():

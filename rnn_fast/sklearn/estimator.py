@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..cells.specs.leaky import ALPHA
 from ..models.base import Model
 from ..models.loading import MODELS
 from ..optimizers import Optimizer
@@ -24,8 +25,8 @@ from .sequences import count_features, read
 
 #: what the descriptions of both classes share
 COMMON = """
-    cell : {"rnn", "gru", "lstm"}
-        Class of the model: `SimpleRNN`, `GRU` or `LSTM`.
+    cell : {"rnn", "leaky", "gru", "lstm"}
+        Class of the model: `SimpleRNN`, `LeakyRNN`, `GRU` or `LSTM`.
     hidden_size : int
         H, hidden units.
     layout : {"NTI", "NIT"}
@@ -37,7 +38,10 @@ COMMON = """
     num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype
         As in the model's class.
     nonlinearity, reset_after, peepholes, forget_bias
-        As in `SimpleRNN` (the first), `GRU` (the second) and `LSTM`; other cells ignore them.
+        As in `SimpleRNN` and `LeakyRNN` (the first), `GRU` (the second) and `LSTM`; other cells
+        ignore them.
+    alpha, learn_alpha, form
+        As in `LeakyRNN`; other cells ignore them.
     epochs, batch_size, learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2
         As in `GRU.fit`, but other defaults.
     shuffle, shuffle_block, bptt, callbacks, checkpoint, checkpoint_every, resume, n_threads
@@ -65,7 +69,7 @@ ATTRIBUTES = """
 
     Attributes
     ----------
-    model_ : SimpleRNN, GRU or LSTM
+    model_ : SimpleRNN, LeakyRNN, GRU or LSTM
         The trained model.
     history_ : History
         Measures of each epoch of the last call.
@@ -109,6 +113,9 @@ class Estimator(BaseEstimator):
     embedding_size: int | None = None
     dtype: Any = "float32"
     nonlinearity: str = "tanh"
+    alpha: float = ALPHA
+    learn_alpha: bool = False
+    form: str = "rate"
     reset_after: bool = True
     peepholes: bool = False
     forget_bias: float = 1.0

@@ -52,7 +52,8 @@ def fit_many(
     Parameters
     ----------
     model : class, or None
-        `GRU`, `LSTM` or `SimpleRNN`.  None: each row has a ``cell``: "gru", "lstm" or "rnn".
+        `GRU`, `LSTM`, `SimpleRNN` or `LeakyRNN`.  None: each row has a ``cell``: "gru", "lstm",
+        "rnn" or "leaky".
     runs : Runs, iterable of dict, or DataFrame
         Rows, such as ``grid(hidden_size=[2, 5]) * folds(len(X), outer=10, inner=9)``.  A row holds
         arguments of the model and of `fit`; index arrays ``train``, ``validation`` and ``test``,

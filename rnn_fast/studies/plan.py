@@ -56,7 +56,7 @@ def kind_of(model: Any) -> str:
     Raises
     ------
     TypeError
-        It is none of the three classes.
+        It is none of the classes of models.
     """
     for cell, kind in MODELS.items():
         if model is kind:

@@ -134,6 +134,56 @@ class LSTM:
         return p["Wxh"].T @ da, p["Whh"].T @ da, dc * forget + da_i * p_i + da_f * p_f
 
 
+class Leaky:
+    """A leaky unit: rate, h = h' + alpha (f(a) - h'); membrane, c = c' + alpha (a - c'), h = f(c).
+
+    alpha is 0.2, or the sigmoid of the unit's leak.
+    """
+
+    gates, names, states = 1, ("leak",), 1
+
+    @staticmethod
+    def forward(name, p, x, h, c):
+        f = np.tanh if name.endswith("tanh") else lambda a: np.maximum(a, 0.0)
+        alpha = sigmoid(p["leak"]) if "leak" in p else 0.2
+        a = p["Wxh"] @ x + p["bh"] + p["Whh"] @ h
+        if name.startswith("rate"):
+            r = f(a)
+            return h + alpha * (r - h), c, (x, h, alpha, r, r - h)
+        new = c + alpha * (a - c)
+        return f(new), new, (x, h, alpha, f(new), a - c)
+
+    @staticmethod
+    def backward(name, p, kept, dh, dc, grads):
+        x, h, alpha, r, move = kept
+        slope = 1.0 - r * r if name.endswith("tanh") else r > 0.0
+        if name.startswith("rate"):
+            # h = h' + alpha (f(a) - h')
+            dalpha, da, dh_prev = dh * move, dh * alpha * slope, dh * (1.0 - alpha)
+        else:
+            # h = f(c), c = c' + alpha (a - c')
+            dc = dc + dh * slope
+            dalpha, da, dh_prev, dc = dc * move, dc * alpha, 0.0, dc * (1.0 - alpha)
+        if "leak" in p:
+            grads["leak"] += dalpha * alpha * (1.0 - alpha)
+        grads["Wxh"] += np.outer(da, x)
+        grads["bh"] += da
+        grads["Whh"] += np.outer(da, h)
+        return p["Wxh"].T @ da, dh_prev + p["Whh"].T @ da, dc
+
+
+class Membrane(Leaky):
+    """The leaky unit with two states."""
+
+    states = 2
+
+
+LEAKY = {
+    f"{form}_{kind}_{f}": cell
+    for form, cell in (("rate", Leaky), ("membrane", Membrane))
+    for kind in ("fixed", "learned")
+    for f in ("tanh", "relu")
+}
 CELLS: dict[str, Any] = {
     "tanh": Simple,
     "relu": Simple,
@@ -141,9 +191,14 @@ CELLS: dict[str, Any] = {
     "gru_before": GRU,
     "lstm": LSTM,
     "lstm_peephole": LSTM,
+    **LEAKY,
 }
 #: rows of each vector of a cell
-VECTORS: dict[str, dict[str, int]] = {"gru": {"bhn": 1}, "lstm_peephole": {"peephole": 3}}
+VECTORS: dict[str, dict[str, int]] = {
+    "gru": {"bhn": 1},
+    "lstm_peephole": {"peephole": 3},
+    **{name: {"leak": 1} for name in LEAKY if "learned" in name},
+}
 
 
 # ------------------------------------------------------------------------------------- network

@@ -40,7 +40,7 @@ def problem(cell, seed, **fixed):
             for s in shapes
         ]
     w = [rng.random(shape) for shape in shapes] if rng.integers(2) else None
-    states, R = 1 + cell.startswith("lstm"), net.layers * net.directions
+    states, R = reference.CELLS[cell].states, net.layers * net.directions
     state = None
     if not net.learned_state:
         state = rng.standard_normal((3, states, R, net.hidden_size))

@@ -14,7 +14,7 @@ from ...simd.vector_math import tanh
 
 
 def activate(cell, a):
-    """h_t = f(a_t), on one Vec."""
+    """h_t = f(a_t), on one Vec; f is the last word of the cell's name."""
     raise NotImplementedError
 
 
@@ -37,12 +37,12 @@ _ACTIVATE_BACKWARD = {
 
 @overloads(activate)
 def _activate(cell, a):
-    return _ACTIVATE[cell.spec.name]
+    return _ACTIVATE[cell.spec.name.rpartition("_")[2]]
 
 
 @overloads(activate_backward)
 def _activate_backward(cell, dh, h):
-    return _ACTIVATE_BACKWARD[cell.spec.name]
+    return _ACTIVATE_BACKWARD[cell.spec.name.rpartition("_")[2]]
 
 
 @kernel
