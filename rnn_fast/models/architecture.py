@@ -143,5 +143,6 @@ class NetworkOptions(TypedDict, total=False):
     loss: str
     loss_options: dict[str, Any] | None
     dtype: Any
+    initial: Any
     seed: Any
     learning_rate: float

@@ -63,6 +63,7 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
         arguments: dict[str, Any],
         *,
         cell_options: tuple[float, ...] = (),
+        initial: Any = None,
         seed: Any = None,
         learning_rate: float = 0.01,
         **options: Any,
@@ -77,7 +78,7 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
         self._generator = validation.generator(seed)
         self.learning_rate = learning_rate
         self._bind(parameter_memory(net))
-        initialise(self._views, net, self._generator)
+        initialise(self._views, net, self._generator, initial)
 
     def _bind(self, flat: np.ndarray) -> None:
         """Use `flat` as the vector of parameters."""

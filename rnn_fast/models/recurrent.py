@@ -6,8 +6,11 @@ import inspect
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import validation
 from ..cells.specs.leaky import ALPHA, FORMS, leak_of, leaky_name
+from ..layout.initialise import chrono
 from ..layout.parameters import gate_rows
 from .architecture import Architecture, NetworkOptions
 from .base import Model
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+CHRONO = "chrono"  #: start of forget biases by times
 COMMON = """
     input_size, hidden_size, output_size : int
         I, H and O, at least 1; for cross_entropy O is the number of classes, at least 2.  With an
@@ -47,6 +51,13 @@ COMMON = """
         Options of the loss: ``{"levels": [0.1, 0.5, 0.9]}`` for quantile, which is its default.
     dtype : {"float32", "float64"} or dtype
         Dtype of the parameters and all arithmetic.
+    initial : dict, optional
+        Initial values of parameters by name, such as ``{"Whh": "identity"}``.  "Whh" stands for Whh
+        of all layers and directions, "Whh_l1" for one.  For matrices, each gate's square of Whh
+        and rows of Wxh on their own: "orthogonal", the default of Whh; "glorot", that of Wxh and
+        Why; "identity"; "gaussian", of spectral radius 1.  For all: "uniform", as PyTorch's layers
+        start, within 1 / sqrt(H); a number; or a function ``f(shape, generator)`` that returns an
+        array.  A pair such as ``("gaussian", 1.5)`` multiplies by a factor.
     seed : None, int, SeedSequence, Generator, ...
         As for `numpy.random.default_rng`: draws the initial parameters, then the order of the
         sequences in training, and dropout.
@@ -72,6 +83,28 @@ ATTRIBUTES = """
 """
 
 
+def _forget_bias(value: Any, dtype: np.dtype) -> tuple[float, Any]:
+    """Return the longest time of a chrono start, or 0, and the bias otherwise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The value is neither a finite number nor a pair of "chrono" and a time above 2.
+    """
+    if not isinstance(value, (str, tuple, list)):
+        bias = validation.finite("forget_bias", value)
+        return 0.0, validation.fits("forget_bias", bias, dtype)
+    if len(value) != 2 or value[0] != CHRONO:
+        raise ValueError(
+            f"forget_bias must be a number, or ({CHRONO!r}, T) with the longest time T in steps; "
+            f"got {validation.shown(value)}"
+        )
+    longest = validation.finite("T of forget_bias", value[1])
+    if longest <= 2:
+        raise ValueError(f"T of forget_bias must be above 2; got {validation.shown(value[1])}")
+    return longest, 0.0
+
+
 def documented(model: type[Model]) -> type[Model]:
     """Add the options that all models share to a model's docstring and signature."""
     if model.__doc__:  # python -OO has none
@@ -80,7 +113,7 @@ def documented(model: type[Model]) -> type[Model]:
     parameters = list(inspect.signature(model.__init__).parameters.values())[1:-1]
     names = [parameter.name for parameter in parameters]
     shared = {option.name: option.default for option in fields(Architecture)}
-    shared |= {"seed": None, "learning_rate": 0.01}
+    shared |= {"initial": None, "seed": None, "learning_rate": 0.01}
     for name, default in shared.items():
         if name not in names:
             annotation = NetworkOptions.__annotations__[name].__forward_arg__
@@ -263,8 +296,10 @@ class LSTM(Model):
     ----------
     peepholes : bool
         Whether i and f also see ``p c_{t-1}``, and o ``p c_t`` (Gers et al., 2002).
-    forget_bias : float
-        Initial bias of f; with 1, a cell remembers from the start (Jozefowicz et al., 2015).
+    forget_bias : float, or ("chrono", float)
+        Initial bias of f; with 1, a cell remembers from the start (Jozefowicz et al., 2015).  With
+        ("chrono", T), T > 2, the cells' memories last for 1 to T steps: the bias of f is log(u), u
+        uniform in [1, T - 1], and that of i is its negative (Tallec and Ollivier, 2018).
     COMMON
     ATTRIBUTES
     peephole : ndarray, (3, H)
@@ -281,18 +316,20 @@ class LSTM(Model):
         output_size: int | tuple[int, ...] = 1,
         *,
         peepholes: bool = False,
-        forget_bias: float = 1.0,
+        forget_bias: float | tuple[str, float] = 1.0,
         **options: Unpack[NetworkOptions],
     ) -> None:
         peepholes = validation.flag("peepholes", peepholes)
         dtype = validation.real_dtype(options.get("dtype", Architecture.dtype))
-        bias = validation.finite("forget_bias", forget_bias)
-        bias = validation.fits("forget_bias", bias, dtype)
+        longest, bias = _forget_bias(forget_bias, dtype)
         sizes = _sizes(input_size, hidden_size, output_size)
         cell = "lstm_peephole" if peepholes else "lstm"
         super().__init__(cell, {"peepholes": peepholes}, **sizes, **options)
         for name, view in self._views.items():
             if name.partition("_")[0] == "bh":
+                if longest:
+                    bias = chrono(self.hidden_size, longest, self._generator)
+                    view[gate_rows(self._net, "i")] = -bias
                 view[gate_rows(self._net, "f")] = bias
 
     @property

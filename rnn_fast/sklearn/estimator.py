@@ -35,7 +35,7 @@ COMMON = """
     input_size : int, optional
         I.  Default: the features of X in `fit`.  With `embedding_size` the size of the vocabulary,
         which no part of the data tells.
-    num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype
+    num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype, initial
         As in the model's class.
     nonlinearity, reset_after, peepholes, forget_bias
         As in `SimpleRNN` and `LeakyRNN` (the first), `GRU` (the second) and `LSTM`; other cells
@@ -112,13 +112,14 @@ class Estimator(BaseEstimator):
     learn_initial_state: bool = False
     embedding_size: int | None = None
     dtype: Any = "float32"
+    initial: Mapping[str, Any] | None = None
     nonlinearity: str = "tanh"
     alpha: float = ALPHA
     learn_alpha: bool = False
     form: str = "rate"
     reset_after: bool = True
     peepholes: bool = False
-    forget_bias: float = 1.0
+    forget_bias: float | tuple[str, float] = 1.0
     epochs: int = 100
     batch_size: int | None = 32
     learning_rate: float = 0.01

@@ -57,13 +57,13 @@ def test_views_follow_the_layout_of_the_kernels():
 
 @pytest.mark.parametrize("n", [1, 2, 7, 32])
 def test_orthogonal(n):
-    q = orthogonal(n, np.random.default_rng(n))
+    q = orthogonal((n, n), np.random.default_rng(n))
     np.testing.assert_allclose(q @ q.T, np.eye(n), atol=1e-14)
 
 
 def test_orthogonal_has_no_favourite_direction():
     """QR alone would make every diagonal element negative or every one positive."""
-    diagonal = [orthogonal(3, np.random.default_rng(seed)).diagonal() for seed in range(200)]
+    diagonal = [orthogonal((3, 3), np.random.default_rng(seed)).diagonal() for seed in range(200)]
     assert np.abs(np.mean(diagonal, axis=0)).max() < 0.15
 
 
