@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from . import callbacks, tasks
+from . import callbacks, cells, tasks
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
+from .models.own import Recurrent
 from .models.recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
 from .models.stack import Stack
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -35,6 +36,7 @@ __all__ = [
     "LeakyRNN",
     "ModelFileError",
     "RMSprop",
+    "Recurrent",
     "ReduceOnPlateau",
     "SimpleRNN",
     "Stack",
@@ -44,6 +46,7 @@ __all__ = [
     "WarmUp",
     "__version__",
     "callbacks",
+    "cells",
     "fit_many",
     "folds",
     "from_torch",

@@ -31,7 +31,7 @@ SHOWN = ("output_size", "loss", "dtype")
 
 
 class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
-    """The base class of `SimpleRNN`, `LeakyRNN`, `GRU` and `LSTM`; use one of these.
+    """The base class of `SimpleRNN`, `LeakyRNN`, `GRU`, `LSTM` and `Recurrent`.
 
     Data are array-likes of any real dtype and memory layout.  They are never modified.  X is
     (N, T, I), or integers (N, T) with an embedding.  y is (N, O), or (N,) if there is one target
@@ -187,7 +187,8 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
             for each in fields(chosen)
             if each.name not in SHOWN and getattr(chosen, each.name) == each.default
         ]
-        shown = {k: v for k, v in self.description().items() if k not in ("cell", *hidden)}
+        options = {**chosen.arguments(), "learning_rate": self.learning_rate, **self._arguments}
+        shown = {k: v for k, v in options.items() if k not in hidden}
         arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"<{type(self).__name__}({arguments}) with {self._flat.size} parameters>"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import validation
+from ..cells.declared import DECLARED
 from ..errors import ModelFileError
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
@@ -17,6 +18,7 @@ from ..saving import model_file
 from ..saving.model_file import ModelFile
 from .architecture import Architecture
 from .base import Model
+from .own import Recurrent, undeclared
 from .pytorch import read_module
 from .recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
 
@@ -41,8 +43,9 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
     Raises
     ------
     ModelFileError
-        The file is not a model, has another version, or is damaged.  Nothing has been drawn from
-        `seed`.
+        The file is not a model, has another version, or is damaged, or the model is a `Recurrent`
+        whose cell is not declared: the message says what to import first.  Nothing has been drawn
+        from `seed`.
     TypeError, ValueError
         `path` is no path, or `seed` no seed.
     OSError
@@ -71,23 +74,46 @@ LEAST = {
 }
 
 
+def _kind(arguments: dict[str, Any]) -> Any:
+    """Return the class of a file's arguments, and leave those of its constructor.
+
+    Raises
+    ------
+    ModelFileError
+        The cell is one of the user's own that is not declared.
+    """
+    cell = arguments.pop("cell")
+    if cell in MODELS:
+        return MODELS[cell]
+    module = arguments.pop("module")
+    if not isinstance(cell, str) or not isinstance(module, str):
+        raise TypeError("no names")
+    if cell not in DECLARED:
+        raise ModelFileError(undeclared(cell, module))
+    arguments["cell"] = cell
+    return Recurrent
+
+
 def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network]:
     """Return the class, the arguments and the network of a file's architecture.
 
     Raises
     ------
     ModelFileError
-        There is no such architecture, or its parameters have another size than those in the file.
+        There is no such architecture, its cell is not declared, or its parameters have another size
+        than those in the file.
     """
     arguments = dict(file.architecture)
     try:
-        kind = MODELS[arguments.pop("cell")]
+        kind = _kind(arguments)
         if arguments.get("dtype", "float32") not in [dtype.name for dtype in validation.DTYPES]:
             raise ValueError("another dtype")  # NumPy's language of dtypes is a large one
         least = kind(**{**arguments, **LEAST}, seed=0)
         options = {each.name for each in fields(Architecture)}
         shared = {name: value for name, value in arguments.items() if name in options}
         net: Network = Architecture.of(shared, kind).network(least._net.cell)
+    except ModelFileError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError("unknown architecture, or damaged") from error
     # Each run has parameters of its own, so a sum over the runs is as short as the file's header.

@@ -124,7 +124,7 @@ def documented(model: type[Model]) -> type[Model]:
     return model
 
 
-def _sizes(input_size: int, hidden_size: int, output_size: int) -> dict[str, Any]:
+def sizes_of(input_size: int, hidden_size: int, output_size: int) -> dict[str, Any]:
     """Return the sizes as options."""
     return {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
 
@@ -157,7 +157,7 @@ class SimpleRNN(Model):
         **options: Unpack[NetworkOptions],
     ) -> None:
         cell = validation.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
-        sizes = _sizes(input_size, hidden_size, output_size)
+        sizes = sizes_of(input_size, hidden_size, output_size)
         super().__init__(cell, {"nonlinearity": cell}, **sizes, **options)
 
     @property
@@ -216,7 +216,7 @@ class LeakyRNN(Model):
         form = validation.choice("form", form, FORMS)
         f = validation.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
         arguments = {"alpha": alpha, "learn_alpha": learns, "form": form, "nonlinearity": f}
-        sizes = _sizes(input_size, hidden_size, output_size)
+        sizes = sizes_of(input_size, hidden_size, output_size)
         cell, fixed = leaky_name(form, f, learns), () if learns else (alpha,)
         super().__init__(cell, arguments, cell_options=fixed, **sizes, **options)
         for name, view in self._views.items():
@@ -275,7 +275,7 @@ class GRU(Model):
         **options: Unpack[NetworkOptions],
     ) -> None:
         reset_after = validation.flag("reset_after", reset_after)
-        sizes = _sizes(input_size, hidden_size, output_size)
+        sizes = sizes_of(input_size, hidden_size, output_size)
         cell = "gru" if reset_after else "gru_before"
         super().__init__(cell, {"reset_after": reset_after}, **sizes, **options)
 
@@ -322,7 +322,7 @@ class LSTM(Model):
         peepholes = validation.flag("peepholes", peepholes)
         dtype = validation.real_dtype(options.get("dtype", Architecture.dtype))
         longest, bias = _forget_bias(forget_bias, dtype)
-        sizes = _sizes(input_size, hidden_size, output_size)
+        sizes = sizes_of(input_size, hidden_size, output_size)
         cell = "lstm_peephole" if peepholes else "lstm"
         super().__init__(cell, {"peepholes": peepholes}, **sizes, **options)
         for name, view in self._views.items():

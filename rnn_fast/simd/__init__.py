@@ -43,6 +43,7 @@ from .memory import (
     width,
 )
 from .records import buffers_of, typed_view, view
+from .rows import add_rows, load_numbers, load_rows, store_rows
 from .tables import has_tables, quarter_octave, scaled, table
 from .tiles import (
     dots,
@@ -64,6 +65,7 @@ __all__ = [
     "Tile",
     "Vec",
     "absolute",
+    "add_rows",
     "address_of",
     "apply",
     "buffers_of",
@@ -85,7 +87,9 @@ __all__ = [
     "lanes",
     "load",
     "load_acquire",
+    "load_numbers",
     "load_record",
+    "load_rows",
     "load_tile",
     "marker",
     "marker_type",
@@ -104,6 +108,7 @@ __all__ = [
     "store",
     "store_record",
     "store_release",
+    "store_rows",
     "store_tile",
     "sum_rows",
     "table",

@@ -66,7 +66,7 @@ def elementwise(emit: Callable, name: str):
     return intrinsic(operation)
 
 
-def operator_of(function: Callable, emit: Callable) -> None:
+def operator_of(function: Callable, emit: Callable, n_operands: int = 2) -> None:
     """Define a Python operator for Vecs and Tiles.
 
     A typing template does it: an overload would compile a function for every use.
@@ -82,9 +82,9 @@ def operator_of(function: Callable, emit: Callable) -> None:
         return _map(emit, context, builder, signature.return_type, signature.args, args)
 
     kinds = (Vec, Tile, types.Number)
-    for x, y in itertools.product(kinds, kinds):
-        if (x, y) != (types.Number, types.Number):
-            lower_builtin(function, x, y)(lower)
+    for operands in itertools.product(kinds, repeat=n_operands):
+        if set(operands) != {types.Number}:
+            lower_builtin(function, *operands)(lower)
 
 
 def _clip(builder, x, low, high):
@@ -168,6 +168,7 @@ operator_of(operator.add, lambda b, x, y: b.fadd(x, y))
 operator_of(operator.sub, lambda b, x, y: b.fsub(x, y))
 operator_of(operator.mul, lambda b, x, y: b.fmul(x, y))
 operator_of(operator.truediv, lambda b, x, y: b.fdiv(x, y))
+operator_of(operator.neg, lambda b, x: b.fneg(x), 1)
 
 
 @intrinsic

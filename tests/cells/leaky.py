@@ -1,73 +1,68 @@
-"""A leaky (continuous-time) unit, which no file of the package names.
+"""A leaky unit with a memory, declared with an option, a vector and a helper function.
 
-``h_t = h_{t-1} + leak s (tanh(Wxh x_t + bh + Whh h_{t-1}) - h_{t-1})``: the leak is an option, the
-rates s are a learned vector per unit.
+``c_t = c_{t-1} + leak s (Wxh x_t + bh + Whh h_{t-1} - c_{t-1})``, ``h_t = tanh(c_t)``: the leak is
+an option, the rates s are a learned vector per unit.
 """
 
 import numpy as np
 import reference
 
-from rnn_fast.cells.specs import CELLS, Cell, Row, Vector
-from rnn_fast.jit import kernel
-from rnn_fast.simd import flush, fma, load, store, width
-from rnn_fast.simd.vector_math import tanh
+from rnn_fast.cells import Row, Vector, declare, tanh
 
 LEAK = 0.3
-CELL = CELLS.add(
-    Cell(
-        name="leaky",
-        kernels=__name__,
-        gates=("a",),
-        rows=(Row("a", "a"),),
-        vectors=(Vector("rate", start=1.0),),
-        options=(("leak", LEAK),),
-        carries=True,
-    )
+
+
+def speed(point):
+    return point.vectors[0] * point.options[0]
+
+
+def forward(point):
+    (a,) = point.a
+    c = point.c_prev + speed(point) * (a - point.c_prev)
+    return point.a, tanh(c), c
+
+
+def backward(point, slopes):
+    (a,) = point.a
+    dc = slopes.dc + slopes.dh * (1.0 - point.h * point.h)
+    # c = c' + leak s (a - c')
+    da = dc * speed(point)
+    return (da,), dc - da, (dc * point.options[0] * (a - point.c_prev),)
+
+
+CELL = declare(
+    "leaky_memory",
+    gates=("a",),
+    rows=(Row("a", "a"),),
+    vectors=(Vector("rate", start=1.0),),
+    options={"leak": LEAK},
+    has_memory=True,
+    forward=forward,
+    backward=backward,
 )
-
-
-@kernel
-def forward(cell, step):
-    """h_t; the row a becomes tanh(a)."""
-    for j in range(0, step.n, width(step.a)):
-        r, h_prev = tanh(load(step.a + j)), load(step.h_prev + j)
-        store(step.a + j, r)
-        u = load(step.vectors + j) * step.options[0]
-        store(step.h + j, fma(u, r - h_prev, h_prev))
-
-
-@kernel
-def backward(cell, step, grads):
-    """da_t and the gradient of the rates; dh becomes dh_{t-1} without its product."""
-    for j in range(0, step.n, width(step.a)):
-        r, h_prev, dh = load(step.a + j), load(step.h_prev + j), load(grads.dh + j)
-        u, ds = load(step.vectors + j) * step.options[0], load(grads.dvectors + j)
-        # h = h' + leak s (r - h')
-        store(grads.dvectors + j, fma(dh * step.options[0], r - h_prev, ds))
-        store(grads.da + j, flush(dh * u * fma(-1.0 * r, r, 1.0)))
-        store(grads.dh + j, flush(dh * (1.0 - u)))
 
 
 class Oracle:
     """The same in NumPy, one step of one sequence."""
 
-    gates, names, states = 1, ("rate",), 1
+    gates, names, states = 1, ("rate",), 2
 
     @staticmethod
     def forward(name, p, x, h, c):
-        r = np.tanh(p["Wxh"] @ x + p["bh"] + p["Whh"] @ h)
-        return h + LEAK * p["rate"] * (r - h), c, (x, h, r)
+        a = p["Wxh"] @ x + p["bh"] + p["Whh"] @ h
+        new = c + LEAK * p["rate"] * (a - c)
+        return np.tanh(new), new, (x, h, np.tanh(new), a - c)
 
     @staticmethod
     def backward(name, p, kept, dh, dc, grads):
-        x, h, r = kept
-        u = LEAK * p["rate"]
-        da = dh * u * (1.0 - r * r)
-        grads["rate"] += dh * LEAK * (r - h)
+        x, h, new, move = kept
+        dc = dc + dh * (1.0 - new * new)
+        da = dc * LEAK * p["rate"]
+        grads["rate"] += dc * LEAK * move
         grads["Wxh"] += np.outer(da, x)
         grads["bh"] += da
         grads["Whh"] += np.outer(da, h)
-        return p["Wxh"].T @ da, dh * (1.0 - u) + p["Whh"].T @ da, dc
+        return p["Wxh"].T @ da, p["Whh"].T @ da, dc - da
 
 
 reference.CELLS[CELL.name], reference.VECTORS[CELL.name] = Oracle, {"rate": 1}

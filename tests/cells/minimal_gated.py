@@ -1,4 +1,4 @@
-"""The minimal gated unit of Zhou et al. (2016), which no file of the package names.
+"""The minimal gated unit of Zhou et al. (2016), declared as a user's script does.
 
 With h' for h_{t-1}::
 
@@ -8,70 +8,49 @@ With h' for h_{t-1}::
 import numpy as np
 import reference
 
-from rnn_fast.cells.kernels.types import sigmoid_of
-from rnn_fast.cells.specs import CELLS, Cell, Row
-from rnn_fast.jit import kernel
-from rnn_fast.simd import flush, fma, load, store, width
-from rnn_fast.simd.vector_math import tanh
+from rnn_fast.cells import Row, declare, sigmoid, tanh
 
-# declaration
-CELL = CELLS.add(
-    Cell(
-        name="minimal_gated",
-        kernels=__name__,
-        gates=("f", "n"),
-        rows=(Row("f h"), Row("f", "f"), Row("n", "n", "x1", late="f h")),
-        carries=True,
-    )
+
+def reset(point):
+    _, f, n = point.a
+    f = sigmoid(f)
+    return f * point.h_prev, f, n
+
+
+def forward(point):
+    fh, f, n = point.a
+    n = tanh(n)
+    return (fh, f, n), point.h_prev + f * (n - point.h_prev)
+
+
+def backward(point, slopes):
+    _, f, n = point.a
+    # h = h' + f (n - h'), n = tanh(a_n)
+    df = slopes.dh * (n - point.h_prev)
+    da_n = slopes.dh * f * (1 - n * n)
+    return (df, da_n), slopes.dh * (1 - f)
+
+
+def reset_backward(point, slopes):
+    _, f, _ = point.a
+    df, da_n = slopes.da
+    # f h', f = sigmoid(a_f)
+    df = df + slopes.dlate * point.h_prev
+    return (df * f * (1 - f), da_n), slopes.dh + slopes.dlate * f
+
+
+CELL = declare(
+    "minimal_gated",
+    gates=("f", "n"),
+    rows=(Row("f h"), Row("f", "f"), Row("n", "n", "x1", late="f h")),
+    carries=True,
+    reset=reset,
+    forward=forward,
+    backward=backward,
+    reset_backward=reset_backward,
 )
-# end of the declaration
 
 
-# maths
-@kernel
-def reset(cell, step):
-    """f, and f h_{t-1}, which the late product of n meets."""
-    n, a = step.n, step.a
-    sigmoid_of(a + n, n)
-    for j in range(0, n, width(a)):
-        store(a + j, load(a + (n + j)) * load(step.h_prev + j))
-
-
-@kernel
-def forward(cell, step):
-    """h_t, from f and n."""
-    n, a = step.n, step.a
-    for j in range(0, n, width(a)):
-        new, h_prev = tanh(load(a + (2 * n + j))), load(step.h_prev + j)
-        store(a + (2 * n + j), new)
-        store(step.h + j, fma(load(a + (n + j)), new - h_prev, h_prev))
-
-
-@kernel
-def backward(cell, step, grads):
-    """da_n; df without its part through f h_{t-1}; dh becomes dh_{t-1} without its products."""
-    n, a = step.n, step.a
-    for j in range(0, n, width(a)):
-        f, new, dh = load(a + (n + j)), load(a + (2 * n + j)), load(grads.dh + j)
-        # h = h' + f (n - h')
-        store(grads.da + j, dh * (new - load(step.h_prev + j)))
-        store(grads.da + (n + j), flush(dh * f * fma(-1.0 * new, new, 1.0)))
-        store(grads.dh + j, flush(dh * (1.0 - f)))
-
-
-@kernel
-def reset_backward(cell, step, grads):
-    """da_f, and in dh the part of dh_{t-1} that goes through f h_{t-1}."""
-    n, a = step.n, step.a
-    for j in range(0, n, width(a)):
-        f, dlate = load(a + (n + j)), load(grads.dlate + j)
-        # f h'
-        df = fma(dlate, load(step.h_prev + j), load(grads.da + j))
-        store(grads.da + j, flush(df * fma(-1.0 * f, f, f)))
-        store(grads.dh + j, fma(dlate, f, load(grads.dh + j)))
-
-
-# end of the maths
 class Oracle:
     """The same in NumPy, one step of one sequence."""
 

@@ -13,8 +13,9 @@ packed weights and gradients follow from the declaration (`layout.products`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from ...validation import Registry
 
@@ -83,6 +84,8 @@ class Cell:
         Whether dh_{t-1} has a part that does not go through a product: the kernels leave it in dh.
     is_elementwise : bool
         Whether ``h_t = f(a_t)`` with one row: the driver for one sample runs such a cell.
+    maths : tuple of (str, callable)
+        Functions of a cell that a script declares.
 
     Raises
     ------
@@ -100,6 +103,7 @@ class Cell:
     keeps_rows: bool = True
     carries: bool = False
     is_elementwise: bool = False
+    maths: tuple[tuple[str, Callable[..., Any]], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         met = [(p.gate, p.meets) for p in self.pieces if p.vector is None]
@@ -113,6 +117,10 @@ class Cell:
         wrong = [v.name for v in self.vectors if "_" in v.name or v.name in RESERVED]
         if wrong:
             raise ValueError(f"cell {self.name!r}: a vector cannot be named {wrong[0]!r}")
+
+    def called(self, name: str) -> Cell:
+        """Return the same cell by another name."""
+        return replace(self, name=name)
 
     @property
     def sources(self) -> tuple[str, ...]:
