@@ -124,7 +124,9 @@ def documented(model: type[Model]) -> type[Model]:
     return model
 
 
-def sizes_of(input_size: int, hidden_size: int, output_size: int) -> dict[str, Any]:
+def sizes_of(
+    input_size: int, hidden_size: int, output_size: int | tuple[int, ...]
+) -> dict[str, Any]:
     """Return the sizes as options."""
     return {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
 

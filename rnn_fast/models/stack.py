@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .. import validation
@@ -26,8 +27,8 @@ class Stack(Differentiable, Hidden, Weights):
         registered.
     input_size, hidden_size : int
         I and H, at least 1; with an embedding, I is the size of the vocabulary.
-    num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype
-        As of `GRU`.
+    num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype, initial
+        As of `GRU`.  Biases start at zero, also an LSTM's of the forget gate.
     seed : None, int, SeedSequence, Generator, ...
         As for `numpy.random.default_rng`: draws the initial parameters, then dropout.
 
@@ -49,6 +50,7 @@ class Stack(Differentiable, Hidden, Weights):
         learn_initial_state: bool = False,
         embedding_size: int | None = None,
         dtype: Any = "float32",
+        initial: Mapping[str, Any] | None = None,
         seed: Any = None,
     ) -> None:
         self.cell = validation.choice("cell", cell, CELLS)
@@ -69,7 +71,7 @@ class Stack(Differentiable, Hidden, Weights):
         self._net = chosen.network(self.cell)._replace(output_size=0)
         self._generator = validation.generator(seed)
         self._bind(parameter_memory(self._net))
-        initialise(self._views, self._net, self._generator)
+        initialise(self._views, self._net, self._generator, initial)
 
     @property
     def dtype(self) -> Any:
