@@ -74,7 +74,7 @@ def test_without_a_choice_nothing_changes():
         ({"bh": lambda shape, rng: np.full(H, np.nan)}, ValueError, ".* finite in float32"),
         ({"bh": 1e300}, ValueError, ".* finite in float32"),
     ],
-    ids=str,
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_bad_starts(initial, error, message):
     generator = np.random.default_rng(0)
