@@ -40,7 +40,7 @@ class Epochs:
     parameters : (n_parameters,) array
         Updated in place.
     descent : Descent
-        Its state is updated; its penalties may be replaced before `load`.
+        Its state is updated; its penalties and bounds may be replaced before `load`.
     bptt : int
         Steps of a window of truncated back-propagation, with an update after each window; 0 for
         whole sequences.  May change before `load`.
@@ -120,16 +120,8 @@ class Epochs:
             fields |= {"weights": targets.weights, "state": state, "sparse": sparse}
             fields["activity"] = self.activity
         # work memory is of this thread
-        key = (
-            TUNING.changes,
-            get_ident(),
-            single,
-            longest,
-            T,
-            batch_size,
-            self.dropout,
-            self.guide is None,
-        )
+        driver = single, longest, T, batch_size, self.dropout, self.descent.bounds
+        key = TUNING.changes, get_ident(), *driver, self.guide is None
         if key != self._key:
             self._key = None
             self.job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
@@ -149,10 +141,11 @@ class Epochs:
 
     def _common(self) -> dict[str, Any]:
         descent = self.descent
+        self._update = descent.update(self.space)
         return {
             "parameters": self.parameters,
-            "descend": descent.program().inner,
-            "descent": descent.record,
+            "descend": self._update.program.inner,
+            "descent": self._update.record,
             "moments": descent.moments,
             "rows": len(descent.optimizer.state),
         }

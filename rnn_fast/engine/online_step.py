@@ -21,6 +21,8 @@ class Step:
     _rate: np.ndarray
     _forward: int  # address of a block
     _backward: int
+    _differentiate: int
+    _gradients: np.ndarray
     _forward_block: np.ndarray  # its last number: whether `x` was finite
 
     def forward(self) -> bool:
@@ -35,6 +37,14 @@ class Step:
         """Descend one step on the loss of the last sequence, whose target is `y`."""
         self._rate[0] = learning_rate
         self._run(self._backward)
+
+    def gradients(self) -> np.ndarray:
+        """Return the gradients of the loss of the last sequence, (n_parameters,), until the next.
+
+        Its target is `y`.
+        """
+        self._run(self._differentiate)
+        return self._gradients
 
 
 class OnlineStep(Step):
@@ -76,6 +86,8 @@ class OnlineStep(Step):
         )
         places = addresses(*self._arrays)
         blocks = (np.array([*places, task, 0], np.int64) for task in range(len(TASKS)))
-        prepare, self._forward_block, self._backward_block = blocks
-        self._forward, self._backward = addresses(self._forward_block, self._backward_block)
+        prepare, self._forward_block, *self._others = blocks
+        self._forward, self._backward, self._differentiate = addresses(
+            self._forward_block, *self._others
+        )
         self._run(prepare.ctypes.data)

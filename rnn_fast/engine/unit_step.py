@@ -41,6 +41,7 @@ class UnitStep(Step):
         self.y = np.zeros((*steps, net.target_size), net.dtype)
         self.outputs = np.zeros((*steps, net.output_size))
         self._rate, self._space = np.zeros(1), space
+        self._gradients = aligned(parameters.size, net.dtype)
         fields: dict[str, Any] = dict(
             x=aligned(T * net.input_size, net.dtype),
             y=self.y,
@@ -51,7 +52,7 @@ class UnitStep(Step):
             batch=1,
             loss=net.loss_numbers(),
             parameters=parameters,
-            gradients=aligned(parameters.size, net.dtype),
+            gradients=self._gradients,
             update=parameters.size,
             dropout=np.zeros(1),
             result=np.zeros(len(Sums._fields)),
@@ -71,6 +72,8 @@ class UnitStep(Step):
             np.array(addresses(*StepJob(**record, task=task)), np.int64)
             for task in range(len(STEP_TASKS))
         ]
-        prepare, self._forward_block, self._backward_block = blocks
-        self._forward, self._backward = addresses(self._forward_block, self._backward_block)
+        prepare, self._forward_block, *self._others = blocks
+        self._forward, self._backward, self._differentiate = addresses(
+            self._forward_block, *self._others
+        )
         self._run(prepare.ctypes.data)

@@ -16,7 +16,7 @@ from ..layout.batch import BatchLayout
 from ..layout.batch_records import BatchBuffers, BatchJob
 from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
-from ..layout.single import SingleJob, single_layout
+from ..layout.single import SingleJob, single_layout, single_places
 from ..layout.units import UnitLayout
 from ..losses import LOSSES, Loss
 from ..tuning import TUNING
@@ -172,6 +172,11 @@ class BatchSpace:
         function = function_of(program, self.net, *self.tile)
         return self._fixed.but(function, fields)
 
+    def parts(self) -> list[tuple[np.ndarray, int]]:
+        """Return the place of each flat parameter in an update, and the numbers there."""
+        n = self.net.n_parameters
+        return [(np.arange(n), n)]
+
     def lead(self, job: Job, team: Team | None = None) -> None:
         """Run a job that `job` has made, with the threads of a team."""
         if team is None:
@@ -275,7 +280,7 @@ class SingleSpace:
         self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
         I, H, O = net.input_size, net.hidden_size, net.output_size
         sizes, buffers = single_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
-        self.sizes = np.array(sizes, np.int64)
+        self._sizes, self._lanes, self.sizes = sizes, lanes, np.array(sizes, np.int64)
         self.offsets, self.work = memory.buffers(list(buffers), net.dtype)
         self.n_bytes = self.work.nbytes
 
@@ -284,6 +289,10 @@ class SingleSpace:
         own = {"sizes": self.sizes, "offsets": self.offsets, "work": self.work}
         function = function_of(program, self.net, *self.tile)
         return Job(SingleJob, function, {**own, **fields})
+
+    def parts(self) -> list[tuple[np.ndarray, int]]:
+        """Return the place of each flat parameter in an update, and the numbers there."""
+        return [(single_places(self._sizes, self._lanes), self._sizes.parameters)]
 
     def lead(self, job: Job, team: Team | None = None) -> None:
         """Run a job in this thread."""
@@ -325,6 +334,11 @@ class UnitSpace:
     def job(self, program: Program, **fields: Any) -> Job:
         """Return a job of `program` for arrays, numbers, None."""
         return self._fixed.but(function_of(program, self.net, *self.tile), fields)
+
+    def parts(self) -> list[tuple[np.ndarray, int]]:
+        """Return the place of each flat parameter in an update, and the numbers there."""
+        n = self.net.input_size * self.net.embedding
+        return [(self.layout.places(), self.layout.tables.n_parameters), (np.arange(n), n)]
 
     def lead(self, job: Job, team: Team | None = None) -> None:
         """Run a job in this thread."""

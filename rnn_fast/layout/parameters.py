@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -80,15 +80,26 @@ def penalty_coefficients(l1: Any, l2: Any, net: Network) -> np.ndarray | None:
         if value is not None and not isinstance(value, Mapping):
             value = dict.fromkeys(MATRICES, _coefficient(argument, value, net))
         for name, factor in (value or {}).items():
-            chosen = [key for key in named if name in (key, key.partition("_")[0])]
-            if not chosen:
-                raise ValueError(
-                    f"{argument} names {validation.shown(name)}, but the parameters are "
-                    f"{', '.join(named)}"
-                )
-            for key in chosen:
+            for key in chosen_names(argument, name, named):
                 named[key][...] = _coefficient(f"{argument}[{name!r}]", factor, net)
     return flat if flat.any() else None
+
+
+def chosen_names(argument: str, name: Any, named: Iterable[str]) -> list[str]:
+    """Return the parameters that a name stands for: one, or those of all layers and directions.
+
+    Raises
+    ------
+    ValueError
+        There is none; `argument` is what named it.
+    """
+    names = list(named)
+    chosen = [key for key in names if name in (key, key.partition("_")[0])]
+    if not chosen:
+        raise ValueError(
+            f"{argument} names {validation.shown(name)}, but the parameters are {', '.join(names)}"
+        )
+    return chosen
 
 
 def _coefficient(name: str, value: Any, net: Network) -> float:

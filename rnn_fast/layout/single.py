@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .memory import round_up
 from .pointers import Doubles, Ints, Reals
 
@@ -84,7 +86,7 @@ class OnlineJob(NamedTuple):
     is_finite: int  # written: 1 if x is finite in the reals of the network
 
 
-TASKS = ("prepare", "forward", "backward")
+TASKS = ("prepare", "forward", "backward", "gradients")
 
 
 def single_layout(
@@ -119,3 +121,12 @@ def single_layout(
         penalties=2 * parameters,
     )
     return SingleSizes(T, I, H, O, Y, I + 1 + H, lead, Hp, ld, lv, wx, parameters), buffers
+
+
+def single_places(sizes: SingleSizes, lanes: int) -> np.ndarray:
+    """Return the place of each flat parameter in `SingleBuffers.w`."""
+    H, I, O, Hp = sizes.H, sizes.I, sizes.O, sizes.Hp
+    rows, columns = np.arange(H)[:, None], np.arange(I + 1)
+    inputs, states = sizes.wx + columns * Hp + rows, rows * Hp + np.arange(H)
+    V = Hp * Hp + lanes - 1 + np.arange(O)[:, None] * sizes.lv + np.arange(1 + H)
+    return np.concatenate([np.hstack([inputs, states]).ravel(), V.ravel()])

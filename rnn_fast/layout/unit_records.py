@@ -193,7 +193,7 @@ class StepJob(NamedTuple):
     is_finite: int  # written: 1 if x is finite in the reals of the network
 
 
-STEP_TASKS = ("prepare", "forward", "backward")
+STEP_TASKS = ("prepare", "forward", "backward", "gradients")
 
 
 class StreamJob(NamedTuple):

@@ -114,6 +114,15 @@ class UnitLayout:
             )
         return sizes
 
+    def places(self) -> np.ndarray:
+        """Return the place of each flat parameter, without an embedding, in `UnitBuffers.w`."""
+        found = np.zeros(self.tables.at.embedding, np.int64)
+        for rows in self.tables.rows["rows"]:
+            r, k = np.arange(rows.n_rows)[:, None], np.arange(rows.n)
+            there = r + k * rows.step if rows.turned else r * rows.step + k
+            found[rows.flat + r * rows.down + k] = rows.at + there
+        return found
+
     def place(self, offsets: np.ndarray) -> UnitSizes:
         """Sizes for kernels, once `buffers` have their offsets.
 

@@ -16,6 +16,7 @@ from ..training.fit_stream import StreamLearner
 from ..training.online import Online
 from ..training.updates import Updates
 from .architecture import Architecture
+from .constraints import Constrained
 from .gradients import Differentiable
 from .predict import Predictor
 from .pytorch import TorchLayer, to_module
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 SHOWN = ("output_size", "loss", "dtype")
 
 
-class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
+class Model(StreamLearner, Predictor, Differentiable, Hidden, Constrained, Weights):
     """The base class of `SimpleRNN`, `LeakyRNN`, `GRU`, `LSTM` and `Recurrent`.
 
     Data are array-likes of any real dtype and memory layout.  They are never modified.  X is
@@ -42,8 +43,8 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
     With ``return_sequences=True`` there is an output after every step: y and the results are
     (N, T, O) or (N, T), or lists if X is a list.
 
-    States have PyTorch's form: (num_layers * directions, N, H), for the LSTM, and the
-    membrane form of `LeakyRNN`, a pair (h, c).
+    States have PyTorch's form: (num_layers * directions, N, H), for the LSTM and the membrane form
+    of `LeakyRNN` a pair (h, c).
 
     Methods raise TypeError for arguments of the wrong type, including masked arrays, and
     ValueError for wrong shapes and values.  The message names the argument and, for a value, its
@@ -86,6 +87,7 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
         self._online = Online(self._net, flat)
         self._evaluation = Evaluation(self._net, flat)
         self._updates = Updates(self._net, flat, self._architecture.dropout)
+        self._set_constraints(self.__dict__.get("_constraints", {}))
 
     def _shown(self) -> None:
         self._online.stale = True
@@ -176,17 +178,19 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Weights):
         return to_module(self)
 
     def description(self) -> dict[str, Any]:
-        """Return the cell and the arguments of such a model, as JSON values."""
+        """Return the cell, the arguments and the constraints of such a model, as JSON values."""
         options = {**self._architecture.arguments(), "learning_rate": self.learning_rate}
-        return {"cell": self.cell, **options, **self._arguments}
+        kept = {name: said.record() for name, said in self._constraints.items()}
+        constraints = {"constraints": kept} if kept else {}
+        return {"cell": self.cell, **options, **self._arguments, **constraints}
 
     def __repr__(self) -> str:
         chosen = self._architecture
-        hidden = [
+        hidden = tuple(
             each.name
             for each in fields(chosen)
             if each.name not in SHOWN and getattr(chosen, each.name) == each.default
-        ]
+        )
         options = {**chosen.arguments(), "learning_rate": self.learning_rate, **self._arguments}
         shown = {k: v for k, v in options.items() if k not in hidden}
         arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())

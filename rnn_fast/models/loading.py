@@ -11,6 +11,7 @@ import numpy as np
 from .. import validation
 from ..cells.declared import DECLARED
 from ..errors import ModelFileError
+from ..layout.constraints import Constraint, constraints_from
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..losses import LOSSES
@@ -54,13 +55,14 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
     """
     generator = validation.generator(seed)
     with model_file.reading(path) as file:
-        kind, arguments, net = _implied(file)
+        kind, arguments, net, constraints = _implied(file)
         nothing = np.broadcast_to(np.zeros((), net.dtype), net.n_parameters)  # without memory
         file.expect(parameter_views(nothing, net))
         arrays = file.read()
     model = kind(**arguments, seed=generator)
     for name, view in model.parameters.items():
         view[...] = arrays[name]
+    model._set_constraints(constraints)
     return model
 
 
@@ -94,8 +96,8 @@ def _kind(arguments: dict[str, Any]) -> Any:
     return Recurrent
 
 
-def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network]:
-    """Return the class, the arguments and the network of a file's architecture.
+def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network, dict[str, Constraint]]:
+    """Return the class, the arguments, the network and the constraints of a file's architecture.
 
     Raises
     ------
@@ -104,6 +106,7 @@ def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network]:
         than those in the file.
     """
     arguments = dict(file.architecture)
+    records = arguments.pop("constraints", {})
     try:
         kind = _kind(arguments)
         if arguments.get("dtype", "float32") not in [dtype.name for dtype in validation.DTYPES]:
@@ -121,7 +124,11 @@ def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network]:
         tensor.stop - tensor.start for tensor in file.parameters.values()
     ):
         raise ModelFileError("its parameters do not fit its architecture")
-    return kind, arguments, net
+    try:
+        constraints = constraints_from(net, records)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError("damaged: its constraints make no sense") from error
+    return kind, arguments, net, constraints
 
 
 def from_torch(

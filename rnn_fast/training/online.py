@@ -17,11 +17,14 @@ from ..data.sequences import Input
 from ..data.targets import read_targets
 from ..engine import operations
 from ..engine.online_step import OnlineStep
+from ..engine.optimizer_state import Descent, FlatUpdate
 from ..engine.tiling import runs_singly
 from ..engine.unit_step import UnitStep
+from ..layout.constraints import Bounds
 from ..layout.memory import aligned
 from ..layout.network import Network
 from ..losses import LOSSES
+from ..optimizers import SGD
 from ..validation import DTYPES
 
 
@@ -38,6 +41,7 @@ class Online:
         self.stale = False
         self._net = net
         self._parameters = parameters
+        self.constrain(None)
         bounded = LOSSES[net.loss].bounds == (0.0, 1.0)
         self._binary = bounded and net.output_size == 1 and not net.sequences
         self._stepwise = not net.embedding  # whether one sequence has a step of its own
@@ -46,6 +50,11 @@ class Online:
         self._step: OnlineStep | UnitStep | None = None
         self._shape: tuple[int, ...] = ()  # shape of the last sequence
         self._window = self._outputs = np.empty(0)  # of the step, in the shapes of input and output
+
+    def constrain(self, bounds: Bounds | None) -> None:
+        """Keep to constraints from the next step on; None: to none."""
+        self._bounds = bounds
+        self._update: FlatUpdate | None = None  # made for the first step
 
     def forward(self, x: Any) -> np.ndarray:
         """See `Model.forward`."""
@@ -93,7 +102,10 @@ class Online:
             self._step.y[:] = self._steps_of(y) if self._net.sequences else self._target(y)
             if was_stale:
                 self._step.forward()
-            self._step.backward(learning_rate)
+            if self._bounds is None:
+                self._step.backward(learning_rate)
+            else:
+                self._descend(self._step.gradients(), learning_rate)
 
     def _target(self, y: Any) -> Any:
         """Check a target; a number in [0, 1] for one binary output needs no check."""
@@ -119,5 +131,16 @@ class Online:
         targets = read_targets("y", np.asarray(y)[None] if self._single else y, given, net)
         gradients = aligned(self._parameters.size, net.dtype)
         operations.loss_and_gradients(net, given.sequences, targets, self._parameters, gradients)
-        gradients *= learning_rate
-        self._parameters -= gradients
+        if self._bounds is None:
+            gradients *= learning_rate
+            self._parameters -= gradients
+        else:
+            self._descend(gradients, learning_rate)
+
+    def _descend(self, gradients: np.ndarray, learning_rate: float) -> None:
+        """Make a step of descent that keeps to the constraints."""
+        if self._update is None:
+            descent = Descent(SGD(), self._parameters.size, self._net.dtype)
+            descent.bounds = self._bounds
+            self._update = FlatUpdate(descent, self._parameters)
+        self._update.run(gradients, learning_rate)

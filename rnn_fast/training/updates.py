@@ -19,6 +19,8 @@ from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
 from ..errors import DivergedError
 from ..layout.batch_records import SUMS
+from ..layout.constraints import Bounds
+from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.parameters import penalty_coefficients
 from ..optimizers import Optimizer, chosen_optimizer
@@ -71,6 +73,8 @@ class Updates:
     kept : Epochs or None
         Of the last training or update, with the state of its optimizer; None if that does not
         belong to the parameters, or while a training works with it.
+    bounds : Bounds or None
+        Constraints of the parameters.
     updates, trainings : Checked
         Options of the last `partial_fit`, and of the last `fit` or `fit_stream`.
     """
@@ -81,6 +85,7 @@ class Updates:
         self._seconds_per_row = seconds_per_row(net)
         self.updates = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
         self.trainings = Checked(TrainingConfig, lambda config: config.check_network(net))
+        self.bounds: Bounds | None = None
         self._penalties: tuple[UpdateConfig | None, Any] = None, None  # and whose they are
         self._order, self._rates = np.arange(0), np.zeros(0)
         self._result = np.zeros(operations.RESULTS)
@@ -119,10 +124,19 @@ class Updates:
             epochs = Epochs(self._net, self._parameters, descent, dropout=self._dropout)
         elif not go_on:
             epochs.descent.reset()
-        epochs.bptt, epochs.descent.penalties, epochs.guide = bptt, penalties, guide
+        epochs.bptt, epochs.descent.bounds, epochs.guide = bptt, self.bounds, guide
         epochs.activity = np.array(activity) if any(activity) else None
+        epochs.descent.penalties = self._of_free(penalties)
         epochs.descent.limit(clip_norm, clip_value)
         return epochs
+
+    def _of_free(self, penalties: np.ndarray | None) -> np.ndarray | None:
+        """Return the penalties of parameters that an update may move: clipping counts no others."""
+        if self.bounds is None or penalties is None:
+            return penalties
+        free = aligned(penalties.size, penalties.dtype)
+        np.multiply(penalties, np.tile(~self.bounds.fixed, 2), out=free)
+        return free
 
     def _penalties_of(self, config: UpdateConfig) -> np.ndarray | None:
         if self._penalties[0] is not config:

@@ -60,13 +60,14 @@ def part(p, g, m, n_rows, n):
 
 def update(descent, parts, rate):
     """Make one update of some vectors by the compiled program."""
-    job, schedule, result = descent.record, np.array([rate]), np.zeros(len(SUMS))
+    program, job, _ = descent.update(None)
+    schedule, result = np.array([rate]), np.zeros(len(SUMS))
     job[DESCENT.rate], job[DESCENT.result] = schedule.ctypes.data, result.ctypes.data
     job[DESCENT.n_parts] = len(parts)
     for k, each in enumerate(parts):
         start = len(DESCENT) + k * len(each)
         job[start : start + len(each)] = each
-    descent.program()(job.ctypes.data)
+    program(job.ctypes.data)
 
 
 @every_pair

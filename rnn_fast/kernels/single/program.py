@@ -31,7 +31,7 @@ from .recurrence import (
     within,
 )
 
-PREPARE, FORWARD, BACKWARD = range(len(TASKS))
+PREPARE, FORWARD, BACKWARD, GRADIENTS = range(len(TASKS))
 IS_FINITE = OnlineJob._fields.index("is_finite")
 
 
@@ -127,8 +127,8 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
         """Do the task that the `OnlineJob` names.
 
         Forward: outputs of the sequence x; if x is not finite, restore the last one instead.
-        Backward: the exact gradient of the loss, and a step of descent.  One argument, since
-        converting twelve costs as much as the arithmetic.
+        Gradients: the exact gradient of the loss.  Backward: this, and a step of descent.  One
+        argument, since converting twelve costs as much as the arithmetic.
         """
         job = typed_view(OnlineJob, record, one)
         sizes = view(SingleSizes, job.sizes)
@@ -150,7 +150,8 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
             unit_backward(cell, sums, row, sizes, buffers)
             unit_gradients(sums, row, tile, sizes, buffers, True)
             unpad(sizes, buffers.dw, job.gradients)
-            n = sizes.H * sizes.S + sizes.O * (1 + sizes.H)
-            descend_plainly(job.parameters, job.gradients, n, job.learning_rate[0])
+            if job.task == BACKWARD:
+                n = sizes.H * sizes.S + sizes.O * (1 + sizes.H)
+                descend_plainly(job.parameters, job.gradients, n, job.learning_rate[0])
 
     return program

@@ -24,7 +24,7 @@ from .states import begin
 from .weights import move_rows, turn_weights
 from .workspace import prepare, space_of
 
-PREPARE, FORWARD, BACKWARD = range(len(STEP_TASKS))
+PREPARE, FORWARD, BACKWARD, GRADIENTS = range(len(STEP_TASKS))
 
 
 @kernel
@@ -65,7 +65,7 @@ def unit_step(dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grad
         """Do the task that the `StepJob` names.
 
         Forward: outputs of the sequence x; if x is not finite, restore the last one instead.
-        Backward: the exact gradient of the loss, and a step of descent.
+        Gradients: the exact gradient of the loss.  Backward: this, and a step of descent.
         """
         step = view(StepJob, record)
         job = typed_view(BatchJob, step.job, tiles.read)
@@ -88,7 +88,8 @@ def unit_step(dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grad
             factor = 1.0 / total_weight(sizes, job, job.order, int64(1), int64(0))
             gradients_back(cell, tiles, space, job, block, factor, int64(0), 0.0)
             move_rows(sizes, space.buffers.dw, job.gradients, True)
-            descend_plainly(job.parameters, job.gradients, job.update, step.learning_rate[0])
+            if step.task == BACKWARD:
+                descend_plainly(job.parameters, job.gradients, job.update, step.learning_rate[0])
 
     return program
 
