@@ -1,4 +1,4 @@
-"""Single updates of a model: `partial_fit`."""
+"""Single updates of a model: `partial_fit` and `apply_gradients`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from ..optimizers import Optimizer
 from .online import Online
 from .updates import Updates
 
+#: options of `partial_fit` that an update from gradients has no use for
+BATCHES = {"batch_size": None, "return_state": False, "n_threads": None, "check_finite": True}
+
 
 class Updater:
-    """The method of a model that makes single updates; `fit.Learner` has those that train."""
+    """The methods of a model that make single updates; `fit.Learner` has those that train."""
 
     _net: Network
     _generator: np.random.Generator
@@ -115,3 +118,39 @@ class Updater:
         rate = self.learning_rate if learning_rate is None else config.learning_rate
         loss, state = self._updates.update(block, rate, config, self._generator)
         return loss if state is None else (loss, public_state(state))
+
+    def apply_gradients(
+        self,
+        gradients: Mapping[str, Any],
+        optimizer: str | Optimizer = "sgd",
+        *,
+        learning_rate: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        l1: float | Mapping[str, float] | None = None,
+        l2: float | Mapping[str, float] | None = None,
+    ) -> None:
+        """Make one update from gradients of the parameters, such as those of a loss of your own.
+
+        The state of the optimizer goes on as in `partial_fit`.
+
+        Parameters
+        ----------
+        gradients : dict of str to array
+            As `loss_and_gradients` returns them, of which the gradients with respect to X and to
+            the initial states are left aside.  A frozen parameter needs none.
+        optimizer, learning_rate, clip_norm, clip_value, l1, l2
+            As in `partial_fit`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter has no gradient, or a gradient has no parameter, is not finite, or is of
+            another shape.
+        DivergedError
+            A parameter is no longer finite.  The parameters and the optimizer are as before.
+        """
+        config = self._updates.applications.record({**BATCHES, **locals()})
+        self._online.stale = True
+        rate = self.learning_rate if learning_rate is None else config.learning_rate
+        self._updates.apply(gradients, rate, config)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .. import validation
 from ..data import checks
 from ..data.blocks import Block
 from ..engine import operations, threads
 from ..engine.epochs import Epochs
 from ..engine.evaluation import Evaluation
 from ..engine.guide import Guide
-from ..engine.optimizer_state import Descent
+from ..engine.optimizer_state import Descent, FlatUpdate
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
 from ..errors import DivergedError
@@ -22,7 +25,7 @@ from ..layout.batch_records import SUMS
 from ..layout.constraints import Bounds
 from ..layout.memory import aligned
 from ..layout.network import Network
-from ..layout.parameters import penalty_coefficients
+from ..layout.parameters import parameter_views, penalty_coefficients
 from ..optimizers import Optimizer, chosen_optimizer
 from ..tuning import TUNING
 from ..validation import (
@@ -39,6 +42,9 @@ from ..validation import (
     whole,
 )
 from .config import TrainingConfig
+
+#: what `loss_and_gradients` returns beside the gradients of the parameters
+BESIDE = frozenset({"X", "initial_state"})
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,8 @@ class Updates:
         belong to the parameters, or while a training works with it.
     bounds : Bounds or None
         Constraints of the parameters.
-    updates, trainings : Checked
-        Options of the last `partial_fit`, and of the last `fit` or `fit_stream`.
+    updates, applications, trainings : Checked
+        Options of the last `partial_fit`, `apply_gradients`, and `fit` or `fit_stream`.
     """
 
     def __init__(self, net: Network, parameters: np.ndarray, dropout: float) -> None:
@@ -84,11 +90,14 @@ class Updates:
         self._net, self._parameters, self._dropout = net, parameters, dropout
         self._seconds_per_row = seconds_per_row(net)
         self.updates = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
+        self.applications = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
         self.trainings = Checked(TrainingConfig, lambda config: config.check_network(net))
         self.bounds: Bounds | None = None
         self._penalties: tuple[UpdateConfig | None, Any] = None, None  # and whose they are
         self._order, self._rates = np.arange(0), np.zeros(0)
         self._result = np.zeros(operations.RESULTS)
+        self._gradients = np.empty(0)  # with its views, made for the first `apply`
+        self._flat_update: FlatUpdate | None = None
 
     def epochs(
         self,
@@ -204,13 +213,88 @@ class Updates:
         batches = -(-n // size)
         if len(self._rates) != batches or self._rates[0] != rate:
             self._rates = np.full(batches, rate)
-        descent, result = epochs.descent, self._result
+        result = self._result
         result[:] = 0
+        run = partial(epochs.run, self._order, self._rates, result, seed=seed, team=team)
+        self._make(run, "partial_fit", epochs.descent, rate)
+        return operations.reported(result).loss
+
+    def apply(self, gradients: Any, rate: float, config: UpdateConfig) -> None:
+        """Make an update from gradients by name.
+
+        Raises
+        ------
+        TypeError, ValueError
+            They are not the gradients of all parameters that may move.
+        DivergedError
+            A parameter is no longer finite; parameters and optimizer are as before.
+        """
+        flat = self._flat_gradients(gradients)
+        epochs = self.kept = self.epochs(
+            config.optimizer,
+            penalties=self._penalties_of(config),
+            clip_norm=config.clip_norm,
+            clip_value=config.clip_value,
+            bptt=0,
+            go_on=True,
+        )
+        update, descent = self._flat_update, epochs.descent
+        if update is None or (update.descent, update.bounds) != (descent, descent.bounds):
+            update = self._flat_update = FlatUpdate(descent, self._parameters)
+        self._result[:] = 0
+        self._make(partial(update.run, flat, rate), "apply_gradients", descent, rate)
+
+    def _flat_gradients(self, gradients: Any) -> np.ndarray:
+        """Return gradients by name as a vector."""
+        if not isinstance(gradients, Mapping):
+            raise TypeError(
+                f"gradients must be a dict of arrays by name; got {validation.shown(gradients)}"
+            )
+        if not self._gradients.size:
+            self._gradients = aligned(self._parameters.size, self._net.dtype)
+            self._views = parameter_views(self._gradients, self._net)
+        names = gradients.keys() - BESIDE
+        if names != self._views.keys():
+            self._check_names(names)
+        for name, view in self._views.items():
+            value = gradients.get(name, 0.0)
+            if not (type(value) is np.ndarray and value.dtype == view.dtype):
+                value = np.asarray(value) if name in names else np.zeros(view.shape)
+            if value.dtype != view.dtype or value.shape != view.shape:
+                value = checks.parameter(f"gradients[{name!r}]", value, view.shape, view.dtype)
+            view[...] = value
+        if not checks.all_finite(self._gradients):
+            for name, view in self._views.items():
+                checks.parameter(f"gradients[{name!r}]", view, view.shape, view.dtype)
+        return self._gradients
+
+    def _check_names(self, names: Set[str]) -> None:
+        """Raise ValueError unless the names are those of all parameters, except frozen ones."""
+        if unknown := names - self._views.keys():
+            raise ValueError(
+                f"gradients names {', '.join(sorted(map(str, unknown)))}, but the parameters are "
+                f"{', '.join(self._views)}"
+            )
+        fixed = np.zeros(0, bool) if self.bounds is None else self.bounds.fixed
+        places = parameter_views(fixed, self._net) if fixed.size else {}
+        missing = [
+            name
+            for name in self._views
+            if name not in names and not (name in places and places[name].all())
+        ]
+        if missing:
+            raise ValueError(f"gradients has none of {', '.join(missing)}")
+
+    def _make(self, run: Callable[[], object], method: str, descent: Descent, rate: float) -> None:
+        """Run updates; put everything back unless loss and parameters stay finite."""
         before = self._parameters.copy(), descent.moments.copy(), descent.knobs.copy()
+
+        def is_sound() -> bool:
+            return math.isfinite(self._result[SUMS.loss]) and checks.all_finite(self._parameters)
 
         def settle() -> None:
             """Put everything back unless all is finite; the parameters last, which tell."""
-            if math.isfinite(result[SUMS.loss]) and checks.all_finite(self._parameters):
+            if is_sound():
                 return
             parameters, descent.moments[:], descent.knobs[:] = before
             descent.gradients[:] = 0  # those of an embedding were added to
@@ -218,10 +302,10 @@ class Updates:
 
         try:
             try:
-                epoch = epochs.run(self._order, self._rates, result, seed=seed, team=team)
-                if not (epoch.finite and checks.all_finite(self._parameters)):
+                run()
+                if not is_sound():
                     raise DivergedError(
-                        "partial_fit diverged: the loss or a parameter is no longer finite. "
+                        f"{method} diverged: the loss or a parameter is no longer finite. "
                         "Parameters and optimizer are as before; a learning rate smaller than "
                         f"{rate:g} may help"
                     )
@@ -231,4 +315,3 @@ class Updates:
         except BaseException:
             settle()  # once more, for an interrupt in the midst of it
             raise
-        return epoch.loss
