@@ -33,6 +33,7 @@ ROOMS = (
     "studies",
     "tasks",
     "sklearn",
+    "torch",
     "bench",
     "__init__",
     "cli",
@@ -43,7 +44,7 @@ HEIGHT = {room: height for height, room in enumerate(ROOMS)}
 #: on a few screens.
 COMPILED = ("jit", "simd", "losses", "optimizers", "cells", "layout", "kernels")
 FILE_LINES, FUNCTION_LINES = 300, 50
-ENTRIES = 26  #: of the package's own folder, at most
+ENTRIES = 27  #: of the package's own folder, at most
 
 
 def package() -> Path:
