@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..cells.specs import CELLS
-from .recurrence import Layers, Recurrence, Tensors, predicted
+from .recurrence import Layers, Recurrence, Tensors, n_sequences, predicted
 
 
 class Held(np.ndarray):
@@ -193,7 +193,7 @@ def compute(layers: Layers, tensors: Tensors) -> tuple[Tensor, Sequence[Tensor]]
     trains = trains or seed is not None
     if torch.compiler.is_compiling():
         if not hx:  # shapes of the final states are those of the initial ones
-            N = x.shape[0 if layers.batch_first else 1] if batch_sizes is None else batch_sizes[0]
+            N = n_sequences(layers, x, batch_sizes)
             runs = layers.num_layers * layers.directions
             n_states = CELLS[layers.cell].n_states
             hx = [x.new_zeros((runs, N, layers.hidden_size)) for _ in range(n_states)]

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..cells.specs import CELLS
 from .autograd import compute
-from .recurrence import DTYPES, Layers, Tensors
+from .recurrence import DTYPES, Layers, Tensors, n_sequences
 
 
 def check_supported(layer: torch.nn.RNNBase, name: str) -> None:
@@ -107,7 +107,7 @@ class Recurrent(torch.nn.RNNBase if TYPE_CHECKING else object):  # type: ignore[
         if x.dim() != (3 if batch_sizes is None else 2) or layers.dropout == 1:
             return False
         weight, n_states = self._flat_weights[0], CELLS[layers.cell].n_states
-        N = x.shape[0 if layers.batch_first else 1] if batch_sizes is None else int(batch_sizes[0])
+        N = n_sequences(layers, x, batch_sizes)
         shape = (layers.num_layers * layers.directions, N, layers.hidden_size)
         return (
             x.numel() > 0

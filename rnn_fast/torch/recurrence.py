@@ -118,6 +118,13 @@ class Recurrence:
         )
 
 
+def n_sequences(layers: Layers, x: torch.Tensor, batch_sizes: torch.Tensor | None) -> int:
+    """Return N, the number of sequences of an input."""
+    if batch_sizes is not None:
+        return int(batch_sizes[0])
+    return x.shape[0 if layers.batch_first else 1]
+
+
 def predicted(layers: Layers, tensors: Tensors) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return what `Recurrence.forward` returns, without anything kept, nor dropout."""
     x, hx, weights, batch_sizes, _ = tensors
