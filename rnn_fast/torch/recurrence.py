@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ class Recurrence:
         """Return the outputs, and the final states (runs, N, H) each."""
         net, n = self._net, len(self._data.starts)
         final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
-        with team(net, self._data.lengths) as threads:
+        with team(net, len(self._data.x)) as threads:
             out = self._passes.forward(final=final, team=threads)
         return self._form.shaped(out), by_run(final)
 
@@ -102,7 +103,7 @@ class Recurrence:
             rows = np.zeros((len(x), net.outputs), net.dtype)
         else:
             rows = self._form.rows(doutput)
-        with team(net, self._data.lengths) as threads:
+        with team(net, len(self._data.x)) as threads:
             self._passes.backward(
                 rows,
                 gradients,
@@ -133,7 +134,7 @@ def predicted(layers: Layers, tensors: Tensors) -> tuple[torch.Tensor, list[torc
     out = np.zeros((len(data.x), net.outputs), net.dtype)
     final = np.zeros((len(data.starts), net.states, net.runs, net.hidden_size), net.dtype)
     top = operations.wanted_layer(net, net.layers - 1)
-    with team(net, data.lengths) as threads:
+    with team(net, len(data.x)) as threads:
         operations.predict(
             net,
             data,
@@ -147,10 +148,14 @@ def predicted(layers: Layers, tensors: Tensors) -> tuple[torch.Tensor, list[torc
     return form.shaped(out), by_run(final)
 
 
-def team(net: Network, lengths: np.ndarray) -> Team:
-    """Return a team of as many threads as PyTorch may use, or of one for little work."""
-    worth = seconds_per_row(net) * float(lengths.sum()) > TUNING.worth_seconds
-    return Team(torch.get_num_threads() if worth else 1)
+def team(net: Network, n_rows: int) -> Team | contextlib.nullcontext[None]:
+    """Return a team of as many threads as PyTorch may use, or none for little work."""
+    if seconds_per_row(net) * n_rows > TUNING.worth_seconds and torch.get_num_threads() > 1:
+        return Team(torch.get_num_threads())
+    return ALONE
+
+
+ALONE = contextlib.nullcontext()
 
 
 def by_sequence(states: Sequence[torch.Tensor]) -> np.ndarray | None:
