@@ -11,7 +11,7 @@ and of the network's dtype.
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,16 @@ def keeps_states(net: Network, T: int, n: int) -> bool:
     return bytes_per_step(net) * T * n <= TUNING.pass_bytes
 
 
+class Work(NamedTuple):
+    """Work memory of passes, and the job that they run on it."""
+
+    space: BatchSpace | UnitSpace
+    job: Job
+    order: np.ndarray  #: (n,): sequences of equal length
+    dropout: np.ndarray  #: (1,): probability
+    result: np.ndarray  #: (`RESULTS`,)
+
+
 class Pool:
     """Work memory that no pass uses, for the next pass of its kind.
 
@@ -47,13 +57,11 @@ class Pool:
     and give; the operations of lists and dicts are whole.
     """
 
-    def __init__(self, memory: Memory = MEMORY) -> None:
-        self.memory = memory
-        self._free: dict[Any, list[Any]] = {}  # the last used kind last
+    def __init__(self) -> None:
+        self._free: dict[Any, list[Work]] = {}  # the last used kind last
 
-    def take(self, net: Network, T: int, n: int, options: dict[str, bool]) -> tuple[Any, Any]:
-        """Return the kind, for `give`, and work memory for n sequences of T steps."""
-        key = (TUNING.changes, net, T, n, *options.values())
+    def take(self, key: Any) -> Work | None:
+        """Return work memory of a kind; None if there is none."""
         try:
             return key, self._free[key].pop()
         except (KeyError, IndexError):
@@ -63,10 +71,11 @@ class Pool:
         keeps = keeps_states(net, T, n)
         return key, BatchSpace(net, T, n, self.memory, keeps=keeps, **options)
 
-    def give(self, key: Any, space: Any) -> None:
+    def give(self, key: Any, work: Work) -> None:
         """Keep work memory, as long as all together take at most `TUNING.pass_bytes`."""
+        work.job.forget(*FIELDS, *STAGE_FIELDS)
         own = self._free.pop(key, [])
-        own.append(space)
+        own.append(work)
         self._free[key] = own
         while self._free and self.n_bytes > TUNING.pass_bytes:
             self._free.pop(next(iter(self._free)), None)
@@ -74,10 +83,32 @@ class Pool:
     @property
     def n_bytes(self) -> int:
         """Bytes of all that is kept."""
-        return sum(space.n_bytes for kind in list(self._free.values()) for space in list(kind))
+        return sum(w.space.n_bytes for kind in list(self._free.values()) for w in list(kind))
 
 
 POOL = Pool()
+
+
+def _work(net: Network, T: int, n: int, options: dict[str, bool]) -> Work:
+    """Return new work memory for n sequences of T steps."""
+    space: BatchSpace | UnitSpace
+    if runs_in_units(net, T, n):
+        program, space = UNIT_EPOCH, UnitSpace(net, T, n, memory=MEMORY, **options)
+    else:
+        keeps = keeps_states(net, T, n)
+        program, space = BATCH_EPOCH, BatchSpace(net, T, n, MEMORY, keeps=keeps, **options)
+    dropout, result = np.zeros(1), np.zeros(RESULTS)
+    job = space.job(
+        program,
+        loss=LOSSES.place(LINEAR),
+        n=n,
+        batch=n,
+        given=given(divisor=1.0),
+        update=0,
+        dropout=dropout,
+        result=result,
+    )
+    return Work(space, job, np.arange(n), dropout, result)
 
 
 class Passes:
@@ -122,26 +153,15 @@ class Passes:
         self.net = net = linear(net)
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
         options = {"dropout": dropout > 0 and net.layers > 1, "input_gradients": input_gradients}
-        key, space = pool.take(net, T, self.n, options)
-        self.space = space
-        self._given_back = weakref.finalize(self, pool.give, key, space)
+        key = (TUNING.changes, net, T, self.n, *options.values())
+        work = pool.take(key) or _work(net, T, self.n, options)
+        self.space, self._job, self._result = work.space, work.job, work.result
+        self._given_back = weakref.finalize(self, pool.give, key, work)
         self._given_back.atexit = False
-        self._job = space.job(
-            UNIT_EPOCH if isinstance(space, UnitSpace) else BATCH_EPOCH,
-            **inputs(net, data),
-            loss=net.loss_numbers(),
-            order=by_length(np.arange(self.n), data.lengths, self.n),
-            n=self.n,
-            batch=self.n,
-            given=given(divisor=1.0),
-            parameters=parameters,
-            gradients=np.zeros(len(parameters), net.dtype),
-            update=0,
-            state=state,
-            dropout=np.array([dropout]),
-            seed=seed,
-            result=np.zeros(RESULTS),
-        )
+        work.dropout[0] = dropout
+        fields = {"parameters": parameters, "state": state, "seed": seed}
+        order = by_length(work.order, data.lengths, self.n)
+        self._job.set({**inputs(net, data), **fields, "order": order})
 
     @property
     def n_rows(self) -> int:
@@ -202,13 +222,14 @@ class Passes:
 
     def _run(self, stage: int, team: Team | None, **fields: Any) -> None:
         """Run the program for a stage; arrays of the other stage are let go."""
-        job: Job = self._job
-        job.forget(*STAGE_FIELDS)
-        job.set({**fields, "stage": stage})
-        job.set({"result": np.zeros(RESULTS)})
-        self.space.lead(job, team)
+        self._result[:] = 0
+        self._job.forget(*STAGE_FIELDS)
+        self._job.set({**fields, "stage": stage})
+        self.space.lead(self._job, team)
 
 
+#: arrays of a `BatchJob` that come from outside: of both stages, and of one
+FIELDS = ("x", "tokens", "starts", "lengths", "order", "parameters", "state")
 STAGE_FIELDS = (
     *("out", "hidden", "final"),
     *("y", "gradients", "dfinal", "dstate", "dx"),
