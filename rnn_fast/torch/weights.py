@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from ..cells.specs import CELLS
-from ..layout.memory import aligned
-from ..layout.network import Network
-from ..layout.parameters import gate_rows, parameter_views
+from ..layout.network import Network, parameter_offsets
+from ..layout.parameters import gate_rows
 
 
-def endings(net: Network) -> list[str]:
-    """Return the endings of the parameter names of each run, in the order of PyTorch's weights."""
-    return [
-        (f"_l{layer}" if layer else "") + ("_reverse" if direction else "")
-        for layer in range(net.layers)
-        for direction in range(net.directions)
-    ]
-
-
-def second_biases(net: Network) -> list[tuple[str, slice]]:
-    """Return name and rows of each vector that PyTorch has as a part of ``bias_hh``.
+@functools.lru_cache(256)
+def second_biases(net: Network) -> list[slice]:
+    """Return the rows of ``bias_hh`` that are a vector of the cell, in the order of its vectors.
 
     The other rows of ``bias_ih`` and ``bias_hh`` only ever meet as a sum.
     """
-    return [(row.bias, gate_rows(net, row.gate)) for row in CELLS[net.cell].rows if row.bias]  # type: ignore[arg-type]
+    return [gate_rows(net, row.gate) for row in CELLS[net.cell].rows if row.bias and row.gate]
 
 
 def packed(net: Network, weights: Sequence[torch.Tensor]) -> np.ndarray:
-    """Copy the weights of all runs into a new flat vector (n_parameters,).
+    """Return a copy of the weights of all runs as one flat vector (n_parameters,).
 
     Parameters
     ----------
@@ -39,49 +31,42 @@ def packed(net: Network, weights: Sequence[torch.Tensor]) -> np.ndarray:
     weights : sequence of torch.Tensor
         Of each run: weight_ih (G H, I), weight_hh (G H, H), and if there are biases bias_ih and
         bias_hh (G H,).
-    """
-    flat = aligned(net.n_parameters, net.dtype)
-    views, n = parameter_views(flat, net), len(weights) // net.runs
-    arrays = [weight.detach().numpy() for weight in weights]
-    for run, end in enumerate(endings(net)):
-        Wxh, Whh, *biases = arrays[run * n : (run + 1) * n]
-        put(views[f"Wxh{end}"], Wxh)
-        put(views[f"Whh{end}"], Whh)
-        if biases:
-            ih, hh = biases
-            put(views[f"bh{end}"], ih + hh)
-            for name, rows in second_biases(net):
-                put(views[f"bh{end}"][rows], ih[rows])
-                put(views[f"{name}{end}"], hh[rows])
-    return flat
-
-
-def put(to: np.ndarray, array: np.ndarray) -> None:
-    """Copy an array without change of shape or dtype.
 
     Raises
     ------
     RuntimeError
-        It has another shape or dtype.
+        A weight has another shape or dtype.
     """
-    if array.shape != to.shape or array.dtype != to.dtype:
+    second, parts = second_biases(net), []
+    n = len(weights) // net.runs
+    arrays = [weight.detach().numpy() for weight in weights]
+    for k in range(0, len(weights), n):
+        ih, hh, *biases = arrays[k : k + n]
+        first, other = biases or [np.zeros(len(ih), net.dtype)] * 2
+        bias = first + other
+        for rows in second:
+            bias[rows] = first[rows]
+        parts.append(np.concatenate((ih, bias[:, None], hh), 1).reshape(-1))
+        parts += [other[rows] for rows in second]
+    flat = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if flat.shape != (net.n_parameters,) or flat.dtype != net.dtype:
         raise RuntimeError(
-            f"a weight must have shape {to.shape} and dtype {to.dtype}; "
-            f"got {array.shape} and {array.dtype}"
+            f"weights must have the shapes of a layer of {net.features} inputs and "
+            f"{net.hidden_size} units, and dtype {net.dtype}"
         )
-    to[...] = array
+    return flat
 
 
 def unpacked(net: Network, gradients: np.ndarray, n: int) -> list[torch.Tensor]:
     """Return the gradients of all weights, `n` of each run, as tensors of their own."""
-    views = parameter_views(gradients, net)
-    found: list[torch.Tensor] = []
-    for end in endings(net):
-        parts = [views[f"Wxh{end}"].copy(), views[f"Whh{end}"].copy()]
-        if n > len(parts):
-            ih, hh = views[f"bh{end}"].copy(), views[f"bh{end}"].copy()
-            for name, rows in second_biases(net):
-                hh[rows] = views[f"{name}{end}"]
-            parts += [ih, hh]
-        found += map(torch.from_numpy, parts)
-    return found
+    at, H = parameter_offsets(net), net.hidden_size
+    found: list[np.ndarray] = []
+    for run, (start, end) in enumerate(zip(at.W, at.vectors, strict=True)):
+        I, W = net.run_input(run), gradients[start:end].reshape(net.gates * H, -1)
+        found += [W[:, :I].copy(), W[:, I + 1 :].copy()]
+        if n > len(("weight_ih", "weight_hh")):
+            first, other = W[:, I].copy(), W[:, I].copy()
+            for k, rows in enumerate(second_biases(net)):
+                other[rows] = gradients[end + k * H : end + (k + 1) * H]
+            found += [first, other]
+    return [torch.from_numpy(array) for array in found]
