@@ -48,6 +48,12 @@ class Work(NamedTuple):
     order: np.ndarray  #: (n,): sequences of equal length
     dropout: np.ndarray  #: (1,): probability
     result: np.ndarray  #: (`RESULTS`,)
+    rooms: dict[str, np.ndarray]  #: see `Passes.room`
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of memory."""
+        return self.space.n_bytes + sum(room.nbytes for room in self.rooms.values())
 
 
 class Pool:
@@ -83,7 +89,7 @@ class Pool:
     @property
     def n_bytes(self) -> int:
         """Bytes of all that is kept."""
-        return sum(w.space.n_bytes for kind in list(self._free.values()) for w in list(kind))
+        return sum(work.n_bytes for kind in list(self._free.values()) for work in list(kind))
 
 
 POOL = Pool()
@@ -108,7 +114,7 @@ def _work(net: Network, T: int, n: int, options: dict[str, bool]) -> Work:
         dropout=dropout,
         result=result,
     )
-    return Work(space, job, np.arange(n), dropout, result)
+    return Work(space, job, np.arange(n), dropout, result, rooms={})
 
 
 class Passes:
@@ -155,7 +161,7 @@ class Passes:
         options = {"dropout": dropout > 0 and net.layers > 1, "input_gradients": input_gradients}
         key = (TUNING.changes, net, T, self.n, *options.values())
         work = pool.take(key) or _work(net, T, self.n, options)
-        self.space, self._job, self._result = work.space, work.job, work.result
+        self.space, self._job, self._work = work.space, work.job, work
         self._given_back = weakref.finalize(self, pool.give, key, work)
         self._given_back.atexit = False
         work.dropout[0] = dropout
@@ -168,9 +174,17 @@ class Passes:
         """Rows of outputs: of `data`, or one for each sequence."""
         return len(self.data.x) if self.net.sequences else self.n
 
+    def room(self, name: str, columns: int) -> np.ndarray:
+        """Return an array (rows, columns) that goes back to the pool with the work memory."""
+        rooms, n = self._work.rooms, len(self.data.x)
+        if name not in rooms or rooms[name].size < n * columns:
+            rooms[name] = np.empty(n * columns, self.net.dtype)
+        return rooms[name][: n * columns].reshape(n, columns)
+
     def forward(
         self,
         *,
+        out: np.ndarray | None = None,
         final: np.ndarray | None = None,
         team: Team | None = None,
     ) -> np.ndarray:
@@ -178,13 +192,16 @@ class Passes:
 
         Parameters
         ----------
+        out : (rows or N, O) array or None
+            Written, except for rows of padding, and returned.  Default: zeros before that.
         final : (N, states, runs, H) array or None
             Written.
         team : Team or None
             Threads to work with.  Default: this thread alone.
         """
         net = self.net
-        out = np.zeros((self.n_rows, net.outputs), net.dtype)
+        if out is None:
+            out = np.zeros((self.n_rows, net.outputs), net.dtype)
         fields: dict[str, Any] = {"out": out}
         if not net.output_size:
             fields = hidden_fields(out, wanted_layer(net, net.layers - 1))
@@ -222,7 +239,7 @@ class Passes:
 
     def _run(self, stage: int, team: Team | None, **fields: Any) -> None:
         """Run the program for a stage; arrays of the other stage are let go."""
-        self._result[:] = 0
+        self._work.result[:] = 0
         self._job.forget(*STAGE_FIELDS)
         self._job.set({**fields, "stage": stage})
         self.space.lead(self._job, team)
