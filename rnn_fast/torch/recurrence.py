@@ -79,8 +79,11 @@ class Recurrence:
         """Return the outputs, and the final states (runs, N, H) each."""
         net, n = self._net, len(self._data.starts)
         final = np.zeros((n, net.states, net.runs, net.hidden_size), net.dtype)
+        out = self._room("outputs", net.outputs)
+        if out is None:
+            out = np.empty((len(self._data.x), net.outputs), net.dtype)
         with team(net, len(self._data.x)) as threads:
-            out = self._passes.forward(final=final, team=threads)
+            self._passes.forward(out=out, final=final, team=threads)
         return self._form.shaped(out), by_run(final)
 
     def backward(
@@ -97,12 +100,15 @@ class Recurrence:
         """
         net, x = self._net, self._data.x
         gradients = np.empty(net.n_parameters, net.dtype)
-        dx = np.empty_like(x) if self._input_gradients else None
+        dx = None
+        if self._input_gradients:
+            dx = self._room("inputs", net.features)
+            dx = np.empty_like(x) if dx is None else dx
         dstate = None if self._state is None else np.empty_like(self._state)
         if doutput is None:
             rows = np.zeros((len(x), net.outputs), net.dtype)
         else:
-            rows = self._form.rows(doutput)
+            rows = self._form.rows(doutput, self._room("outputs", net.outputs))
         with team(net, len(self._data.x)) as threads:
             self._passes.backward(
                 rows,
@@ -117,6 +123,10 @@ class Recurrence:
             [] if dstate is None else by_run(dstate),
             unpacked(net, gradients, self._n_weights),
         )
+
+    def _room(self, name: str, columns: int) -> np.ndarray | None:
+        """Return room for rows that are copied, since they are not in PyTorch's order."""
+        return None if self._form.in_order else self._passes.room(name, columns)
 
 
 def n_sequences(layers: Layers, x: torch.Tensor, batch_sizes: torch.Tensor | None) -> int:
