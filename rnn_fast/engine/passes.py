@@ -63,19 +63,16 @@ class Pool:
     and give; the operations of lists and dicts are whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory = MEMORY) -> None:
+        self.memory = memory
         self._free: dict[Any, list[Work]] = {}  # the last used kind last
 
     def take(self, key: Any) -> Work | None:
         """Return work memory of a kind; None if there is none."""
         try:
-            return key, self._free[key].pop()
+            return self._free[key].pop()
         except (KeyError, IndexError):
-            pass
-        if runs_in_units(net, T, n):
-            return key, UnitSpace(net, T, n, memory=self.memory, **options)
-        keeps = keeps_states(net, T, n)
-        return key, BatchSpace(net, T, n, self.memory, keeps=keeps, **options)
+            return None
 
     def give(self, key: Any, work: Work) -> None:
         """Keep work memory, as long as all together take at most `TUNING.pass_bytes`."""
@@ -95,18 +92,18 @@ class Pool:
 POOL = Pool()
 
 
-def _work(net: Network, T: int, n: int, options: dict[str, bool]) -> Work:
+def _work(net: Network, T: int, n: int, memory: Memory, options: dict[str, bool]) -> Work:
     """Return new work memory for n sequences of T steps."""
     space: BatchSpace | UnitSpace
     if runs_in_units(net, T, n):
-        program, space = UNIT_EPOCH, UnitSpace(net, T, n, memory=MEMORY, **options)
+        program, space = UNIT_EPOCH, UnitSpace(net, T, n, memory=memory, **options)
     else:
         keeps = keeps_states(net, T, n)
-        program, space = BATCH_EPOCH, BatchSpace(net, T, n, MEMORY, keeps=keeps, **options)
+        program, space = BATCH_EPOCH, BatchSpace(net, T, n, memory, keeps=keeps, **options)
     dropout, result = np.zeros(1), np.zeros(RESULTS)
     job = space.job(
         program,
-        loss=LOSSES.place(LINEAR),
+        loss=net.loss_numbers(),
         n=n,
         batch=n,
         given=given(divisor=1.0),
@@ -160,7 +157,7 @@ class Passes:
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
         options = {"dropout": dropout > 0 and net.layers > 1, "input_gradients": input_gradients}
         key = (TUNING.changes, net, T, self.n, *options.values())
-        work = pool.take(key) or _work(net, T, self.n, options)
+        work = pool.take(key) or _work(net, T, self.n, pool.memory, options)
         self.space, self._job, self._work = work.space, work.job, work
         self._given_back = weakref.finalize(self, pool.give, key, work)
         self._given_back.atexit = False

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..engine import operations
-from ..engine.passes import LINEAR, Passes
+from ..engine.passes import Passes
 from ..engine.threads import Team
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
@@ -42,7 +42,7 @@ DTYPES = {torch.float32: np.dtype("float32"), torch.float64: np.dtype("float64")
 
 @functools.lru_cache(256)
 def _network(dtype: np.dtype, cell: str, I: int, H: int, layers: int, directions: int) -> Network:
-    return Network(cell, dtype, I, H, 0, LINEAR, layers, directions, sequences=True)
+    return Network(cell, dtype, I, H, 0, "linear", layers, directions, sequences=True)
 
 
 class Tensors(NamedTuple):
