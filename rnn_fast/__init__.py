@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from . import callbacks, cells, tasks
+from .data.windows import Windows, windows
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
 from .models.own import Recurrent
@@ -44,6 +45,7 @@ __all__ = [
     "Study",
     "Terminated",
     "WarmUp",
+    "Windows",
     "__version__",
     "callbacks",
     "cells",
@@ -53,6 +55,7 @@ __all__ = [
     "grid",
     "load",
     "tasks",
+    "windows",
 ]
 
 #: modules of names that are imported on first use: SQLite and the rest take 5 ms
