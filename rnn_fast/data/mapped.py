@@ -28,6 +28,8 @@ JOBLIB = "joblib_memmapping_folder_"
 PROCESS = "/proc/self"
 
 _base: Callable[[np.ndarray], Any] = np.ndarray.base.__get__
+#: the object between an array and a view of it by `as_strided`, as of all sliding windows
+_Strided = type(_base(np.lib.stride_tricks.as_strided(np.empty(1))))
 
 
 def owner_of(thing: Any) -> Any:
@@ -43,6 +45,8 @@ def _below(thing: Any) -> Any:
     """Return the object whose memory an array or a memoryview shows, or None."""
     if isinstance(thing, np.ndarray):
         return _base(thing)  # a subclass may say anything about its base
+    if type(thing) is _Strided:
+        return thing.base
     return thing.obj if isinstance(thing, memoryview) else None
 
 

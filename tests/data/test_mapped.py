@@ -94,6 +94,13 @@ def test_a_private_copy_is_read_from_memory(tmp_path):
         assert (read.read("X", 5, 6) == -1).all()
 
 
+def test_sliding_windows_of_a_mapping_are_read(mapped):
+    windows = np.lib.stride_tricks.sliding_window_view(mapped[:, :, 0], 7, axis=0)
+    read = Mapped.of(windows)
+    assert read is not None
+    np.testing.assert_array_equal(read.read("X", 5, 9), windows[5:9])
+
+
 @pytest.mark.parametrize("span", [1, 3])
 @pytest.mark.parametrize(
     "part", [np.s_[:], np.s_[::-1], np.s_[:, ::2], np.s_[..., 1], np.s_[2:3], np.s_[:0]]

@@ -206,6 +206,16 @@ def test_arrays_of_all_kinds_are_held(shape, dtype):
     assert held(own) is own
 
 
+def test_sliding_windows_are_held_in_place():
+    series = np.arange(24.0).reshape(12, 2)
+    view = np.lib.stride_tricks.sliding_window_view(series, 5, axis=0)[::2]
+    own = held(view)
+    assert np.shares_memory(own, series)
+    with pytest.raises(ValueError, match="cannot resize"):
+        series.resize((1000, 2), refcheck=False)
+    np.testing.assert_array_equal(own, view)
+
+
 # ------------------------------------------------------------------------------ sources that lie
 
 
