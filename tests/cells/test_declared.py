@@ -198,7 +198,6 @@ def test_maths_that_cannot_be_compiled(source, message):
         ({"vectors": (Vector("s"),)}, r"backward must return \(\(d a,\), \(dvectors\[0\],\)\)"),
         ({"keeps_rows": False}, "backward fails: .*NoneType"),
     ],
-    ids=str,
 )
 def test_bad_declarations(changes, message):
     with pytest.raises((TypeError, ValueError), match=message):
