@@ -126,6 +126,17 @@ UPDATE = {
     or name in ("activity_l1", "activity_l2", "n_threads", "check_finite", "missing")
     or right is DATA
 } | {"return_state": FLAG}
+FROM_GRADIENTS = {
+    name: UPDATE[name]
+    for name in ("optimizer", "learning_rate", "clip_norm", "clip_value", "l1", "l2")
+} | {"gradients": set()}
+CONSTRAINTS = {
+    "name": set(),
+    "frozen": {"none", "true"},
+    "mask": {"none", "true"},
+    "sign": {"none", "true", "negative"},
+    "max_norm": {"none", "fraction", "big"},
+}
 APPLY = {
     **dict.fromkeys(("X", "lengths", "initial_state"), DATA),
     "return_state": FLAG,
@@ -237,6 +248,17 @@ def test_partial_fit(model, name, right):
     refuses(lambda **wrong: model.partial_fit(X, Y, **wrong), name, right)
 
 
+@each(FROM_GRADIENTS)
+def test_apply_gradients(model, name, right):
+    gradients = dict.fromkeys(model.parameters, 0.0)
+    refuses(lambda **wrong: model.apply_gradients(**{"gradients": gradients, **wrong}), name, right)
+
+
+@each(CONSTRAINTS)
+def test_constrain(model, name, right):
+    refuses(lambda **wrong: model.constrain(**{"name": "Whh", **wrong}), name, right)
+
+
 @each(STREAM)
 def test_fit_stream(model, name, right):
     def fit(**wrong):
@@ -322,6 +344,8 @@ def test_no_argument_is_left_out():
         LSTM.fit: FIT,
         LSTM.fit_stream: STREAM,
         LSTM.partial_fit: UPDATE,
+        LSTM.apply_gradients: FROM_GRADIENTS,
+        LSTM.constrain: CONSTRAINTS,
         LSTM.decision_function: APPLY,
         LSTM.predict_proba: APPLY,
         LSTM.predict: APPLY,

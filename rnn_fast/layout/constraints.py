@@ -99,6 +99,8 @@ def constraints_of(
         rows that are frozen.
     """
     views = parameter_views(np.broadcast_to(np.int8(0), net.n_parameters), net)
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string; got {validation.shown(name)}")
     frozen = None if frozen is False else _array("frozen", frozen, (0, 1))
     mask, sign = _array("mask", mask, (0, 1)), _array("sign", sign, (-1, 0, 1))
     if max_norm is not None:
@@ -124,7 +126,10 @@ def _array(argument: str, value: Any, allowed: tuple[int, ...]) -> np.ndarray | 
     """Return an argument as an array of the numbers allowed in it."""
     if value is None:
         return None
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of unequal lengths
+        array = np.asarray(None)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{argument} must be numbers; got {validation.shown(value)}")
     if not np.isin(array, allowed).all():

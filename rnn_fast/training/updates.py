@@ -229,10 +229,10 @@ class Updates:
         DivergedError
             A parameter is no longer finite; parameters and optimizer are as before.
         """
-        flat = self._flat_gradients(gradients)
+        penalties, flat = self._penalties_of(config), self._flat_gradients(gradients)
         epochs = self.kept = self.epochs(
             config.optimizer,
-            penalties=self._penalties_of(config),
+            penalties=penalties,
             clip_norm=config.clip_norm,
             clip_value=config.clip_value,
             bptt=0,

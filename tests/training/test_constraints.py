@@ -205,7 +205,7 @@ def test_a_value_of_your_own_stays_frozen():
     ("name", "options", "error", "message"),
     [
         ("W", {"frozen": True}, ValueError, "name names 'W', but the parameters are Wxh, Whh"),
-        (None, {"frozen": True}, ValueError, "name names None, but"),
+        (None, {"frozen": True}, TypeError, "name must be a string; got None"),
         ("Whh", {"frozen": "all"}, TypeError, "frozen must be numbers; got 'all'"),
         ("Whh", {"frozen": 2}, ValueError, "frozen must hold only 0, 1; got 2"),
         ("Whh", {"mask": [0.5] * 7}, ValueError, "mask must hold only 0, 1; got"),
