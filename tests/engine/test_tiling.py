@@ -10,6 +10,7 @@ from rnn_fast.jit import target, vector_registers
 from rnn_fast.layout.network import Network
 from rnn_fast.tuning import tuned
 
+pytestmark = pytest.mark.all_tiles
 halves = pytest.mark.skipif(vector_registers() < 32, reason="tiles of whole registers only")
 
 
