@@ -142,3 +142,12 @@ def test_spreads_of_parts():
     np.testing.assert_allclose(summed.squares, whole.squares, rtol=1e-12)
     again = Spread(*summed.record())
     assert again.r2(0.5) == summed.r2(0.5) == pytest.approx(whole.r2(0.5))
+
+
+def test_a_checkpoint_keeps_the_spread_of_outputs(tmp_path):
+    options = {"missing": "nan", "batch_size": 4, "verbose": False, "lengths": LENGTHS}
+    path, (whole, parts) = tmp_path / "checkpoint", (model() for _ in range(2))
+    history = whole.fit(X, HOLED, epochs=3, **options)
+    parts.fit(X, HOLED, epochs=2, checkpoint=path, **options)
+    again = parts.fit(X, HOLED, epochs=3, checkpoint=path, resume=True, **options)
+    assert again.r2 == history.r2 and again.loss == history.loss

@@ -98,6 +98,7 @@ def test_any_reader_of_safetensors_reads_it(path):
         "learn_initial_state": False,
         "embedding_size": None,
         "loss": "cross_entropy",
+        "loss_options": None,
         "dtype": "float64",
         "learning_rate": 0.01,
         "nonlinearity": "relu",
