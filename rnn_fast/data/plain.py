@@ -56,14 +56,13 @@ def plain_targets(net: Network, y: Any, inputs: Input, check_finite: bool) -> Ta
     """Return the targets of plain sequences, if they are a small array, else None."""
     if not is_plain(y) or y.dtype.kind not in "iuf":
         return None
-    columns, loss = net.target_size, LOSSES[net.loss]
+    axes, loss = net.target_shape, LOSSES[net.loss]
     shape: tuple[int | None, ...] = (len(inputs),)
     if net.sequences:
         shape = (len(inputs), inputs.steps)
     if loss.takes_classes and not (y.dtype.kind in "iu" and net.output_size < 2**22):
         return None  # whole numbers that float32 tells apart
     values = converted(y, net.dtype)
-    axes = net.target_shape
     if values.shape != shape + axes and not (axes == (1,) and values.shape == shape):
         return None
     low, high = (0, net.output_size - 1) if loss.takes_classes else loss.bounds or (None, None)
@@ -77,7 +76,7 @@ def plain_targets(net: Network, y: Any, inputs: Input, check_finite: bool) -> Ta
         return None
     if check_finite and not math.isfinite(most):
         return None
-    return Targets(values.reshape(-1, columns), None)
+    return Targets(values.reshape(-1, math.prod(axes)), None)
 
 
 def is_plain(array: Any) -> bool:
