@@ -46,6 +46,9 @@ class Epochs:
         whole sequences.  May change before `load`.
     dropout : float
         Probability of dropping an output of a layer below the top.
+    noise : (float, float)
+        Standard deviations of the noise that is added to the inputs, and to the pre-activations of
+        a cell with one row.
     spaces : Spaces
         Work memory.  Default: the memory that this thread last used.
 
@@ -71,10 +74,11 @@ class Epochs:
         *,
         bptt: int = 0,
         dropout: float = 0.0,
+        noise: tuple[float, float] = (0.0, 0.0),
         spaces: Spaces = spaces,
     ) -> None:
         self.net, self.parameters, self.descent = net, parameters, descent
-        self.bptt, self.dropout, self._spaces = bptt, dropout, spaces
+        self.bptt, self.dropout, self.noise, self._spaces = bptt, dropout, noise, spaces
         self._key: tuple[Any, ...] | None = None  # of the job
         self.job: Any = None
         self.batch_size, self._few = 0, False
@@ -103,6 +107,7 @@ class Epochs:
             longest = int(lengths.max())  # of all, for a part must do what the whole does
             self._unequal = None if (lengths == longest).all() else lengths
         plain = self._unequal is None and targets.weights is None and state is None
+        plain = plain and not any(self.noise)
         plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
         if batch_size != self.batch_size:
             self.batch_size, self._few = batch_size, runs_singly(net, batch_size)
@@ -129,6 +134,11 @@ class Epochs:
         self.job.set(fields)
         if self.guide is not None:
             self.guide.load(net, data, targets, T)
+
+    @property
+    def draws(self) -> bool:
+        """True if an epoch draws random numbers: dropout, or noise."""
+        return self.dropout > 0 or any(self.noise)
 
     def unprepare(self) -> None:
         """Let the work memory go."""
@@ -172,6 +182,7 @@ class Epochs:
             update=len(self.parameters),
             carry=np.zeros(shape, net.dtype) if T < longest else None,
             dropout=np.array([self.dropout]),
+            noise=np.array(self.noise) if any(self.noise) else None,
         )
 
     def ordered(self, order: np.ndarray) -> np.ndarray:
@@ -203,7 +214,7 @@ class Epochs:
         result : (`RESULTS`,) float64 array
             Sums of the epoch so far, added to.
         seed : int
-            Seed of dropout, in [0, 2**62).
+            Seed of dropout and noise, in [0, 2**62).
         team : Team or None
             Threads to work with.  Default: this thread alone.
 

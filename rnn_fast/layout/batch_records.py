@@ -228,7 +228,8 @@ class BatchJob(NamedTuple):
     sums: Doubles  # predictions: (`MEASURED`, n) of each sample of the order, added to, or 0
     final: Reals  # predictions, and the forward stage: as state, written, or 0
     dropout: Doubles  # its probability
-    seed: int  # of dropout
+    noise: Doubles  # its standard deviations, of inputs and of pre-activations, or 0
+    seed: int  # of dropout and noise
     result: Doubles  # `Sums`, added to
 
 
@@ -283,7 +284,7 @@ class Task(NamedTuple):
     first: int  # the batch's first place in the order
     n: int  # samples of the batch
     window: int  # steps before those that are run
-    seed: int  # of dropout
+    seed: int  # of dropout and noise
     begin: int  # blocks of the batch
     end: int
     groups: int  # into which these blocks are divided

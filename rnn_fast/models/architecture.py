@@ -58,6 +58,12 @@ class Architecture(Options):
         0.0,
         "Probability with which `fit` sets an input of a layer above the first to zero.",
     )
+    input_noise: float = option(
+        rate, 0.0, "Standard deviation of the noise that `fit` adds to every input."
+    )
+    recurrent_noise: float = option(
+        rate, 0.0, "Standard deviation of the noise that `fit` adds to every pre-activation."
+    )
     return_sequences: bool = option(flag, False, "True with an output after every step.")
     learn_initial_state: bool = option(
         flag, False, "True if the initial state is a parameter: h0, and c0 of the LSTM."
@@ -137,6 +143,8 @@ class NetworkOptions(TypedDict, total=False):
     num_layers: int
     bidirectional: bool
     dropout: float
+    input_noise: float
+    recurrent_noise: float
     return_sequences: bool
     learn_initial_state: bool
     embedding_size: int | None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import validation
+from ..cells.specs import CELLS
 from ..engine.evaluation import Evaluation
 from ..layout.initialise import initialise
 from ..saving import model_file
@@ -76,6 +77,11 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Constrained, Weigh
         self._architecture = Architecture.of(options, type(self))
         self._arguments = arguments
         self._net = net = self._architecture.network(cell, cell_options)
+        if self._architecture.recurrent_noise and len(CELLS[cell].rows) > 1:
+            raise ValueError(
+                f"recurrent_noise is for cells with one pre-activation; {type(self).__name__} has "
+                f"{len(CELLS[cell].rows)} rows"
+            )
         self._generator = validation.generator(seed)
         self.learning_rate = learning_rate
         self._bind(parameter_memory(net))
@@ -86,7 +92,9 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Constrained, Weigh
         super()._bind(flat)
         self._online = Online(self._net, flat)
         self._evaluation = Evaluation(self._net, flat)
-        self._updates = Updates(self._net, flat, self._architecture.dropout)
+        chosen = self._architecture
+        noise = (chosen.input_noise, chosen.recurrent_noise)
+        self._updates = Updates(self._net, flat, chosen.dropout, noise)
         self._set_constraints(self.__dict__.get("_constraints", {}))
 
     def _shown(self) -> None:

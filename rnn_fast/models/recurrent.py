@@ -35,6 +35,11 @@ COMMON = """
     dropout : float
         Probability, in [0, 1), with which `fit` sets an input of a layer l > 0 to zero; the other
         inputs are divided by 1 - dropout.
+    input_noise, recurrent_noise : float
+        Standard deviations of normal noise that training adds, afresh in each epoch: to every input
+        of the lowest layer, and to every pre-activation ``Wxh x_t + Whh h_{t-1} + bh``, of cells
+        that have one (`SimpleRNN`, `LeakyRNN`).  Predictions have none.  For the sigma of a
+        process in continuous time, say sqrt(2 / alpha) sigma.
     return_sequences : bool
         Whether there is an output after every step, not only after the last.
     learn_initial_state : bool
@@ -60,7 +65,7 @@ COMMON = """
         array.  A pair such as ``("gaussian", 1.5)`` multiplies by a factor.
     seed : None, int, SeedSequence, Generator, ...
         As for `numpy.random.default_rng`: draws the initial parameters, then the order of the
-        sequences in training, and dropout.
+        sequences in training, dropout and noise.
     learning_rate : float
         Step size of `backward`, and the default of `fit`.
 """

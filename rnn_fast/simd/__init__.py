@@ -42,6 +42,7 @@ from .memory import (
     total,
     width,
 )
+from .random import lane_uniforms, unit_uniforms
 from .records import buffers_of, typed_view, view
 from .rows import add_rows, load_numbers, load_rows, store_rows
 from .tables import has_tables, quarter_octave, scaled, table
@@ -84,6 +85,7 @@ __all__ = [
     "gather_transpose",
     "has_tables",
     "horner",
+    "lane_uniforms",
     "lanes",
     "load",
     "load_acquire",
@@ -115,6 +117,7 @@ __all__ = [
     "total",
     "transpose",
     "typed_view",
+    "unit_uniforms",
     "unscale",
     "view",
     "where_less",

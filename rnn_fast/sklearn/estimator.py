@@ -35,7 +35,8 @@ COMMON = """
     input_size : int, optional
         I.  Default: the features of X in `fit`.  With `embedding_size` the size of the vocabulary,
         which no part of the data tells.
-    num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype, initial
+    num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype, initial,
+    input_noise, recurrent_noise
         As in the model's class.
     nonlinearity, reset_after, peepholes, forget_bias
         As in `SimpleRNN` and `LeakyRNN` (the first), `GRU` (the second) and `LSTM`; other cells
@@ -59,7 +60,7 @@ COMMON = """
     warm_start : bool
         Whether another `fit` goes on from the parameters of the last one.
     random_state : int, RandomState or None
-        Draws the parameters, the order of the sequences, the held-out ones, and dropout.
+        Draws the parameters, the order of the sequences, the held-out ones, dropout and noise.
     verbose : {None, False, True, 2}
         As in `GRU.fit`; by default nothing is shown.
     check_finite : bool
@@ -109,6 +110,8 @@ class Estimator(BaseEstimator):
     num_layers: int = 1
     bidirectional: bool = False
     dropout: float = 0.0
+    input_noise: float = 0.0
+    recurrent_noise: float = 0.0
     learn_initial_state: bool = False
     embedding_size: int | None = None
     dtype: Any = "float32"

@@ -92,12 +92,12 @@ class Stretches:
         self.seconds = perf_counter() - began
 
     def _draw(self, n: int, generator: np.random.Generator) -> tuple[list[np.ndarray], list[int]]:
-        """Draw the order of n epochs and, if there is dropout, a seed for each."""
+        """Draw the order of n epochs and, if there is dropout or noise, a seed for each."""
         config, orders, seeds = self.config, [], []
         shuffler = generator if config.shuffle else None
         for _ in range(n):
             orders.append(self.epochs.ordered(self.source.order(shuffler)))
-            seeds.append(int(generator.integers(2**62)) if self.epochs.dropout else 0)
+            seeds.append(int(generator.integers(2**62)) if self.epochs.draws else 0)
         return orders, seeds
 
     def _set_rules(self, state: State) -> None:

@@ -85,9 +85,16 @@ class Updates:
         Options of the last `partial_fit`, `apply_gradients`, and `fit` or `fit_stream`.
     """
 
-    def __init__(self, net: Network, parameters: np.ndarray, dropout: float) -> None:
+    def __init__(
+        self,
+        net: Network,
+        parameters: np.ndarray,
+        dropout: float,
+        noise: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         self.kept: Epochs | None = None
-        self._net, self._parameters, self._dropout = net, parameters, dropout
+        self._net, self._parameters = net, parameters
+        self._chances: dict[str, Any] = {"dropout": dropout, "noise": noise}
         self._seconds_per_row = seconds_per_row(net)
         self.updates = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
         self.applications = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
@@ -130,7 +137,7 @@ class Updates:
         last = None if epochs is None else epochs.descent.optimizer
         if epochs is None or (last is not optimizer and last != optimizer):
             descent = Descent(optimizer, self._parameters.size, self._net.dtype)
-            epochs = Epochs(self._net, self._parameters, descent, dropout=self._dropout)
+            epochs = Epochs(self._net, self._parameters, descent, **self._chances)
         elif not go_on:
             epochs.descent.reset()
         epochs.bptt, epochs.descent.bounds, epochs.guide = bptt, self.bounds, guide
@@ -187,7 +194,7 @@ class Updates:
         assert block.targets is not None
         epochs.load(sequences, block.targets, size, block.state)
         try:
-            seed = int(generator.integers(2**62)) if self._dropout else 0
+            seed = int(generator.integers(2**62)) if epochs.draws else 0
             if n_threads > 1:
                 with threads.Team(n_threads) as team:
                     return self._run(epochs, n, size, rate, seed, team), final

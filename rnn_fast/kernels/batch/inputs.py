@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import int64, uint64
-
 from ...jit import kernel
 from ...simd import gather_transpose, load, size, store, transpose, width
+from ..counter import draw
 from .matrices import clear
 from .vectors import copy, scale
 from .workspace import run_buffers, run_sizes
@@ -161,20 +160,6 @@ def clear_ends(shape, block, z, step, n):
 
 
 LAYER = 0x32D0_5E2F_9A37_1C6B  #: between the seeds of two layers, an arbitrary odd number
-
-
-@kernel
-def draw(seed, counter):
-    """Return the number in [0, 1) of (seed, counter): SplitMix64 (Steele et al., 2014).
-
-    The number depends on nothing else, so that masks are the same however samples are spread over
-    lanes and threads.
-    """
-    x = uint64(seed) + uint64(counter) * uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> uint64(27))) * uint64(0x94D049BB133111EB)
-    x = x ^ (x >> uint64(31))
-    return float(int64(x >> uint64(11))) * 2.0**-53
 
 
 @kernel

@@ -16,6 +16,7 @@ from ...cells import kernels as cells
 from ...jit import kernel
 from ...layout.batch_records import SUMS
 from ...simd import exists, size
+from ..noise import ROWS, RUN, add_input_noise, add_lane_noise, deviation, lane_keys
 from .inputs import draw_mask, load_embedded, load_from_below, load_inputs
 from .matrices import clear, multiply, run_gradients, run_products
 from .states import add_activity, add_final_gradients, freeze, hold, load_states, state_gradients
@@ -42,9 +43,12 @@ def step_of(shape, space, run, buffers, s):
 
 
 @kernel
-def run_forward(cell, shape, space, r, T, shortest, zero):
+def run_forward(cell, shape, space, job, block, seed, r, zero):
     """h_t = cell(W z_t, h_{t-1}) for all t; `zero` says that h_0 is zero."""
     sizes, run, buffers = space.sizes, run_sizes(space, r), run_buffers(space, r)
+    T, shortest, std = block.T, block.shortest, deviation(job, ROWS)
+    if std > 0.0:
+        lane_keys(shape, block, seed + (r + 1) * RUN)
     for s in range(T):
         z, step = buffers.z + s * run.step, step_of(shape, space, run, buffers, s)
         first = zero and s == 0
@@ -54,6 +58,8 @@ def run_forward(cell, shape, space, r, T, shortest, zero):
             cells.reset(cell, step)
             i += run.n_products
             run_products(shape, space.weights, table, i, run.n_late_products, z, step.a, first)
+        if std > 0.0:
+            add_lane_noise(shape, block, s * sizes.H, sizes.H, std, step.a)
         cells.forward(cell, step)
         t = T - 1 - s if run.reverse else s
         if t >= shortest:
@@ -69,7 +75,7 @@ def forward(cell, shape, space, job, block, state, seed):
         load_states(shape, space, block, state)
     for r in range(space.sizes.layers * space.sizes.directions):
         load_run(shape, space, job, block, seed, r)
-        run_forward(cell, shape, space, r, block.T, block.shortest, not state.is_set)
+        run_forward(cell, shape, space, job, block, seed, r, not state.is_set)
 
 
 @kernel
@@ -93,6 +99,8 @@ def load_run(shape, space, job, block, seed, r):
         load_embedded(shape, block, job.tokens, table, run.I, z, run.step)
     else:
         load_inputs(shape, block, job.x, run.I, z, run.step)
+    if below < 0 and not run.reverse:
+        add_input_noise(shape, job, block, seed, run.I, z, run.step)
 
 
 # ----------------------------------------------------------------------------------- backward

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from numba import int64
+
 from ...jit import kernel
-from ..batch.inputs import LAYER, draw
+from ..batch.inputs import LAYER
 from ..batch.matrices import clear
+from ..counter import draw, mixed
+from ..noise import INPUTS, RUN, add_row_noise, deviation
 from .workspace import buffers_of_run, run_of
 
 
@@ -30,6 +34,20 @@ def load_run(space, job, block, seed, r):
                     load_row(job.x, row, run.I, to)
             else:
                 clear(to, run.I)
+    if below < 0 and deviation(job, INPUTS) > 0.0:
+        add_input_noise(space, job, block, seed, r)
+
+
+@kernel
+def add_input_noise(space, job, block, seed, r):
+    """Add noise to the inputs of a run of the lowest layer, the same in both directions."""
+    run, own, S = run_of(space, r), buffers_of_run(space, r), space.sizes.samples
+    std = deviation(job, INPUTS)
+    for b in range(S):
+        key = int64(mixed(seed - RUN, block.ids.places[b]))
+        for s in range(block.T):
+            t = block.T - 1 - s if run.reverse else s
+            add_row_noise(key, t * run.I, run.I, std, own.x + (s * S + b) * run.x_step)
 
 
 @kernel

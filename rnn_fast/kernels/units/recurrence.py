@@ -8,12 +8,16 @@ the batch driver, `kernels.batch.recurrence`.
 
 from __future__ import annotations
 
+from numba import int64
+
 from ...cells import kernels as cells
 from ...jit import kernel
 from ...layout.batch_records import SUMS
 from ...simd import exists, width
 from ..batch.matrices import clear
 from ..batch.vectors import add, copy
+from ..counter import mixed
+from ..noise import ROWS, RUN, add_unit_noise, deviation
 from .gradients import run_gradients
 from .inputs import load_run
 from .products import (
@@ -45,10 +49,10 @@ def step_of(space, run, own, row):
 
 
 @kernel
-def run_forward(cell, tiles, space, r, block, zero):
+def run_forward(cell, tiles, space, job, block, seed, r, zero):
     """h_t = cell(W z_t, h_{t-1}) for all t; `zero` says that h_0 is zero."""
     sizes, run, own = space.sizes, run_of(space, r), buffers_of_run(space, r)
-    S, a_step = sizes.samples, sizes.a_step
+    S, a_step, std = sizes.samples, sizes.a_step, deviation(job, ROWS)
     early_products(tiles, space, run.product, run.n_early, block.T * S, own.x, run.x_step, own.a)
     for s in range(block.T):
         t = block.T - 1 - s if run.reverse else s
@@ -65,6 +69,9 @@ def run_forward(cell, tiles, space, r, block, zero):
         for b in range(S):
             step = step_of(space, run, own, s * S + b)
             if t < block.ids.lengths[b]:
+                if std > 0.0:
+                    key = int64(mixed(seed + (r + 1) * RUN, block.ids.places[b]))
+                    add_unit_noise(key, s * sizes.H, sizes.Hp, std, step.a)
                 cells.forward(cell, step)
                 for j in range(sizes.H, sizes.Hp):  # no gradient may come from padding
                     step.h[j] = 0.0
@@ -79,7 +86,7 @@ def forward(cell, tiles, space, job, block, zero, seed):
     """All layers, from the inputs and the initial states; `zero` says that these are zero."""
     for r in range(space.sizes.layers * space.sizes.directions):
         load_run(space, job, block, seed, r)
-        run_forward(cell, tiles, space, r, block, zero)
+        run_forward(cell, tiles, space, job, block, seed, r, zero)
 
 
 # ----------------------------------------------------------------------------------- backward
