@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from . import callbacks, cells, tasks
+from .analysis import FixedPoints, fixed_points
 from .data.windows import Windows, windows
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
@@ -33,6 +34,7 @@ __all__ = [
     "EarlyStopping",
     "Ensemble",
     "Exponential",
+    "FixedPoints",
     "History",
     "LeakyRNN",
     "ModelFileError",
@@ -50,6 +52,7 @@ __all__ = [
     "callbacks",
     "cells",
     "fit_many",
+    "fixed_points",
     "folds",
     "from_torch",
     "grid",

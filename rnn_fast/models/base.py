@@ -19,6 +19,7 @@ from ..training.updates import Updates
 from .architecture import Architecture
 from .constraints import Constrained
 from .gradients import Differentiable
+from .jacobian import Linearised
 from .predict import Predictor
 from .pytorch import TorchLayer, to_module
 from .states import Hidden
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 SHOWN = ("output_size", "loss", "dtype")
 
 
-class Model(StreamLearner, Predictor, Differentiable, Hidden, Constrained, Weights):
+class Model(StreamLearner, Predictor, Differentiable, Hidden, Linearised, Constrained, Weights):
     """The base class of `SimpleRNN`, `LeakyRNN`, `GRU`, `LSTM` and `Recurrent`.
 
     Data are array-likes of any real dtype and memory layout.  They are never modified.  X is

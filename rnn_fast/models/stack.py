@@ -10,11 +10,12 @@ from ..cells.specs import CELLS
 from ..layout.initialise import initialise
 from .architecture import Architecture
 from .gradients import Differentiable
+from .jacobian import Linearised
 from .states import Hidden
 from .weights import Weights, parameter_memory
 
 
-class Stack(Differentiable, Hidden, Weights):
+class Stack(Differentiable, Hidden, Linearised, Weights):
     """A stack of recurrent layers, whose outputs are the states of the top layer.
 
     The layers of a model, for a head, a loss and an optimizer of your own: `vjp` gives outputs
