@@ -29,6 +29,7 @@ ROOMS = (
     "saving",
     "training",
     "models",
+    "analysis",
     "callbacks",
     "studies",
     "tasks",
