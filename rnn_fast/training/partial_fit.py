@@ -16,7 +16,14 @@ from .online import Online
 from .updates import Updates
 
 #: options of `partial_fit` that an update from gradients has no use for
-BATCHES = {"batch_size": None, "return_state": False, "n_threads": None, "check_finite": True}
+BATCHES = {
+    "batch_size": None,
+    "return_state": False,
+    "n_threads": None,
+    "check_finite": True,
+    "activity_l1": None,
+    "activity_l2": None,
+}
 
 
 class Updater:
