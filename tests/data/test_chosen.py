@@ -21,7 +21,7 @@ def part(value, chosen):
 
 def rows_of(block):
     """Rows, targets and weights of each sequence."""
-    (x, starts, lengths), (y, weights) = block.inputs.sequences, block.targets
+    (x, starts, lengths), (y, weights, _) = block.inputs.sequences, block.targets
     for i, (start, n) in enumerate(zip(starts, lengths, strict=True)):
         rows = slice(start, start + n)
         at = rows if len(y) == len(x) else slice(i, i + 1)

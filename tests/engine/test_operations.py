@@ -218,7 +218,7 @@ def test_truncated_backpropagation_carries_states_and_cuts_gradients(k, sequence
         net, wanted, N = case.net, case.flat.copy(), len(case)
         views = parameter_views(wanted, net)
         velocity = {name: np.zeros(v.shape) for name, v in views.items()}
-        y, w = case.targets
+        y, w, _ = case.targets
         y = y[:, 0].astype(int) if net.loss == "cross_entropy" else y
         w = np.ones(len(y)) if w is None else w
         y, w = (case.split(v) if sequences else v for v in (y, w))

@@ -16,7 +16,6 @@ from rnn_fast.engine.workspace import Spaces
 from rnn_fast.jit import vector_bytes
 from rnn_fast.layout.network import Network
 from rnn_fast.layout.parameters import parameter_views
-from rnn_fast.losses import LOSSES
 from rnn_fast.optimizers import SGD
 
 LANES = vector_bytes() // 8
@@ -40,7 +39,7 @@ class Case:
         self, seed, cell="tanh", dtype="float64", batch=None, plain=False, T=None, H=None, **fixed
     ):
         rng, self.spaces = np.random.default_rng(seed), Spaces(guarded.GuardedMemory())
-        loss = (*LOSSES,)[seed % len(LOSSES)]
+        loss = reference.LOSSES[seed % len(reference.LOSSES)]
         I, any_h, any_t = (int(rng.choice(ODD if plain else FEW)) for _ in range(3))
         H, T = H or any_h, T or any_t
         N = batch or int(rng.choice([*ODD, 40, 70] if plain else [1, 2, 3, LANES + 1, 9]))
@@ -67,8 +66,10 @@ class Case:
         n = rows if net.sequences else N
         if loss == "cross_entropy":
             y = rng.integers(0, O, (n, 1))
+        elif loss in ("bce", "poisson"):  # not below zero
+            y = rng.random((n, O))
         else:
-            y = rng.random((n, O)) if loss == "bce" else 2 * rng.standard_normal((n, O))
+            y = 2 * rng.standard_normal((n, O))
         weights = None
         if not plain and rng.integers(2):
             weights = rng.random(n) * (rng.random(n) < 0.7)
@@ -94,7 +95,7 @@ class Case:
     def expected(self, flat=None, samples=None, oracle=reference.run, **options):
         """What the oracle says of some samples."""
         chosen = range(len(self)) if samples is None else samples
-        net, (y, w) = self.net, self.targets
+        net, (y, w, _) = self.net, self.targets
         y = y[:, 0].astype(int) if net.loss == "cross_entropy" else y.astype(float)
         y, w = (self.split(v) if net.sequences and v is not None else v for v in (y, w))
         x = self.split(self.data.x)

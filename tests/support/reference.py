@@ -247,6 +247,10 @@ class Result(NamedTuple):
     dx: list[Array]  # of each sequence (T, I): gradient by what layer 0 takes
 
 
+#: losses of one logit an output
+LOSSES = ("bce", "cross_entropy", "mse", "huber", "mae", "linear", "poisson")
+
+
 def loss_and_logit_gradient(loss: str, z: Array, y: Array) -> tuple[float, Array, float]:
     """Return loss, its gradient and whether all is right, of one output: z (O,), y (O,) or class.
 
@@ -263,7 +267,10 @@ def loss_and_logit_gradient(loss: str, z: Array, y: Array) -> tuple[float, Array
         return float(value.mean()), dz / O, bool(((z > 0) == (y > 0.5)).all())
     if loss == "linear":
         return float(z @ y), y, 0.0
-    if loss == "mse":
+    if loss == "poisson":
+        e = np.exp(z) - y
+        value, dz = np.exp(z) - z * y, e
+    elif loss == "mse":
         value, dz = e**2, 2.0 * e
     elif loss == "mae":
         value, dz = np.abs(e), np.sign(e)

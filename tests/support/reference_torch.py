@@ -23,6 +23,8 @@ def mean_loss(loss, z, y, w):
         target = torch.tensor(yk)
         if loss == "cross_entropy":
             each = F.cross_entropy(zk, target, reduction="none")
+        elif loss == "poisson":
+            each = F.poisson_nll_loss(zk, target, reduction="none").mean(-1)
         elif loss == "linear":
             each = (zk * target).sum(-1)
         else:
