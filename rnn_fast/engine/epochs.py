@@ -14,6 +14,7 @@ import numpy as np
 from ..data.rows import Sequences, Targets
 from ..layout.network import Network
 from ..tuning import TUNING
+from .chance import NOTHING, Chance
 from .guide import Guide
 from .operations import (
     RESULTS,
@@ -44,11 +45,8 @@ class Epochs:
     bptt : int
         Steps of a window of truncated back-propagation, with an update after each window; 0 for
         whole sequences.  May change before `load`.
-    dropout : float
-        Probability of dropping an output of a layer below the top.
-    noise : (float, float)
-        Standard deviations of the noise that is added to the inputs, and to the pre-activations of
-        a cell with one row.
+    chance : Chance
+        Dropout and noise.
     spaces : Spaces
         Work memory.  Default: the memory that this thread last used.
 
@@ -73,12 +71,11 @@ class Epochs:
         descent: Descent,
         *,
         bptt: int = 0,
-        dropout: float = 0.0,
-        noise: tuple[float, float] = (0.0, 0.0),
+        chance: Chance = NOTHING,
         spaces: Spaces = spaces,
     ) -> None:
         self.net, self.parameters, self.descent = net, parameters, descent
-        self.bptt, self.dropout, self.noise, self._spaces = bptt, dropout, noise, spaces
+        self.bptt, self.chance, self._spaces = bptt, chance, spaces
         self._key: tuple[Any, ...] | None = None  # of the job
         self.job: Any = None
         self.batch_size, self._few = 0, False
@@ -107,7 +104,7 @@ class Epochs:
             longest = int(lengths.max())  # of all, for a part must do what the whole does
             self._unequal = None if (lengths == longest).all() else lengths
         plain = self._unequal is None and targets.weights is None and state is None
-        plain = plain and not any(self.noise)
+        plain = plain and not (self.chance.is_noisy or self.chance.readout_dropout)
         plain = plain and not 0 < self.bptt < longest and len(data.x) == len(lengths) * longest
         if batch_size != self.batch_size:
             self.batch_size, self._few = batch_size, runs_singly(net, batch_size)
@@ -125,7 +122,7 @@ class Epochs:
             fields |= {"weights": targets.weights, "state": state, "sparse": sparse}
             fields["activity"] = self.activity
         # work memory is of this thread
-        driver = single, longest, T, batch_size, self.dropout, self.descent.bounds
+        driver = single, longest, T, batch_size, self.chance, self.descent.bounds
         key = TUNING.changes, get_ident(), *driver, self.guide is None
         if key != self._key:
             self._key = None
@@ -134,11 +131,6 @@ class Epochs:
         self.job.set(fields)
         if self.guide is not None:
             self.guide.load(net, data, targets, T)
-
-    @property
-    def draws(self) -> bool:
-        """True if an epoch draws random numbers: dropout, or noise."""
-        return self.dropout > 0 or any(self.noise)
 
     def unprepare(self) -> None:
         """Let the work memory go."""
@@ -169,7 +161,7 @@ class Epochs:
     def _batch_job(self, T: int, longest: int, batch_size: int) -> Job:
         net, descent = self.net, self.descent
         shape = (batch_size, net.states, net.runs, net.hidden_size)
-        options = {"dropout": self.dropout > 0 and net.layers > 1}
+        options = self.chance.masks(net)
         if self.guide is not None:
             options["keeps"] = keeps_states(net, T, batch_size)
         self.space, program = epoch_space(
@@ -181,8 +173,7 @@ class Epochs:
             gradients=descent.gradients,
             update=len(self.parameters),
             carry=np.zeros(shape, net.dtype) if T < longest else None,
-            dropout=np.array([self.dropout]),
-            noise=np.array(self.noise) if any(self.noise) else None,
+            **self.chance.fields(),
         )
 
     def ordered(self, order: np.ndarray) -> np.ndarray:

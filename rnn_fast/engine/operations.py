@@ -163,7 +163,7 @@ def loss_and_gradients(
         state=state,
         dstate=dstate,
         dx=dx,
-        dropout=np.zeros(1),
+        dropout=np.zeros(2),
         seed=0,
         result=result,
     )
@@ -259,7 +259,7 @@ def predictions(
     y, weights, skips = targets or (None, None, False)
     return space.job(
         UNIT_PREDICTIONS if isinstance(space, UnitSpace) else PREDICTIONS,
-        dropout=np.zeros(1),
+        dropout=np.zeros(2),
         loss=net.loss_numbers(skips),
         **inputs(net, data),
         y=y,

@@ -20,6 +20,7 @@ from ..layout.batch import bytes_per_step
 from ..layout.network import Network
 from ..layout.stages import STAGES
 from ..tuning import TUNING
+from .chance import NOTHING, Chance
 from .guide import given, linear
 from .operations import (
     BATCH_EPOCH,
@@ -46,7 +47,6 @@ class Work(NamedTuple):
     space: BatchSpace | UnitSpace
     job: Job
     order: np.ndarray  #: (n,): sequences of equal length
-    dropout: np.ndarray  #: (1,): probability
     result: np.ndarray  #: (`RESULTS`,)
     rooms: dict[str, np.ndarray]  #: see `Passes.room`
 
@@ -100,7 +100,7 @@ def _work(net: Network, T: int, n: int, memory: Memory, options: dict[str, bool]
     else:
         keeps = keeps_states(net, T, n)
         program, space = BATCH_EPOCH, BatchSpace(net, T, n, memory, keeps=keeps, **options)
-    dropout, result = np.zeros(1), np.zeros(RESULTS)
+    result = np.zeros(RESULTS)
     job = space.job(
         program,
         loss=net.loss_numbers(),
@@ -108,10 +108,9 @@ def _work(net: Network, T: int, n: int, memory: Memory, options: dict[str, bool]
         batch=n,
         given=given(divisor=1.0),
         update=0,
-        dropout=dropout,
         result=result,
     )
-    return Work(space, job, np.arange(n), dropout, result, rooms={})
+    return Work(space, job, np.arange(n), result, rooms={})
 
 
 class Passes:
@@ -126,10 +125,10 @@ class Passes:
     data : Sequences
     state : (N, states, runs, H) array or None
         Initial states.
-    dropout : float
-        Probability of dropping an output of a layer below the top.
+    chance : Chance
+        Dropout and noise.
     seed : int
-        Of dropout, in [0, 2**62).
+        Of these, in [0, 2**62).
     input_gradients : bool
         Whether there is to be a gradient with respect to `data.x`.
     pool : Pool
@@ -148,21 +147,20 @@ class Passes:
         data: Sequences,
         *,
         state: np.ndarray | None = None,
-        dropout: float = 0.0,
+        chance: Chance = NOTHING,
         seed: int = 0,
         input_gradients: bool = False,
         pool: Pool = POOL,
     ) -> None:
         self.net = net = linear(net)
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
-        options = {"dropout": dropout > 0 and net.layers > 1, "input_gradients": input_gradients}
+        options = {**chance.masks(net), "input_gradients": input_gradients}
         key = (TUNING.changes, net, T, self.n, *options.values())
         work = pool.take(key) or _work(net, T, self.n, pool.memory, options)
         self.space, self._job, self._work = work.space, work.job, work
         self._given_back = weakref.finalize(self, pool.give, key, work)
         self._given_back.atexit = False
-        work.dropout[0] = dropout
-        fields = {"parameters": parameters, "state": state, "seed": seed}
+        fields = {"parameters": parameters, "state": state, "seed": seed, **chance.fields()}
         order = by_length(work.order, data.lengths, self.n)
         self._job.set({**inputs(net, data), **fields, "order": order})
 

@@ -54,7 +54,7 @@ class UnitStep(Step):
             parameters=parameters,
             gradients=self._gradients,
             update=parameters.size,
-            dropout=np.zeros(1),
+            dropout=np.zeros(2),
             result=np.zeros(len(Sums._fields)),
         )
         job = space.record(**fields)

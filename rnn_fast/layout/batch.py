@@ -60,8 +60,9 @@ class BatchLayout:
         Samples in a block: numbers in a row of the tile.
     chunk : int
         Steps of the backward pass between weight gradients.
-    dropout, input_gradients : bool
-        Whether there must be room for masks, for the gradient with respect to the input.
+    dropout, readout_dropout, input_gradients : bool
+        Whether there must be room for masks, for a mask of the top layer, for the gradient with
+        respect to the input.
     forward_only : bool
         Whether there is no backward pass to keep anything for.
     """
@@ -75,13 +76,15 @@ class BatchLayout:
         chunk: int,
         *,
         dropout: bool = False,
+        readout_dropout: bool = False,
         input_gradients: bool = False,
         forward_only: bool = False,
     ):
         self.net, self.T, self.lanes, self.chunk = net, T, lanes, chunk
         self.cell: Cell = CELLS[net.cell]
         self.rows, self.vecs = tile
-        self.dropout = dropout
+        self.dropout, self.readout_dropout = dropout, readout_dropout
+        self.joined = net.directions > 1 or readout_dropout
         self.keeps_rows = self.cell.keeps_rows and not forward_only
         self.at = parameter_offsets(net)
         self.read = min(chunk, T) if net.sequences else 1
@@ -126,7 +129,7 @@ class BatchLayout:
         spare = (max(self.rows, self.vecs) - 1) * lanes
         two = self.cell.has_memory
         shared = BatchBuffers(
-            top=self.read * (1 + DH) * lanes + spare if net.directions > 1 else 0,
+            top=self.read * (1 + DH) * lanes + spare if self.joined else 0,
             logits=self.read * Op * lanes + spare,
             targets=net.target_size * lanes,
             weights=lanes,
@@ -145,13 +148,14 @@ class BatchLayout:
         )
         sizes = list(shared)
         for place, run in enumerate(self.runs):
-            masked = self.dropout and place % net.directions == 0
-            masked = masked and place < net.runs - net.directions
+            below = place < net.runs - net.directions
+            masked = self.dropout if below else self.readout_dropout
+            steps = T if below or net.sequences else 1
             sizes += RunBuffers(
                 z=(T + 1) * run.S * lanes + spare,
                 a=(T if self.keeps_rows else 1) * len(self.cell.rows) * run.h + spare,
                 c=(T + 1) * run.h if two else 0,
-                mask=T * DH * lanes if masked else 0,
+                mask=steps * DH * lanes if masked and place % net.directions == 0 else 0,
             )
         return sizes
 
@@ -244,6 +248,9 @@ class BatchLayout:
             sequences=int(net.sequences),
             embedding=net.embedding,
             dropout=int(self.dropout),
+            readout_dropout=int(self.readout_dropout),
+            joined=int(self.joined),
+            skip=int(net.skip),
             learned_state=int(net.learned_state),
             carries=int(self.cell.carries),
             late_at=late[0] * self.runs[0].h,

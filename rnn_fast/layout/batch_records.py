@@ -20,6 +20,9 @@ class BatchSizes(NamedTuple):
     sequences: int  # 1: an output after every step
     embedding: int  # size, or 0
     dropout: int  # 1: there is room for masks
+    readout_dropout: int  # 1: there is room for a mask of the top layer
+    joined: int  # 1: outputs are copied to `BatchBuffers.top`
+    skip: int  # 1: the first O inputs of a step are added to its logits
     learned_state: int  # 1: the initial state is a parameter
     carries: int  # 1: dh_{t-1} has a part that does not go through a product
     late_at: int  # in da_t: the first late row
@@ -79,7 +82,7 @@ class RunSizes(NamedTuple):
 class BatchBuffers(NamedTuple):
     """A thread's work memory in the batch driver, for one block of `lanes` samples."""
 
-    top: Any  # (read, 1 + D H, lanes): [1; y_t], where two directions are joined
+    top: Any  # (read, 1 + D H, lanes): [1; y_t], of two directions, or after dropout
     logits: Any  # (read, Op, lanes), overwritten by the gradient of the loss
     targets: Any  # (Y, lanes)
     weights: Any  # (lanes): weight of each sample in the loss, 0 in an empty lane
@@ -227,7 +230,7 @@ class BatchJob(NamedTuple):
     out: Reals  # predictions, and the forward stage: (N or rows, O) logits, written, or 0
     sums: Doubles  # predictions: (`MEASURED`, n) of each sample of the order, added to, or 0
     final: Reals  # predictions, and the forward stage: as state, written, or 0
-    dropout: Doubles  # its probability
+    dropout: Doubles  # its probabilities, between layers and before the readout
     noise: Doubles  # its standard deviations, of inputs and of pre-activations, or 0
     seed: int  # of dropout and noise
     result: Doubles  # `Sums`, added to

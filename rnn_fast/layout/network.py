@@ -25,6 +25,7 @@ class Network(NamedTuple):
     sequences: bool = False  #: whether there is an output after every step
     embedding: int = 0  #: size of the learned embedding, or 0
     learned_state: bool = False
+    skip: bool = False  #: whether the first O inputs of a step are added to its logits
     cell_options: tuple[float, ...] = ()  #: values of the cell's options, in its order
     loss_options: tuple[float, ...] = ()  #: numbers of the loss's options, in its order
     output_shape: tuple[int, ...] = ()  #: axes of a target, if it has several

@@ -29,6 +29,8 @@ class UnitSizes(NamedTuple):
     sequences: int  # 1: an output after every step
     embedding: int  # size, or 0
     dropout: int  # 1: there is room for masks
+    readout_dropout: int  # 1: there is room for a mask of the top layer
+    skip: int  # 1: the first O inputs of a step are added to its logits
     learned_state: int  # 1: the initial state is a parameter
     carries: int  # 1: dh_{t-1} has a part that does not go through a product
     samples: int  # rows of a step: samples of a batch, rounded up to whole tiles

@@ -26,8 +26,9 @@ class UnitLayout:
         Numbers in a register.
     moments : int
         Rows of the optimizer's state.
-    dropout, input_gradients : bool
-        Whether there must be room for masks, for the gradient with respect to the input.
+    dropout, readout_dropout, input_gradients : bool
+        Whether there must be room for masks, for a mask of the top layer, for the gradient with
+        respect to the input.
     forward_only : bool
         Whether there is no backward pass.
 
@@ -47,11 +48,13 @@ class UnitLayout:
         moments: int = 0,
         *,
         dropout: bool = False,
+        readout_dropout: bool = False,
         input_gradients: bool = False,
         forward_only: bool = False,
     ):
         self.net, self.T, self.tile, self.lanes = net, T, tile, lanes
         self.dropout, self.trains, self.moments = dropout, not forward_only, moments
+        self.readout_dropout = readout_dropout
         self.to_input = input_gradients or net.embedding > 0
         self.tables = tables = UnitTables(net, tile, lanes, self.to_input)
         self.samples, self.height = round_up(batch, tile.rows), tables.height
@@ -103,8 +106,9 @@ class UnitLayout:
             )
         )
         for place in range(net.runs):
-            masked = self.dropout and place % net.directions == 0
-            masked = masked and place < net.runs - net.directions
+            below = place < net.runs - net.directions
+            masked = self.dropout if below else self.readout_dropout
+            masked = masked and place % net.directions == 0
             sizes += UnitRunBuffers(
                 x=rows * tables.rows["runs"][place].x_step,
                 a=rows * self.a_step,
@@ -146,6 +150,8 @@ class UnitLayout:
             sequences=int(net.sequences),
             embedding=net.embedding,
             dropout=int(self.dropout),
+            readout_dropout=int(self.readout_dropout),
+            skip=int(net.skip),
             learned_state=int(net.learned_state),
             carries=int(self.cell.carries),
             samples=self.samples,

@@ -64,6 +64,14 @@ class Architecture(Options):
     recurrent_noise: float = option(
         rate, 0.0, "Standard deviation of the noise that `fit` adds to every pre-activation."
     )
+    readout_dropout: float = option(
+        partial(rate, below=1),
+        0.0,
+        "Probability with which `fit` sets an output of the top layer to zero, for the read-out.",
+    )
+    skip: bool = option(
+        flag, False, "True if the first features of a step are added to its outputs."
+    )
     return_sequences: bool = option(flag, False, "True with an output after every step.")
     learn_initial_state: bool = option(
         flag, False, "True if the initial state is a parameter: h0, and c0 of the LSTM."
@@ -107,7 +115,23 @@ class Architecture(Options):
         chosen: Architecture = cls.checked(arguments, output_size=f"output_size for {loss}")
         if LOSSES[loss].takes_classes:
             whole(f"output_size for {loss}", chosen.output_size, LOSSES[loss].least_outputs)
+        if chosen.skip:
+            chosen.check_skip()
         return replace(chosen, loss_options=LOSSES[loss].checked(chosen.loss_options) or None)
+
+    def check_skip(self) -> None:
+        """Raise ValueError if there is nothing to add to the outputs of each step."""
+        size, loss = self.output_size, LOSSES[self.loss]
+        n = math.prod(size) if isinstance(size, tuple) else size
+        if loss.logits_of_value(loss.flat_options(self.loss_options or {})) > 1:
+            raise ValueError(f"skip is not for loss {self.loss}, which has several logits a value")
+        if self.embedding_size or not self.return_sequences or self.input_size < n:
+            raise ValueError(
+                "skip adds the first features of a step to its outputs: it needs "
+                f"return_sequences=True, no embedding_size and at least {n} features; got "
+                f"input_size={self.input_size}, return_sequences={self.return_sequences}, "
+                f"embedding_size={self.embedding_size}"
+            )
 
     def network(self, cell: str, options: tuple[float, ...] = ()) -> Network:
         """Return the network of a cell; `options` are the cell's real-valued options."""
@@ -127,6 +151,7 @@ class Architecture(Options):
             sequences=self.return_sequences,
             embedding=self.embedding_size or 0,
             learned_state=self.learn_initial_state,
+            skip=self.skip,
             cell_options=options,
             loss_options=loss_options,
             output_shape=shape if isinstance(self.output_size, tuple) else (),
@@ -145,6 +170,8 @@ class NetworkOptions(TypedDict, total=False):
     dropout: float
     input_noise: float
     recurrent_noise: float
+    readout_dropout: float
+    skip: bool
     return_sequences: bool
     learn_initial_state: bool
     embedding_size: int | None

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import validation
 from ..cells.specs import CELLS
+from ..engine.chance import Chance
 from ..engine.evaluation import Evaluation
 from ..layout.initialise import initialise
 from ..saving import model_file
@@ -93,10 +94,13 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Linearised, Constr
         super()._bind(flat)
         self._online = Online(self._net, flat)
         self._evaluation = Evaluation(self._net, flat)
-        chosen = self._architecture
-        noise = (chosen.input_noise, chosen.recurrent_noise)
-        self._updates = Updates(self._net, flat, chosen.dropout, noise)
+        self._updates = Updates(self._net, flat, self._chance)
         self._set_constraints(self.__dict__.get("_constraints", {}))
+
+    @property
+    def _chance(self) -> Chance:
+        chosen = self._architecture
+        return Chance(*(getattr(chosen, name) for name in Chance._fields))
 
     def _shown(self) -> None:
         self._online.stale = True
@@ -180,7 +184,7 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Linearised, Constr
         ------
         ValueError
             The model is a LeakyRNN, an LSTM with peepholes or a GRU that resets before the product,
-            which PyTorch does not have.
+            which PyTorch does not have, or it has a skip.
         ImportError
             PyTorch is not installed.
         """

@@ -10,6 +10,7 @@ from ..data.dataset import Dataset
 from ..data.sequences import Input
 from ..data.states import public_state, read_state
 from ..engine import operations, threads
+from ..engine.chance import NOTHING
 from ..engine.passes import Passes
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
@@ -70,6 +71,9 @@ class Pullback:
         flat = aligned(net.n_parameters, net.dtype)
         with threads.Team(self._n_threads) as team:
             passes.backward(rows, flat, dfinal=dfinal, dstate=dinitial, dx=dx, team=team)
+        if dx is not None and net.skip:
+            inside = inputs.inside
+            dx[:, : net.outputs] += rows if inside is None else rows * inside[:, None]
         return named_gradients(net, inputs, flat, dx, dinitial)
 
 
@@ -79,7 +83,7 @@ class Differentiable:
     _net: Network
     _flat: np.ndarray
     _generator: np.random.Generator
-    dropout: Any  # properties of the model
+    _chance: Any  # properties of the model
     dtype: Any
 
     def vjp(
@@ -110,7 +114,7 @@ class Differentiable:
         input_gradients : bool
             Whether the function returns the gradient with respect to X too; not with an embedding.
         training : bool
-            Whether there is dropout, drawn from the model's generator.
+            Whether there are dropout and noise, drawn from the model's generator.
 
         Returns
         -------
@@ -133,14 +137,14 @@ class Differentiable:
             whole=True,
         )
         inputs, _, state = data.load(0)
-        drops = flag("training", training) and self.dropout > 0
+        chance = self._chance if flag("training", training) else NOTHING
         passes = Passes(
             net,
             self._flat.copy(),
             inputs.sequences._replace(x=inputs.sequences.x.copy()),
             state=state,
-            dropout=self.dropout if drops else 0.0,
-            seed=int(self._generator.integers(2**62)) if drops else 0,
+            chance=chance,
+            seed=int(self._generator.integers(2**62)) if chance.draws else 0,
             input_gradients=input_gradients,
         )
         shape = (len(inputs), net.states, net.runs, net.hidden_size)
@@ -192,6 +196,8 @@ class Differentiable:
         check_finite = flag("check_finite", check_finite)
         net, size = self._net, threads.wanted(n_threads)
         wanted_of_inputs(net, input_gradients)
+        if input_gradients and net.skip:
+            raise ValueError("input_gradients: vjp has them for a model with skip=True")
         feed = Dataset(
             net,
             X,
@@ -230,7 +236,9 @@ class Differentiable:
 
 def wanted_of_inputs(net: Network, input_gradients: Any) -> None:
     """Raise ValueError if gradients with respect to indices are wanted."""
-    if flag("input_gradients", input_gradients) and net.embedding:
+    if not flag("input_gradients", input_gradients):
+        return
+    if net.embedding:
         raise ValueError("input_gradients: indices have no gradient; see that of the embedding")
 
 

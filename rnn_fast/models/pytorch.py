@@ -112,6 +112,8 @@ def to_module(model: Any) -> torch.nn.Module:
     layer = model.torch_layer
     if layer is None:
         raise ValueError(f"PyTorch has no layer that computes as {type(model).__name__}")
+    if model.skip:
+        raise ValueError("the layers and the head of a module have no skip from input to output")
     torch = extra("torch", "torch")
     for name, value in layer.needs.items():
         if getattr(model, name) != value:

@@ -40,6 +40,12 @@ COMMON = """
         of the lowest layer, and to every pre-activation ``Wxh x_t + Whh h_{t-1} + bh``, of cells
         that have one (`SimpleRNN`, `LeakyRNN`).  Predictions have none.  For the sigma of a
         process in continuous time, say sqrt(2 / alpha) sigma.
+    readout_dropout : float
+        Probability, in [0, 1), with which `fit` sets an output of the top layer to zero before the
+        read-out; the others are divided by 1 - readout_dropout.
+    skip : bool
+        Whether the first O features of a step are added to its outputs, as models of amplifiers
+        have it; with `return_sequences`.
     return_sequences : bool
         Whether there is an output after every step, not only after the last.
     learn_initial_state : bool

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import validation
 from ..cells.specs import CELLS
+from ..engine.chance import Chance
 from ..layout.initialise import initialise
 from .architecture import Architecture
 from .gradients import Differentiable
@@ -78,6 +79,10 @@ class Stack(Differentiable, Hidden, Linearised, Weights):
     def dtype(self) -> Any:
         """Dtype of the parameters and all arithmetic: float32 or float64."""
         return self._net.dtype
+
+    @property
+    def _chance(self) -> Chance:
+        return Chance(dropout=self.dropout)
 
     @property
     def dropout(self) -> float:

@@ -36,7 +36,7 @@ COMMON = """
         I.  Default: the features of X in `fit`.  With `embedding_size` the size of the vocabulary,
         which no part of the data tells.
     num_layers, bidirectional, dropout, learn_initial_state, embedding_size, dtype, initial,
-    input_noise, recurrent_noise
+    input_noise, recurrent_noise, readout_dropout
         As in the model's class.
     nonlinearity, reset_after, peepholes, forget_bias
         As in `SimpleRNN` and `LeakyRNN` (the first), `GRU` (the second) and `LSTM`; other cells
@@ -112,6 +112,7 @@ class Estimator(BaseEstimator):
     dropout: float = 0.0
     input_noise: float = 0.0
     recurrent_noise: float = 0.0
+    readout_dropout: float = 0.0
     learn_initial_state: bool = False
     embedding_size: int | None = None
     dtype: Any = "float32"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..engine import operations
+from ..engine.chance import Chance
 from ..engine.passes import Passes
 from ..engine.threads import Team
 from ..engine.tiling import seconds_per_row
@@ -70,7 +71,7 @@ class Recurrence:
             packed(net, weights),
             self._data,
             state=self._state,
-            dropout=layers.dropout if seed is not None else 0.0,
+            chance=Chance(dropout=layers.dropout if seed is not None else 0.0),
             seed=0 if seed is None else int(seed),
             input_gradients=input_gradients,
         )

@@ -295,7 +295,7 @@ class Training:
         config, past = self.config, self.state.epochs
         shuffler = self.generator if config.shuffle else None
         visits = self.source.epoch(shuffler, config.batch_size, position.batches)
-        seed = int(self.generator.integers(2**62)) if self.epochs.draws else 0
+        seed = int(self.generator.integers(2**62)) if self.epochs.chance.draws else 0
         batches = self.source.batches(config.batch_size)
         for visit in visits:
             size = min(config.batch_size or len(visit.order), len(visit.order))

@@ -97,7 +97,7 @@ class Stretches:
         shuffler = generator if config.shuffle else None
         for _ in range(n):
             orders.append(self.epochs.ordered(self.source.order(shuffler)))
-            seeds.append(int(generator.integers(2**62)) if self.epochs.draws else 0)
+            seeds.append(int(generator.integers(2**62)) if self.epochs.chance.draws else 0)
         return orders, seeds
 
     def _set_rules(self, state: State) -> None:

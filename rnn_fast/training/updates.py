@@ -14,6 +14,7 @@ from .. import validation
 from ..data import checks
 from ..data.blocks import Block
 from ..engine import operations, threads
+from ..engine.chance import NOTHING, Chance
 from ..engine.epochs import Epochs
 from ..engine.evaluation import Evaluation
 from ..engine.guide import Guide
@@ -89,12 +90,11 @@ class Updates:
         self,
         net: Network,
         parameters: np.ndarray,
-        dropout: float,
-        noise: tuple[float, float] = (0.0, 0.0),
+        chance: Chance = NOTHING,
     ) -> None:
         self.kept: Epochs | None = None
         self._net, self._parameters = net, parameters
-        self._chances: dict[str, Any] = {"dropout": dropout, "noise": noise}
+        self._chance = chance
         self._seconds_per_row = seconds_per_row(net)
         self.updates = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
         self.applications = Checked(UpdateConfig, lambda config: config.check_dtype(net.dtype))
@@ -137,7 +137,7 @@ class Updates:
         last = None if epochs is None else epochs.descent.optimizer
         if epochs is None or (last is not optimizer and last != optimizer):
             descent = Descent(optimizer, self._parameters.size, self._net.dtype)
-            epochs = Epochs(self._net, self._parameters, descent, **self._chances)
+            epochs = Epochs(self._net, self._parameters, descent, chance=self._chance)
         elif not go_on:
             epochs.descent.reset()
         epochs.bptt, epochs.descent.bounds, epochs.guide = bptt, self.bounds, guide
@@ -194,7 +194,7 @@ class Updates:
         assert block.targets is not None
         epochs.load(sequences, block.targets, size, block.state)
         try:
-            seed = int(generator.integers(2**62)) if epochs.draws else 0
+            seed = int(generator.integers(2**62)) if epochs.chance.draws else 0
             if n_threads > 1:
                 with threads.Team(n_threads) as team:
                     return self._run(epochs, n, size, rate, seed, team), final

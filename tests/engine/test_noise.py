@@ -11,6 +11,7 @@ from common import assert_same_bits, learned
 
 from rnn_fast import GRU, LeakyRNN, SimpleRNN
 from rnn_fast.data.rows import Sequences
+from rnn_fast.engine.chance import Chance
 from rnn_fast.tuning import tuned
 
 pytestmark = pytest.mark.usefixtures("one_tile")
@@ -70,7 +71,7 @@ def test_noise_of_the_inputs(driver):
         plain.data = Sequences(
             plain.data.x + 0.3 * noise.reshape(plain.data.x.shape), *plain.data[1:]
         )
-        got, wanted = update(noisy, noise=(0.3, 0.0)), update(plain)
+        got, wanted = update(noisy, chance=Chance(input_noise=0.3)), update(plain)
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
@@ -88,7 +89,7 @@ def test_noise_of_the_pre_activations(driver, cell):
         W = noisy.flat[: H * (I + 1 + H)].reshape(H, I + 1 + H)
         wide = np.concatenate([W[:, :I], 0.3 * np.eye(H), W[:, I:]], axis=1)
         plain.flat = np.concatenate([wide.ravel(), noisy.flat[W.size :]])
-        got, wanted = update(noisy, noise=(0.0, 0.3)), update(plain)
+        got, wanted = update(noisy, chance=Chance(recurrent_noise=0.3)), update(plain)
     wide = wanted[: H * (I + H + 1 + H)].reshape(H, I + H + 1 + H)
     same = np.concatenate([wide[:, :I], wide[:, I + H :]], axis=1)
     wanted = np.concatenate([same.ravel(), wanted[wide.size :]])

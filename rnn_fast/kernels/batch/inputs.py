@@ -163,13 +163,16 @@ LAYER = 0x32D0_5E2F_9A37_1C6B  #: between the seeds of two layers, an arbitrary 
 
 
 @kernel
-def draw_mask(shape, block, T, height, layer, probability, seed, mask):
-    """Inverted dropout: factors 0 or 1 / (1 - probability) for a layer's output (T, height)."""
+def draw_mask(shape, block, steps, T, height, layer, probability, seed, mask):
+    """Inverted dropout: factors 0 or 1 / (1 - probability) for a layer's output (steps, height).
+
+    A sample has numbers for T steps.
+    """
     _, lanes = size(shape)
     kept, seed = 1.0 / (1.0 - probability), seed + layer * LAYER
     for v in range(lanes):
         first = block.ids.places[v] * T
-        for t in range(block.T):
+        for t in range(steps):
             for j in range(height):
                 number = draw(seed, (first + t) * height + j)
                 mask[(t * height + j) * lanes + v] = 0.0 if number < probability else kept

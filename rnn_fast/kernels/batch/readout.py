@@ -11,8 +11,17 @@ from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size
 from .inputs import clear_ends, load_inputs
 from .matrices import multiply, weight_gradients
-from .vectors import copy
+from .vectors import add, copy, scale
 from .workspace import run_buffers, run_sizes
+
+
+@kernel
+def readout_mask(shape, space, t):
+    """Factors (D H, lanes) of dropout on the outputs of step t, or on the final ones."""
+    _, lanes = size(shape)
+    sizes = space.sizes
+    mask = run_buffers(space, (sizes.layers - 1) * sizes.directions).mask
+    return mask + (t if sizes.sequences else 0) * sizes.directions * sizes.H * lanes
 
 
 @kernel
@@ -23,24 +32,30 @@ def outputs_of(shape, space, T, t, slot):
     r = (sizes.layers - 1) * sizes.directions
     run, own = run_sizes(space, r), run_buffers(space, r)
     one_and_h = own.z + ((t + 1) * run.step + run.I * lanes)
-    if sizes.directions == 1:
+    if not sizes.joined:
         return one_and_h
     n = sizes.H * lanes
-    top = space.buffers.top + slot * (2 * n + lanes)
-    there = T - 1 - t if sizes.sequences else T - 1
+    top = space.buffers.top + slot * (sizes.directions * n + lanes)
     copy(top + lanes, one_and_h + lanes, n)
-    h = run_buffers(space, r + 1).z + ((there + 1) * run.step + (run.I + 1) * lanes)
-    copy(top + (lanes + n), h, n)
+    if sizes.directions > 1:
+        there = T - 1 - t if sizes.sequences else T - 1
+        h = run_buffers(space, r + 1).z + ((there + 1) * run.step + (run.I + 1) * lanes)
+        copy(top + (lanes + n), h, n)
+    if sizes.readout_dropout:
+        scale(top + lanes, readout_mask(shape, space, t), sizes.directions * n)
     return top
 
 
 @kernel
-def logits_of(shape, space, top, slot):
-    """logits = V [1; y]."""
+def logits_of(shape, space, top, t, slot):
+    """logits = V [1; y], and the first inputs of step t with a skip."""
+    _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
     logits = buffers.logits + slot * sizes.logit_step
     K = 1 + sizes.directions * sizes.H
     multiply(shape, space.weights + sizes.v_forward, K, sizes.O, K, top, logits, 0)
+    if sizes.skip:
+        add(logits, run_buffers(space, 0).z + t * run_sizes(space, 0).step, sizes.O * lanes)
     return logits
 
 
@@ -50,7 +65,8 @@ def predict(shape, space, job, block):
     sizes = space.sizes
     for i in range(block.T if sizes.sequences else 1):
         t = i if sizes.sequences else block.T - 1
-        logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, int64(0)), int64(0))
+        top = outputs_of(shape, space, block.T, t, int64(0))
+        logits = logits_of(shape, space, top, t, int64(0))
         if exists(job.out):
             store_logits(shape, sizes, block, t, logits, job.out)
         if exists(job.sums):
@@ -97,14 +113,14 @@ def read_out(shape, space, job, block, factor, result):
     n = block.T if sizes.sequences else 1
     height = sizes.directions * sizes.H
     run = run_sizes(space, (sizes.layers - 1) * sizes.directions)
-    top_step = run.step if sizes.directions == 1 else (1 + height) * lanes
+    top_step = (1 + height) * lanes if sizes.joined else run.step
     for i in range((n + sizes.read - 1) // sizes.read):
         first = i * sizes.read
         steps = min(sizes.read, n - first)
         for slot in range(steps):
             read_step(shape, space, job, block, factor, result, first, slot)
         top = space.buffers.top
-        if sizes.directions == 1:
+        if not sizes.joined:
             start = first if sizes.sequences else block.T - 1
             top = outputs_of(shape, space, block.T, start, int64(0))
         readout_gradient(shape, space, top, top_step, steps)
@@ -121,9 +137,10 @@ def load_output_gradients(shape, space, job, block):
 @kernel
 def read_step(shape, space, job, block, factor, result, first, slot):
     """Loss of one step, and its gradient with respect to the outputs of that step."""
+    _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
     t = first + slot if sizes.sequences else block.T - 1
-    logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, slot), slot)
+    logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, slot), t, slot)
     load_targets(shape, sizes, buffers, job, block, t)
     loss_and_gradient(shape, space.losses, job.loss, logits, buffers, factor, sizes.O)
     total, hits, weights = 0.0, 0.0, 0.0
@@ -140,6 +157,8 @@ def read_step(shape, space, job, block, factor, result, first, slot):
     height = sizes.directions * sizes.H
     dy, v = buffers.dy + (first + slot) * sizes.dy_step, space.weights + sizes.v_backward
     multiply(shape, v, sizes.O, height, sizes.O, logits, dy, 0)
+    if sizes.readout_dropout:
+        scale(dy, readout_mask(shape, space, t), height * lanes)
 
 
 @kernel

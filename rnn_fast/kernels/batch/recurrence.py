@@ -76,6 +76,17 @@ def forward(cell, shape, space, job, block, state, seed):
     for r in range(space.sizes.layers * space.sizes.directions):
         load_run(shape, space, job, block, seed, r)
         run_forward(cell, shape, space, job, block, seed, r, not state.is_set)
+    if space.sizes.readout_dropout:
+        draw_readout_mask(shape, space, job, block, seed)
+
+
+@kernel
+def draw_readout_mask(shape, space, job, block, seed):
+    """Dropout of the top layer: of every step, or of the last alone."""
+    sizes = space.sizes
+    top, height = (sizes.layers - 1) * sizes.directions, sizes.directions * sizes.H
+    steps, mask = block.T if sizes.sequences else 1, run_buffers(space, top).mask
+    draw_mask(shape, block, steps, sizes.T, height, top, job.dropout[1], seed, mask)
 
 
 @kernel
@@ -87,7 +98,7 @@ def load_run(shape, space, job, block, seed, r):
     if below >= 0:
         if sizes.dropout and not run.reverse:
             height, mask = sizes.directions * sizes.H, run_buffers(space, below).mask
-            draw_mask(shape, block, sizes.T, height, below, job.dropout[0], seed, mask)
+            draw_mask(shape, block, block.T, sizes.T, height, below, job.dropout[0], seed, mask)
         load_from_below(shape, space, below, block.T, run.reverse, z, run.step, sizes.dropout)
     elif run.reverse:
         forward_z = run_buffers(space, 0).z

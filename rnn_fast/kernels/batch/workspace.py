@@ -79,7 +79,7 @@ def prepare(shape, space):
             ones(own.z + (t * run.step + run.I * lanes), lanes)
         if sizes.states > 1:
             clear(own.c, sizes.H * lanes)
-    if sizes.directions > 1:
+    if sizes.joined:
         for t in range(sizes.read):
             ones(space.buffers.top + t * height * lanes, lanes)
 

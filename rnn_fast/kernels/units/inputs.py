@@ -19,7 +19,7 @@ def load_run(space, job, block, seed, r):
     below = (r // sizes.directions - 1) * sizes.directions
     S, T = sizes.samples, block.T
     if below >= 0 and sizes.dropout and not run.reverse:
-        draw_masks(space, job, block, below, seed)
+        draw_masks(space, block, T, below, job.dropout[0], seed)
     for s in range(T):
         t = T - 1 - s if run.reverse else s
         for b in range(S):
@@ -74,15 +74,14 @@ def from_below(space, below, t, back, b, to):
 
 
 @kernel
-def draw_masks(space, job, block, layer, seed):
+def draw_masks(space, block, steps, layer, probability, seed):
     """Inverted dropout of a layer's output, the same factors as of the batch driver."""
     sizes, mask = space.sizes, buffers_of_run(space, layer).mask
     S, height = sizes.samples, sizes.directions * sizes.H
-    probability, seed = job.dropout[0], seed + layer * LAYER
-    kept = 1.0 / (1.0 - probability)
+    kept, seed = 1.0 / (1.0 - probability), seed + layer * LAYER
     for b in range(S):
         first = block.ids.places[b] * sizes.T
-        for t in range(block.T):
+        for t in range(steps):
             for j in range(height):
                 number = draw(seed, (first + t) * height + j)
                 mask[(t * S + b) * height + j] = 0.0 if number < probability else kept

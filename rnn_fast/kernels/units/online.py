@@ -51,7 +51,7 @@ def store_outputs(tiles, space, losses, loss, T, out):
     for first in range(0, rows, L):
         n = min(L, rows - first)
         load_top(space, T, first, n)
-        logits = logits_of(tiles, space)
+        logits = logits_of(tiles, space, first, n)
         for v in range(n):
             outputs(losses, loss, logits + v, out + (first + v) * sizes.O, sizes.O)
 

@@ -14,7 +14,7 @@ from ...simd import exists, size, transpose, width
 from ..batch import matrices
 from ..batch.matrices import clear, weight_gradients
 from ..batch.readout import load_target
-from .workspace import buffers_of_run
+from .workspace import buffers_of_run, run_of
 
 
 @kernel
@@ -51,15 +51,34 @@ def load_top(space, T, first, n):
             y = output_of(space, T, first + v, d)
             for j in range(whole, H):
                 to[j * L + v] = y[j]
+    if sizes.readout_dropout:
+        for v in range(n):
+            mask = readout_mask(space, first + v)
+            for j in range(height - 1):
+                top[(1 + j) * L + v] *= mask[j]
 
 
 @kernel
-def logits_of(tiles, space):
-    """logits = V [1; y], of the rows in `top`."""
+def readout_mask(space, row):
+    """Factors (D H,) of dropout on the outputs of a row."""
+    sizes = space.sizes
+    own = buffers_of_run(space, (sizes.layers - 1) * sizes.directions)
+    return own.mask + row * sizes.directions * sizes.H
+
+
+@kernel
+def logits_of(tiles, space, first, n):
+    """logits = V [1; y], of the n rows in `top`, and their first inputs with a skip."""
     sizes, buffers = space.sizes, space.buffers
+    L = width(buffers.top)
     K = 1 + sizes.directions * sizes.H
     w = buffers.turned + sizes.v_forward
     matrices.multiply(tiles.read, w, K, sizes.O, K, buffers.top, buffers.logits, 0)
+    if sizes.skip:
+        for v in range(n):
+            x = buffers_of_run(space, 0).x + (first + v) * run_of(space, 0).x_step
+            for o in range(sizes.O):
+                buffers.logits[o * L + v] += x[o]
     return buffers.logits
 
 
@@ -86,7 +105,7 @@ def read_out(tiles, space, job, block, factor, result):
     for first in range(0, rows, L):
         n = min(L, rows - first)
         load_top(space, block.T, first, n)
-        logits = logits_of(tiles, space)
+        logits = logits_of(tiles, space, first, n)
         load_targets(space, job, block, first, n)
         loss_and_gradient(
             tiles.read, space.losses, job.loss, logits, space.buffers, factor, sizes.O
@@ -137,6 +156,10 @@ def gradients_of_rows(tiles, space, first, n):
         dy = buffers.dy + (first + v) * sizes.dy_step
         for j in range(height):
             dy[j] = buffers.dtop[j * L + v]
+        if sizes.readout_dropout:
+            mask = readout_mask(space, first + v)
+            for j in range(height):
+                dy[j] *= mask[j]
 
 
 @kernel
@@ -148,7 +171,7 @@ def predict(tiles, space, job, block):
     for first in range(0, rows, L):
         n = min(L, rows - first)
         load_top(space, block.T, first, n)
-        logits = logits_of(tiles, space)
+        logits = logits_of(tiles, space, first, n)
         if exists(job.out):
             store_logits(sizes, block, first, n, logits, job.out)
         if exists(job.sums):

@@ -19,7 +19,7 @@ from ..batch.vectors import add, copy
 from ..counter import mixed
 from ..noise import ROWS, RUN, add_unit_noise, deviation
 from .gradients import run_gradients
-from .inputs import load_run
+from .inputs import draw_masks, load_run
 from .products import (
     early_products,
     many_backs,
@@ -87,6 +87,10 @@ def forward(cell, tiles, space, job, block, zero, seed):
     for r in range(space.sizes.layers * space.sizes.directions):
         load_run(space, job, block, seed, r)
         run_forward(cell, tiles, space, job, block, seed, r, zero)
+    sizes = space.sizes
+    if sizes.readout_dropout:
+        steps, top = block.T if sizes.sequences else 1, (sizes.layers - 1) * sizes.directions
+        draw_masks(space, block, steps, top, job.dropout[1], seed)
 
 
 # ----------------------------------------------------------------------------------- backward
