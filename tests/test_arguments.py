@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnn_fast
-from rnn_fast import GRU, LSTM, SimpleRNN, Stack, tasks
+from rnn_fast import GRU, LSTM, LeakyRNN, SimpleRNN, Stack, tasks
 from rnn_fast.optimizers import OPTIMIZERS
 from rnn_fast.training.history import History
 
@@ -68,20 +68,28 @@ MODEL = {
     "num_layers": COUNT,
     "bidirectional": FLAG,
     "dropout": SHARE,
+    "readout_dropout": SHARE,
+    "skip": set(),  # True needs an output after every step
+    "input_noise": RATE,
+    "recurrent_noise": set(),  # of cells with one pre-activation
     "return_sequences": FLAG,
     "learn_initial_state": FLAG,
     "embedding_size": SOME_COUNT,
     "loss": CHOICE,
     "loss_options": {"none", "dict"},
     "dtype": CHOICE,
+    "initial": {"none", "dict"},
     "seed": SEED,
     "learning_rate": RATE,
 }
 STACK = {
     name: right
     for name, right in MODEL.items()
-    if name not in ("output_size", "return_sequences", "loss", "learning_rate")
+    if name
+    in ("input_size", "hidden_size", "num_layers", "bidirectional", "dropout", "dtype", "seed")
+    or name in ("learn_initial_state", "embedding_size", "initial")
 } | {"cell": CHOICE}
+LEAKY = {"alpha": set(), "learn_alpha": FLAG, "form": CHOICE, "nonlinearity": CHOICE}
 TRAINING = {
     "loss": SOME_CALL,
     "epochs": COUNT,
@@ -234,7 +242,10 @@ def test_a_model(name, right):
 
 def test_what_other_models_have():
     refuses(lambda **wrong: SimpleRNN(2, 3, **wrong), "nonlinearity")
+    refuses(lambda **wrong: SimpleRNN(2, 3, **wrong), "recurrent_noise", RATE)
     refuses(lambda **wrong: GRU(2, 3, **wrong), "reset_after", FLAG)
+    for name, right in LEAKY.items():
+        refuses(lambda **wrong: LeakyRNN(2, 3, **wrong), name, right)
 
 
 @each(FIT)
@@ -341,6 +352,7 @@ def test_no_argument_is_left_out():
         LSTM: {**MODEL, "peepholes": FLAG, "forget_bias": REAL},
         SimpleRNN: {**MODEL, "nonlinearity": CHOICE},
         GRU: {**MODEL, "reset_after": FLAG},
+        LeakyRNN: {**MODEL, **LEAKY},
         LSTM.fit: FIT,
         LSTM.fit_stream: STREAM,
         LSTM.partial_fit: UPDATE,

@@ -26,6 +26,8 @@ from ..validation import (
     whole,
 )
 
+#: options that older files and checkpoints do not have, which say nothing at zero
+LATER = ("input_noise", "recurrent_noise")
 MOST_LAYERS = 10_000  #: each is described one by one, 20 us each; far more than can be trained
 
 
@@ -158,8 +160,9 @@ class Architecture(Options):
         )
 
     def arguments(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON values."""
-        return {**vars(self), "dtype": self.dtype.name}
+        """Return the constructor's arguments, as JSON values; those of `LATER` where they count."""
+        chosen = {name: value for name, value in vars(self).items() if value or name not in LATER}
+        return {**chosen, "dtype": self.dtype.name}
 
 
 class NetworkOptions(TypedDict, total=False):

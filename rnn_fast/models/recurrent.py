@@ -102,10 +102,11 @@ def _forget_bias(value: Any, dtype: np.dtype) -> tuple[float, Any]:
     TypeError, ValueError
         The value is neither a finite number nor a pair of "chrono" and a time above 2.
     """
-    if not isinstance(value, (str, tuple, list)):
+    alone = isinstance(value, str) and value == CHRONO
+    if not alone and not isinstance(value, (tuple, list)):
         bias = validation.finite("forget_bias", value)
         return 0.0, validation.fits("forget_bias", bias, dtype)
-    if len(value) != 2 or value[0] != CHRONO:
+    if alone or len(value) != 2 or value[0] != CHRONO:
         raise ValueError(
             f"forget_bias must be a number, or ({CHRONO!r}, T) with the longest time T in steps; "
             f"got {validation.shown(value)}"
