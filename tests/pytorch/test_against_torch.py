@@ -10,7 +10,6 @@ torch = pytest.importorskip("torch")
 from pairs import batch, called, check, pair  # noqa: E402
 
 KINDS = ("RNN", "GRU", "LSTM")
-pytestmark = pytest.mark.usefixtures("one_tile")
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,8 @@ from pairs import pair, same  # noqa: E402
 
 from rnn_fast.torch.autograd import HELD  # noqa: E402
 
-pytestmark = [
-    pytest.mark.usefixtures("one_tile"),
-    pytest.mark.filterwarnings("ignore:The .grad attribute"),  # PyTorch hides it from users itself
-]
+# PyTorch hides it from users itself
+pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute")
 
 
 class Model(torch.nn.Module):

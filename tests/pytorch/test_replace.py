@@ -9,8 +9,6 @@ torch = pytest.importorskip("torch")
 import rnn_fast.torch  # noqa: E402
 from rnn_fast.torch import replace  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_tile")
-
 
 class Own(torch.nn.LSTM):
     """A subclass, which may compute something else."""

@@ -18,7 +18,6 @@ import rnn_fast.torch  # noqa: E402
 from rnn_fast.torch.autograd import HELD  # noqa: E402
 
 KINDS = ("RNN", "GRU", "LSTM")
-pytestmark = pytest.mark.usefixtures("one_tile")
 
 
 @pytest.fixture(autouse=True)
