@@ -9,6 +9,8 @@ torch = pytest.importorskip("torch")
 
 from pairs import batch, called, check, pair  # noqa: E402
 
+from rnn_fast.tuning import tuned  # noqa: E402
+
 KINDS = ("RNN", "GRU", "LSTM")
 
 
@@ -57,9 +59,14 @@ def test_sequences_packed_and_one_by_one():
         torch.testing.assert_close(packed[1][1][:, k : k + 1], final[1])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradcheck(kind):
-    _, layer = pair(kind, 2, 3, num_layers=2, bidirectional=True)
+def test_states_that_are_not_kept():
+    with tuned(pass_bytes=0):
+        check(pair("LSTM", 3, 5, num_layers=2, bidirectional=True), state=True)
+
+
+@pytest.mark.parametrize("kind, dropout", [("RNN", 0.0), ("GRU", 0.0), ("LSTM", 0.4)])
+def test_gradcheck(kind, dropout):
+    _, layer = pair(kind, 2, 3, num_layers=2, bidirectional=True, dropout=dropout)
     inputs = batch(layer, 5, 4, state=True, lengths=torch.tensor([2, 4, 1, 3, 4]))
     tensors = [inputs.x, *inputs.states]
     for tensor in tensors:
@@ -69,6 +76,7 @@ def test_gradcheck(kind):
         n = len(inputs.states)
         for parameter, weight in zip(layer._flat_weights_names, others[n:], strict=True):
             assert getattr(layer, parameter) is weight
+        torch.manual_seed(0)
         output, final = called(layer, inputs, x, others[:n])
         return output[0], *final
 

@@ -16,6 +16,7 @@ from pairs import batch, called, check, computed, pair, same  # noqa: E402
 
 import rnn_fast.torch  # noqa: E402
 from rnn_fast.torch.autograd import HELD  # noqa: E402
+from rnn_fast.tuning import tuned  # noqa: E402
 
 KINDS = ("RNN", "GRU", "LSTM")
 
@@ -243,6 +244,11 @@ def test_gradients_of_gradients_are_refused():
         torch.autograd.grad(lstm()(x)[0].sum(), x, create_graph=True)
 
 
+def test_transforms_of_functions_are_refused():
+    with pytest.raises(RuntimeError, match="functorch"):
+        torch.func.grad(lambda x: lstm()(x)[0].sum())(numbers(6, 11, 3))
+
+
 def test_lost_handles():
     layer, x = lstm(num_layers=2, dropout=0.5), numbers(6, 11, 3).requires_grad_()
 
@@ -328,6 +334,19 @@ def test_one_layer_in_several_threads():
     for thread in threads:
         thread.join()
     assert all(torch.equal(found[k], expected[k]) for k in range(4))
+
+
+def test_the_same_bits_on_any_number_of_threads():
+    layer, x, results = lstm(num_layers=2), numbers(6, 200, 3), []
+    before = torch.get_num_threads()
+    for n in (1, 2):
+        torch.set_num_threads(n)
+        with tuned(worth_seconds=0.0):
+            results.append(
+                [layer(x)[0], *torch.autograd.grad(layer(x)[0].sum(), layer.parameters())]
+            )
+    torch.set_num_threads(before)
+    same(*results, 0.0)
 
 
 class Encoded(torch.utils.data.Dataset):
