@@ -143,7 +143,9 @@ def _minimised(
     def linearised(h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         new, J, _ = step.derivatives(h, np.broadcast_to(x, (len(h), x.shape[1])))
         r = new - h
-        return np.square(r).sum(axis=1) / 2, r, J - unit
+        with np.errstate(over="ignore", invalid="ignore"):  # of a step that went too far
+            q = np.square(r).sum(axis=1) / 2
+        return q, r, J - unit
 
     unit = np.eye(step.size)
     q, r, A = linearised(h)

@@ -81,6 +81,11 @@ def test_slow_points_are_asked_for():
     ].min()
 
 
+def test_there_may_be_none():
+    found = fixed_points(two_wells(), [0], RNG.uniform(-1, 1, (1, 9, 2)), max_iterations=1)
+    assert len(found) == len(found.stable) == 0 and found.state.shape == (1, 0, 2)
+
+
 def test_starts_are_states_of_a_model():
     m = LSTM(I, H, dtype="f8", seed=0)
     X = RNG.standard_normal((3, 20, I))
