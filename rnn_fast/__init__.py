@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import callbacks, cells, tasks
 from .analysis import FixedPoints, fixed_points
+from .data.joined import Joined, with_static
 from .data.windows import Windows, windows
 from .errors import DivergedError, ModelFileError, Terminated
 from .models.loading import from_torch, load
@@ -36,6 +37,7 @@ __all__ = [
     "Exponential",
     "FixedPoints",
     "History",
+    "Joined",
     "LeakyRNN",
     "ModelFileError",
     "RMSprop",
@@ -59,6 +61,7 @@ __all__ = [
     "load",
     "tasks",
     "windows",
+    "with_static",
 ]
 
 #: modules of names that are imported on first use: SQLite and the rest take 5 ms
