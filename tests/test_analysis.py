@@ -14,7 +14,8 @@ I, H, N = 3, 5, 40  # so many that the batch driver takes them
 
 
 def test_the_jacobian_of_a_simple_step():
-    m, h, x = SimpleRNN(I, H, seed=0), RNG.standard_normal((1, N, H)), RNG.standard_normal((N, I))
+    m = SimpleRNN(I, H, return_sequences=True, skip=True, seed=0)
+    h, x = RNG.standard_normal((1, N, H)), RNG.standard_normal((N, I))
     J, Jx = m.jacobian(h, x, inputs=True)
     Wxh, Whh, bh = (np.array(w, "f8") for w in (m.Wxh, m.Whh, m.bh))
     slope = (1 - np.tanh(x @ Wxh.T + h[0] @ Whh.T + bh) ** 2)[:, :, None]

@@ -50,6 +50,7 @@ class Step:
             output_size=0,
             sequences=True,
             learned_state=False,
+            skip=False,
             output_shape=(),
         )
         self._flat, self._n_threads = parameter_memory(net), threads.wanted(n_threads)
