@@ -1,4 +1,4 @@
-"""What a training draws at random: dropout and noise."""
+"""Dropout and noise: all that a training draws at random beside the order of its data."""
 
 from __future__ import annotations
 

@@ -233,7 +233,8 @@ class Estimator(BaseEstimator):
         y, implied = self._targets(y)
         fresh = self._new(count_features(X), implied)
         model = self._checked(fresh) if goes_on else fresh
-        history = model.fit(X, y, **self._arguments(model.fit, **implied, **others))
+        arguments = self._arguments(model.fit, **implied, **others)
+        history = model.fit(X, y, **{**arguments, "loss": None})  # the model has it
         self.loss_curve_ = [*getattr(self, "loss_curve_", ()), *history.loss]
         self.model_, self.history_, self.n_iter_ = model, history, len(history)
         return self
