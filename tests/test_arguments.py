@@ -160,6 +160,7 @@ MEASURE = {
     "check_finite": FLAG,
 }
 GRADIENTS = {**MEASURE, "input_gradients": FLAG}
+JACOBIAN = {"state": DATA, "x": DATA, "inputs": FLAG, "n_threads": SOME_COUNT}
 PULLED = {**APPLY, "input_gradients": FLAG, "training": FLAG}
 STATES = {
     **{name: right for name, right in APPLY.items() if name != "return_state"},
@@ -319,6 +320,12 @@ def test_states(model, name, right):
     refuses(lambda **wrong: model.states(X, **wrong), name, right)
 
 
+@each(JACOBIAN)
+def test_jacobian(model, name, right):
+    state = (np.zeros((1, 2, 3)), np.zeros((1, 2, 3)))
+    refuses(lambda **wrong: model.jacobian(state, np.zeros(2), **wrong), name, right)
+
+
 @each(STACK)
 def test_a_stack(name, right):
     arguments = {"cell": "gru", "input_size": 2, "hidden_size": 3}
@@ -367,6 +374,7 @@ def test_no_argument_is_left_out():
         LSTM.loss_and_gradients: GRADIENTS,
         LSTM.vjp: PULLED,
         LSTM.states: STATES,
+        LSTM.jacobian: JACOBIAN,
         Stack: STACK,
         **OBJECTS,
     }

@@ -27,7 +27,7 @@ from ..validation import (
 )
 
 #: options that older files and checkpoints do not have, which say nothing at zero
-LATER = ("input_noise", "recurrent_noise")
+LATER = ("input_noise", "recurrent_noise", "readout_dropout", "skip")
 MOST_LAYERS = 10_000  #: each is described one by one, 20 us each; far more than can be trained
 
 

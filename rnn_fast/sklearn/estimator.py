@@ -43,7 +43,8 @@ COMMON = """
         ignore them.
     alpha, learn_alpha, form
         As in `LeakyRNN`; other cells ignore them.
-    epochs, batch_size, learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2
+    epochs, batch_size, learning_rate, schedule, optimizer, clip_norm, clip_value, l1, l2,
+    activity_l1, activity_l2
         As in `GRU.fit`, but other defaults.
     shuffle, shuffle_block, bptt, callbacks, checkpoint, checkpoint_every, resume, n_threads
         As in `GRU.fit`.  A callback is called as ``f(model, history)``.
@@ -133,6 +134,8 @@ class Estimator(BaseEstimator):
     clip_value: float | None = None
     l1: float | Mapping[str, float] | None = None
     l2: float | Mapping[str, float] | None = None
+    activity_l1: float | None = None
+    activity_l2: float | None = None
     shuffle: bool = True
     shuffle_block: int | None = None
     bptt: int | None = None

@@ -14,6 +14,7 @@ from reference import LEAKY
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets, padded
 from rnn_fast.engine import operations
+from rnn_fast.engine.chance import Chance
 from rnn_fast.engine.online_step import OnlineStep
 from rnn_fast.engine.passes import Passes, Pool
 from rnn_fast.engine.unit_step import UnitStep
@@ -285,7 +286,7 @@ def test_dropout_is_that_of_its_seed_and_between_layers_only():
             kept = uniform(seed + layer * net.directions * LAYER, counter) >= p
             masks[-1].append(kept / (1 - p))
     before, wanted = case.flat.copy(), case.expected(masks=masks)
-    epoch, velocity = case.train(np.arange(19), 19, 1.0, 0.5, dropout=p, seed=seed)
+    epoch, velocity = case.train(np.arange(19), 19, 1.0, 0.5, chance=Chance(dropout=p), seed=seed)
     assert epoch.loss == pytest.approx(wanted.loss, rel=1e-12)
     case.check(velocity, wanted.gradients, 1e-12)
     np.testing.assert_allclose(case.flat, before - velocity, rtol=1e-12)

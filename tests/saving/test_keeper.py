@@ -350,6 +350,7 @@ rnn_fast.SimpleRNN(2, 4, seed=0).fit(X, y, epochs=60, verbose=0, checkpoint=sys.
 """
 
 
+@pytest.mark.all_tiles  # as the jobs have
 @pytest.mark.parametrize("rows", [256, 3])
 def test_jobs_at_once(rows, tmp_path):
     command = [sys.executable, "-c", JOB, str(tmp_path / "c"), str(rows)]

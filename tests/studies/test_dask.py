@@ -86,6 +86,7 @@ def kill_after(client, seconds, n):
 # ------------------------------------------------------------------------------------------- bits
 
 
+@pytest.mark.all_tiles  # as the workers have
 def test_workers_train_the_same_and_compile_nothing(client, cache, tmp_path):
     path = tmp_path / "a.study"
     with fit_many(GRU, RUNS, X, y, client=client, store=path, **COMMON) as study:
@@ -128,6 +129,7 @@ def tune_workers(client, tuning):
     client.run(tune, tuning.tiles, tuning.unit_vecs)
 
 
+@pytest.mark.all_tiles  # as the workers have
 def test_data_of_subjects_and_weights(client):
     weight = rng.uniform(0.5, 2, 24)
     sets = {key: (X[half], y[half], weight[half]) for key, half in
@@ -140,6 +142,7 @@ def test_data_of_subjects_and_weights(client):
             assert_same(study, other)
 
 
+@pytest.mark.all_tiles  # as the workers have
 def test_workers_read_paths_themselves(client, tmp_path):
     np.savez(tmp_path / "d.npz", X=X, y=y)
     path = tmp_path / "d.npz"
@@ -173,6 +176,7 @@ def test_chunks_take_a_second_or_a_share():
 # ----------------------------------------------------------------------------------- lost workers
 
 
+@pytest.mark.all_tiles  # as the workers have
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.parametrize("n", [1, 2])
 def test_lost_chunks_are_trained_again(client, long, n):

@@ -92,7 +92,7 @@ def test_errors_of_arguments(arguments, text):
 
 
 def test_errors_of_models_and_data():
-    with pytest.raises(TypeError, match="model must be SimpleRNN, GRU, LSTM, or None"):
+    with pytest.raises(TypeError, match="model must be SimpleRNN, LeakyRNN, GRU, LSTM, or None"):
         fit_many("gru", [{}], X, y)
     with pytest.raises(TypeError, match="y must be the data of the study; got None"):
         fit_many(GRU, [{}], X, None)
