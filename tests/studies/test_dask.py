@@ -54,7 +54,10 @@ def client(cache):
 
 @pytest.fixture(scope="module")
 def long():
-    with fit_many(GRU, LONG, X, y, **STOPS) as study:
+    every = Tuning()
+    with tuned(tiles=every.tiles, unit_vecs=every.unit_vecs):  # as the workers have
+        study = fit_many(GRU, LONG, X, y, **STOPS)
+    with study:
         yield study
 
 

@@ -183,7 +183,7 @@ def test_a_study_is_read_while_it_runs(tmp_path):
     runs = grid(hidden_size=[4], label=range(4))
 
     def read():
-        while not seen or seen[-1].get("waiting"):
+        while not any(seen) or seen[-1].get("waiting"):  # its rows may not be there yet
             if path.exists():
                 try:
                     with Study.open(path) as study:
