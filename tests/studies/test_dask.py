@@ -21,7 +21,7 @@ from rnn_fast.studies.cluster import CHUNK, DaskCrew, Workers, chunks_of
 from rnn_fast.studies.plan import Planner
 from rnn_fast.studies.sources import Sources
 from rnn_fast.studies.worker import Data, check_alike, identity, train_chunk
-from rnn_fast.tuning import Tuning, tuned
+from rnn_fast.tuning import TUNING, Tuning, tuned
 
 distributed = pytest.importorskip("distributed")
 
