@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rnn_fast.cells.declared import DECLARED
+from rnn_fast.cells.specs import CELLS
 from rnn_fast.tuning import TUNING, Tuning, tuned
 
 for folder in ("support", "cells", "losses", "optimizers"):  # shared helpers; what only tests name
@@ -53,6 +55,17 @@ def chosen_tiles(request, few_tiles):
         return
     with tuned(tiles=Tuning().tiles, unit_vecs=Tuning().unit_vecs):
         yield
+
+
+@pytest.fixture
+def cells_as_before():
+    """Restore the registered and the declared cells after a test."""
+    registries = CELLS, DECLARED
+    before = [dict(registry) for registry in registries]
+    yield
+    for registry, kept in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(kept)
 
 
 @pytest.fixture

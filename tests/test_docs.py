@@ -18,6 +18,7 @@ PAGES = [page for page in pages() if any(blocks(page.read_text(encoding="utf-8")
 NEEDED = re.compile(r"^(?:import|from) (torch|h5py|joblib)\b", re.M)
 
 
+@pytest.mark.usefixtures("cells_as_before")
 @pytest.mark.all_tiles  # figures as a reader's, to the last digit shown
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code(page, tmp_path):

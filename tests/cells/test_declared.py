@@ -19,18 +19,9 @@ from rnn_fast.cells.declared import DECLARED
 from rnn_fast.cells.specs import CELLS
 
 registration = registered(CELLS, leaky.CELL, minimal_gated.CELL)
+pytestmark = pytest.mark.usefixtures("cells_as_before")
 FACTOR = 2.0
 PLAIN = {"gates": ("a",), "rows": (Row("a", "a"),)}
-
-
-@pytest.fixture(autouse=True)
-def registries():
-    """Restore the cells after each test."""
-    cells, declared = dict(CELLS), dict(DECLARED)
-    yield
-    for registry, before in ((CELLS, cells), (DECLARED, declared)):
-        registry.clear()
-        registry.update(before)
 
 
 def forward(point):
