@@ -47,7 +47,8 @@ def run_forward(cell, shape, space, job, block, seed, r, zero):
     """h_t = cell(W z_t, h_{t-1}) for all t; `zero` says that h_0 is zero."""
     sizes, run, buffers = space.sizes, run_sizes(space, r), run_buffers(space, r)
     T, shortest, std = block.T, block.shortest, deviation(job, ROWS)
-    if std > 0.0:
+    noisy = std > 0.0
+    if noisy:
         lane_keys(shape, block, seed + (r + 1) * RUN)
     for s in range(T):
         z, step = buffers.z + s * run.step, step_of(shape, space, run, buffers, s)
@@ -58,7 +59,7 @@ def run_forward(cell, shape, space, job, block, seed, r, zero):
             cells.reset(cell, step)
             i += run.n_products
             run_products(shape, space.weights, table, i, run.n_late_products, z, step.a, first)
-        if std > 0.0:
+        if noisy:
             add_lane_noise(shape, block, s * sizes.H, sizes.H, std, step.a)
         cells.forward(cell, step)
         t = T - 1 - s if run.reverse else s
@@ -157,6 +158,7 @@ def run_backward(cell, shape, space, job, r, block, dy, every, dx, to_state, to_
     sizes, buffers = space.sizes, space.buffers
     run, states = run_sizes(space, r), run_buffers(space, r)
     n, last = sizes.H * lanes, block.T
+    meets = every or exists(job.activity)  # one question a step where neither is
     if every:
         clear(buffers.dh, n)
     else:
@@ -169,12 +171,13 @@ def run_backward(cell, shape, space, job, r, block, dy, every, dx, to_state, to_
         first = max(0, last - sizes.chunk)
         for s in range(last - 1, first - 1, -1):
             t = block.T - 1 - s if run.reverse else s
-            if every:
-                add(buffers.dh, dy + t * sizes.dy_step, n)
-            if exists(job.activity):
-                h = states.z + ((s + 1) * run.step + (run.I + 1) * lanes)
-                value = add_activity(shape, buffers, job.activity, t, h, sizes.H)
-                partial[SUMS.penalty] += value
+            if meets:
+                if every:
+                    add(buffers.dh, dy + t * sizes.dy_step, n)
+                if exists(job.activity):
+                    h = states.z + ((s + 1) * run.step + (run.I + 1) * lanes)
+                    value = add_activity(shape, buffers, job.activity, t, h, sizes.H)
+                    partial[SUMS.penalty] += value
             da, step = buffers.da + (s - first) * sizes.slot, step_of(shape, space, run, states, s)
             further = s > 0 or to_state
             step_backward(cell, shape, space, run, step, t, da, block.shortest, further)
