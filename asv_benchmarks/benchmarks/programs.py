@@ -238,31 +238,43 @@ def update(dtype: str, name: str, version: str) -> Callable:
 
     kernel, optimizer = named("optimizers.updates", "descend"), marker_of(name)
 
-    def program(parameters, gradients, moments, record, spare, times):
+    def before(parameters, gradients, moments, record, spare, times):
         for _ in range(times):
             knobs = begin(optimizer, record)
             kernel(optimizer, parameters, gradients, moments, 1003, 1003, 1e-9, knobs, spare)
 
-    def before(parameters, gradients, moments, record, spare, times):
-        for _ in range(times):
-            kernel(optimizer, parameters, gradients, moments, 1003, 1003, 1e-9, record, spare)
+    if not takes(kernel, "part"):
+        return before
+    from rnn_fast.layout.descent import Part
 
-    return before if takes(kernel, "record") else program
+    def program(parameters, gradients, moments, record, spare, times):
+        part = Part(parameters, gradients, moments, gradients, 1003, 1003, 1003)
+        for _ in range(times):
+            kernel(optimizer, part, 1e-9, begin(optimizer, record), spare)
+
+    return program
 
 
 def clip(dtype: str, version: str) -> Callable:
     """Norm limit of 1003 gradients."""
-    kernel = named("optimizers.updates", "clip")
+    updates = importlib.import_module("rnn_fast.optimizers.updates")
+    if hasattr(updates, "clip"):
+        kernel = updates.clip
+
+        def before(gradients, record, times):
+            for _ in range(times):
+                kernel(gradients, 1003, gradients, 0, record)
+
+        return before
+    norm_of, scale = updates.norm_of, updates.scale
 
     def program(gradients, record, times):
         for _ in range(times):
-            kernel(gradients, 1003, gradients, 0, record)
+            norm = norm_of(gradients, 1003, record)
+            if norm > 1e9:
+                scale(gradients, 1003, 1e9 / norm)
 
-    def before(gradients, record, times):
-        for _ in range(times):
-            kernel(gradients, 1003, record)
-
-    return program if takes(kernel, "others") else before
+    return program
 
 
 def penalize(dtype: str, version: str) -> Callable:
@@ -353,9 +365,14 @@ def dropout(dtype: str, version: str) -> Callable:
     def program(ids, mask, times):
         block = Block(lane_ids(size, ids), n, 0, 4, 4, 0)
         for seed in range(times):  # else the processor learns the masks of one seed
+            kernel(shape, block, 4, 4, 4, 0, 0.5, seed, mask)
+
+    def before(ids, mask, times):
+        block = Block(lane_ids(size, ids), n, 0, 4, 4, 0)
+        for seed in range(times):
             kernel(shape, block, 4, 4, 0, 0.5, seed, mask)
 
-    return program
+    return program if takes(kernel, "steps") else before
 
 
 def units(dtype: str, name: str, partial: int, vecs: int, version: str) -> Callable:
