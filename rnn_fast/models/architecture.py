@@ -85,7 +85,7 @@ class Architecture(Options):
         partial(choice, options=LOSSES),
         "bce",
         'Loss that `fit` minimises: "bce", "cross_entropy", "mse", "huber", "mae", "poisson", '
-        '"quantile" or "gaussian".',
+        '"quantile", "gaussian" or "linear".',
     )
     loss_options: dict[str, Any] | None = option(
         as_it_is, None, "Options of the loss by name, or None for its defaults."

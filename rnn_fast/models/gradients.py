@@ -126,7 +126,7 @@ class Differentiable:
         """
         net, size = self._net, threads.wanted(n_threads)
         return_state = flag("return_state", return_state)
-        wanted_of_inputs(net, input_gradients)
+        check_input_gradients(net, input_gradients)
         data = Dataset(
             net,
             X,
@@ -195,7 +195,7 @@ class Differentiable:
         """
         check_finite = flag("check_finite", check_finite)
         net, size = self._net, threads.wanted(n_threads)
-        wanted_of_inputs(net, input_gradients)
+        check_input_gradients(net, input_gradients)
         if input_gradients and net.skip:
             raise ValueError("input_gradients: vjp has them for a model with skip=True")
         feed = Dataset(
@@ -234,7 +234,7 @@ class Differentiable:
         return float(loss), named_gradients(net, inputs, flat, dx, dstate)
 
 
-def wanted_of_inputs(net: Network, input_gradients: Any) -> None:
+def check_input_gradients(net: Network, input_gradients: Any) -> None:
     """Raise ValueError if gradients with respect to indices are wanted."""
     if not flag("input_gradients", input_gradients):
         return

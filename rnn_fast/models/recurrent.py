@@ -57,7 +57,8 @@ COMMON = """
         squared error; Huber's loss, quadratic below 1; absolute error; Poisson likelihood of
         log-rates; pinball loss of several quantiles of each output; Gaussian likelihood of a mean
         and a learned scale of each output.  The mean is over the sequences, or their steps, and
-        over the outputs except for cross_entropy.
+        over the outputs except for cross_entropy.  "linear" is the sum over the outputs of output
+        times target, so that the target is the gradient.
     loss_options : dict, optional
         Options of the loss: ``{"levels": [0.1, 0.5, 0.9]}`` for quantile, which is its default.
     dtype : {"float32", "float64"} or dtype
