@@ -28,6 +28,7 @@ ROOMS = (
     "engine",
     "saving",
     "training",
+    "formats",
     "models",
     "analysis",
     "callbacks",
@@ -45,7 +46,7 @@ HEIGHT = {room: height for height, room in enumerate(ROOMS)}
 #: on a few screens.
 COMPILED = ("jit", "simd", "losses", "optimizers", "cells", "layout", "kernels")
 FILE_LINES, FUNCTION_LINES = 300, 50
-ENTRIES = 27  #: of the package's own folder, at most
+ENTRIES = 28  #: of the package's own folder, at most
 
 
 def package() -> Path:

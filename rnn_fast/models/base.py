@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import Field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .. import validation
 from ..cells.specs import CELLS
 from ..engine.chance import Chance
 from ..engine.evaluation import Evaluation
+from ..formats.pytorch import TorchLayer
 from ..layout.initialise import initialise
 from ..saving import model_file
 from ..training.fit_stream import StreamLearner
@@ -19,22 +20,20 @@ from ..training.online import Online
 from ..training.updates import Updates
 from .architecture import Architecture
 from .constraints import Constrained
+from .exported import Exported
 from .gradients import Differentiable
 from .jacobian import Linearised
 from .predict import Predictor
-from .pytorch import TorchLayer, to_module
 from .states import Hidden
 from .weights import Weights, parameter_memory
-
-if TYPE_CHECKING:
-    import torch
-
 
 #: options that a model's repr shows even at their defaults
 SHOWN = ("output_size", "loss", "dtype")
 
 
-class Model(StreamLearner, Predictor, Differentiable, Hidden, Linearised, Constrained, Weights):
+class Model(
+    StreamLearner, Predictor, Differentiable, Hidden, Linearised, Exported, Constrained, Weights
+):
     """The base class of `SimpleRNN`, `LeakyRNN`, `GRU`, `LSTM` and `Recurrent`.
 
     Data are array-likes of any real dtype and memory layout.  They are never modified.  X is
@@ -167,28 +166,6 @@ class Model(StreamLearner, Predictor, Differentiable, Hidden, Linearised, Constr
         at once or, after an OSError, unchanged.
         """
         model_file.write(path, self.description(), self._views)
-
-    def to_torch(self) -> torch.nn.Module:
-        """Return a PyTorch module that computes the logits, with copies of the weights.
-
-        Returns
-        -------
-        torch.nn.Module
-            ``forward(x)`` takes a tensor (N, T, I), or indices (N, T), and returns the values of
-            `decision_function`, always with the axis of outputs.  Its submodules are `rnn`
-            (batch_first), `head`, and `embedding` or None; learned initial states are its
-            parameters `h0` and `c0`.  Our bias becomes the first of PyTorch's two biases, and the
-            second starts at zero; if PyTorch trains both, their sum learns twice as fast.
-
-        Raises
-        ------
-        ValueError
-            The model is a LeakyRNN, an LSTM with peepholes or a GRU that resets before the product,
-            which PyTorch does not have, or it has a skip.
-        ImportError
-            PyTorch is not installed.
-        """
-        return to_module(self)
 
     def description(self) -> dict[str, Any]:
         """Return the cell, the arguments and the constraints of such a model, as JSON values."""

@@ -11,6 +11,7 @@ import numpy as np
 from .. import validation
 from ..cells.declared import DECLARED
 from ..errors import ModelFileError
+from ..formats.pytorch import read_module
 from ..layout.constraints import Constraint, constraints_from
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
@@ -20,7 +21,6 @@ from ..saving.model_file import ModelFile
 from .architecture import Architecture
 from .base import Model
 from .own import Recurrent, undeclared
-from .pytorch import read_module
 from .recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
 
 if TYPE_CHECKING:

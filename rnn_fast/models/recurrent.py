@@ -10,11 +10,11 @@ import numpy as np
 
 from .. import validation
 from ..cells.specs.leaky import ALPHA, FORMS, leak_of, leaky_name
+from ..formats.pytorch import TorchLayer
 from ..layout.initialise import chrono
 from ..layout.parameters import gate_rows
 from .architecture import Architecture, NetworkOptions
 from .base import Model
-from .pytorch import TorchLayer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
