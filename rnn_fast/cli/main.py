@@ -1,4 +1,4 @@
-"""The command line: ``rnn-fast train``, ``predict``, ``study`` and ``bench``.
+"""The command line: ``rnn-fast train``, ``predict``, ``study``, ``bench`` and ``build``.
 
 Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
 input; 130 interrupted by Ctrl-C; 143 ended by SIGTERM.  Results go to standard output, progress and
@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import DivergedError, Terminated
 from . import output
 from .bench import add_bench
+from .build import add_build
 from .predict import add_predict
 from .study import add_study
 from .train import add_train
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     add_predict(commands.add_parser)
     add_study(commands.add_parser)
     add_bench(commands.add_parser)
+    add_build(commands.add_parser)
     return top
 
 

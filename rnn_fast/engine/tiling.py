@@ -6,7 +6,7 @@ import functools
 from typing import NamedTuple
 
 from ..cells.specs import CELLS
-from ..jit import target, vector_bytes, vector_registers
+from ..jit import processor, vector_bytes, vector_registers
 from ..layout.batch import bytes_per_step
 from ..layout.memory import round_up
 from ..layout.network import Network, parameter_offsets
@@ -50,6 +50,20 @@ def unit_tile(batch: int) -> UnitTile:
     return UnitTile(rows, vecs[rows], accumulators // vecs[rows], accumulators // 2)
 
 
+SINGLE_VECS = (1, 2, 4)  #: registers of units of the single driver's tiles
+
+
+def single_tile(net: Network) -> tuple[int, int]:
+    """Return rows and registers of the single driver's tile: the least that hold the units."""
+    registers = -(-net.hidden_size // vector_lanes(net))
+    return tile_of_vecs(next((vecs for vecs in SINGLE_VECS if registers <= vecs), SINGLE_VECS[-1]))
+
+
+def tile_of_vecs(vecs: int) -> tuple[int, int]:
+    """Return rows and registers of a tile of eight sums: an FMA's latency times its throughput."""
+    return 8 // vecs, vecs
+
+
 class Tile(NamedTuple):
     """A register tile of the batch driver."""
 
@@ -83,7 +97,7 @@ def cheapest_tile(net: Network, T: int, batch: int, changes: int) -> Tile:
     1.07 at 16, 1.5 at 2.  A wide block reads the weights less often, and takes fewer steps.
     """
     H, columns = net.hidden_size, net.run_input(0) + 1 + net.hidden_size
-    splits = target()[0] in TUNING.splitting
+    splits = processor() in TUNING.splitting
     far = net.gates * H * columns * net.dtype.itemsize > TUNING.near_bytes
 
     def block_cost(rows: int, lanes: int, parts: int, relative: float) -> float:

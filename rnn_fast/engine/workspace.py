@@ -22,7 +22,7 @@ from ..losses import LOSSES, Loss
 from ..tuning import TUNING
 from ..validation import DTYPES
 from .threads import CORES, Team
-from .tiling import batch_tile, unit_tile, vector_lanes
+from .tiling import batch_tile, single_tile, unit_tile, vector_lanes
 
 
 class Memory:
@@ -273,11 +273,8 @@ class SingleSpace:
 
     def __init__(self, net: Network, T: int, rows: int = 0, memory: Memory = MEMORY):
         lanes = vector_lanes(net)
-        vecs = 1
-        while vecs < 4 and vecs * lanes < net.hidden_size:
-            vecs *= 2
-        self.net = net
-        self.tile = 8 // vecs, vecs  # eight sums: the latency of an FMA times its throughput
+        self.net, self.tile = net, single_tile(net)
+        vecs = self.tile[1]
         I, H, O = net.input_size, net.hidden_size, net.output_size
         sizes, buffers = single_layout(T, I, H, O, net.target_size, vecs, lanes, rows)
         self._sizes, self._lanes, self.sizes = sizes, lanes, np.array(sizes, np.int64)

@@ -35,7 +35,7 @@ from ..errors import CacheWarning
 from .clearing import clear
 from .folders import Folder
 from .locks import locked
-from .sources import IMPORTED, PACKAGE
+from .sources import PACKAGE, imported
 from .target import target
 
 MAGIC = b"rnn_fast program 1\n"
@@ -79,9 +79,12 @@ def numba_version() -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that compile."""
-    import llvmlite
+    """Return the versions of the packages that compile, as far as they are installed."""
     import numpy
+
+    if not can_compile():
+        return {"numpy": numpy.__version__}
+    import llvmlite
 
     return {
         "numba": numba_version(),
@@ -91,9 +94,15 @@ def versions() -> dict[str, str]:
 
 
 @functools.cache
+def can_compile() -> bool:
+    """Return whether Numba and its LLVM are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("numba", "llvmlite"))
+
+
+@functools.cache
 def stamp() -> str:
     """Return everything that shapes the code of every program, as text."""
-    return json.dumps([IMPORTED, sys.version, versions(), target(), settings()], sort_keys=True)
+    return json.dumps([imported(), sys.version, versions(), target(), settings()], sort_keys=True)
 
 
 def cache_directories() -> Iterator[str]:

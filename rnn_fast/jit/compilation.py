@@ -6,50 +6,75 @@ import contextlib
 import functools
 import gc
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .denormals import flush_denormals
+from .filling import add_filling
 from .kernel import POLICY, numba_enabled, pipeline
-from .target import vector_bytes
+from .target import target_machine, vector_bytes
 
 
-def optimised(function: Callable, signature: tuple[Any, ...]) -> Any:
-    """Return the LLVM module of `function` and all it calls, as one C function named ``program``.
+def optimised(functions: Mapping[str, Callable], signature: tuple[Any, ...]) -> Any:
+    """Return the LLVM module of some functions and all they call, as C functions of these names.
 
     Numba would optimise and assemble every kernel on its own, and again in each caller.  Here the
     kernels stay LLVM IR until all are linked, and one optimisation sees the whole program.  That
     halves the cold start, and no unused error path keeps a reference to the interpreter.  A kernel
-    that is not marked ``inline`` stays a function, with registers of its own.
+    that is not marked ``inline`` stays a function, with registers of its own; functions share the
+    kernels of equal types.
     """
-    from numba import types
-    from numba.core.ccallback import CFunc
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.registry import cpu_target
 
-    options = {"nopython": True, "forceinline": True, **POLICY}
-    entry = CFunc(function, (signature, types.void), {}, options, pipeline_class=pipeline())
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock, numba_enabled():
         with linking_only(codegen), answering_once(cpu_target):
-            result = entry._compile_uncached()  # type: ignore[attr-defined]
-        module = linked(result.library)
-        module.get_function(result.fndesc.llvm_cfunc_wrapper_name).name = "program"
+            results = {name: _lowered(each, signature) for name, each in functions.items()}
+        module = linked([result.library for result in results.values()])
+        machine = target_machine()
+        module.triple, module.data_layout = machine.triple, str(machine.target_data)
+        for name, result in results.items():
+            module.get_function(result.fndesc.llvm_cfunc_wrapper_name).name = name
         for i, each in enumerate(module.functions):
-            if not each.is_declaration and each.name != "program":
+            if not each.is_declaration and each.name not in results:
                 each.linkage = "internal"
                 each.name = f"kernel{i}"  # Numba's names spell out all types: a third of the file
                 if not any(b"alwaysinline" in attribute for attribute in each.attributes):
                     each.add_function_attribute("noinline")
-        passes, builder = codegen._module_pass_manager()
-        passes.run(module, builder)
+        _optimise(module, machine)
     outside = [
         f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")
     ]
     if outside:
-        raise RuntimeError(f"{function.__qualname__}: compiled code calls {', '.join(outside)}")
-    flush_denormals(module)
+        raise RuntimeError(f"{', '.join(functions)}: compiled code calls {', '.join(outside)}")
+    for name in functions:
+        flush_denormals(module, name)
+    add_filling(module)
     return with_aligned_stack(module)
+
+
+def _lowered(function: Callable, signature: tuple[Any, ...]) -> Any:
+    """Return Numba's result for a C function, as IR that nothing has optimised."""
+    from numba import types
+    from numba.core.ccallback import CFunc
+
+    options = {"nopython": True, "forceinline": True, **POLICY}
+    entry = CFunc(function, (signature, types.void), {}, options, pipeline_class=pipeline())
+    return entry._compile_uncached()  # type: ignore[attr-defined]
+
+
+def _optimise(module: Any, machine: Any) -> None:
+    """Run LLVM's passes for the target, as Numba is set to."""
+    import llvmlite.binding as llvm
+    from numba import config
+
+    options = llvm.create_pipeline_tuning_options()
+    options.speed_level = int(config.OPT)
+    options.slp_vectorization = config.SLP_VECTORIZE
+    options.loop_vectorization = config.LOOP_VECTORIZE
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
 
 
 @functools.cache
@@ -70,14 +95,14 @@ def _library() -> Any:
     return Library
 
 
-def linked(root: Any) -> Any:
-    """Return the module of a library with the modules of all libraries below, each once.
+def linked(roots: Sequence[Any]) -> Any:
+    """Return the module of the first library with those of the others and all below, each once.
 
     The order is the order of calls, depth first.  Libraries below stay as they are, for the next
     program that calls them.
     """
-    module, todo = root._final_module, root._linking_libraries[::-1]
-    seen = {root}
+    module, seen = roots[0]._final_module, {roots[0]}
+    todo = [*roots[:0:-1], *roots[0]._linking_libraries[::-1]]
     while todo:
         library = todo.pop()
         if library not in seen:

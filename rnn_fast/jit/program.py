@@ -8,27 +8,22 @@ Numba.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .cache import file_of, read_cache, sole_compiler, warn_of, write_cache
+from ..errors import CompilerMissing
+from .cache import can_compile, file_of, read_cache, sole_compiler, warn_of, write_cache
 from .compilation import collector_paused, optimised
-from .denormals import inner_name
+from .executable import Executable
 from .forks import LOADING
+from .image import Image, image_of
+from .shipped import check_runs, group_name, shipped
 from .sources import check_memory, edited, module_fingerprint
 from .target import target_machine
 
-#: kinds of a program's arguments: C type, and Numba's type given the dtype of the reals
-_KINDS = {
-    "reals": (ctypes.c_void_p, lambda types, real: types.CPointer(real)),
-    "doubles": (ctypes.c_void_p, lambda types, real: types.CPointer(types.float64)),
-    "integers": (ctypes.c_void_p, lambda types, real: types.CPointer(types.int64)),
-    "int": (ctypes.c_int64, lambda types, real: types.int64),
-    "double": (ctypes.c_double, lambda types, real: types.float64),
-}
+PROGRAM = "program"  #: name of a program that is compiled alone
 
 
 class NotCompiled(RuntimeError):
@@ -124,7 +119,16 @@ class Program:
     def _load(self, key: tuple) -> str:
         """Put a program into memory; return why it cannot be kept on disk, if so."""
         *specialisation, sources = key
+        if not sources and (found := self._shipped(*specialisation)) is not None:
+            self._functions[key] = found
+            return ""
         name = f"{self.module}.{self.factory}({', '.join(map(str, specialisation))})"
+        if not can_compile():
+            raise CompilerMissing(
+                f"{self.factory} of {', '.join(map(str, specialisation))} did not come with this "
+                "installation, and Numba is not installed to compile it: "
+                'pip install "rnn_fast[jit]"'
+            )
         modules = [source.partition(":")[0] for source in sources]
         for source, module in zip(sources, modules, strict=True):
             name += f" {source} {module_fingerprint(module)}"
@@ -139,25 +143,41 @@ class Program:
                 if not trouble:
                     code = read_cache(name)  # another process may have compiled it meanwhile
                 if code is None:
-                    code = target_machine().emit_object(self.llvm_module(*specialisation))
+                    code = emitted(self.llvm_module(*specialisation))
                     trouble = edited(modules) or write_cache(name, code)
         self._functions[key] = link(code, self.arguments)
         LOADED.add(name)
         return trouble
 
+    def _shipped(self, dtype: str, member: str = PROGRAM, *tile: Any) -> Callable | None:
+        """Return a program that came with the installation, if it did."""
+        code = shipped(group_name(self.module, self.factory, dtype, tile))
+        if code is None:
+            return None
+        check_runs()
+        return code.function(member, *self.arguments.values())
+
     def llvm_module(self, dtype: str, *specialisation: Any) -> Any:
-        """Return the optimised LLVM module.
+        """Return the optimised LLVM module of one program.
 
         Raises
         ------
         RuntimeError
             The package was changed on disk after it was imported.
         """
+        return self._module(dtype, {PROGRAM: specialisation})
+
+    def group(self, dtype: str, members: Sequence[str], *tile: Any) -> bytes:
+        """Return the code of the programs of all `members`, for a pack; see `shipped`."""
+        each = {name: (name, *tile) for name in members} or {PROGRAM: tile}
+        return emitted(self._module(dtype, each))
+
+    def _module(self, dtype: str, specialisations: dict[str, tuple]) -> Any:
         with LOADING, collector_paused():
             factory = getattr(importlib.import_module(self.module), self.factory)
             check_memory()
-            function = factory(dtype, *specialisation)
-            module = optimised(function, signature(dtype, self.arguments))
+            functions = {name: factory(dtype, *key) for name, key in specialisations.items()}
+            module = optimised(functions, signature(dtype, self.arguments))
             check_memory()  # a factory imports too
             return module
 
@@ -170,28 +190,34 @@ def signature(dtype: str, arguments: dict[str, str]) -> tuple[Any, ...]:
     """Return Numba's types of a program's arguments."""
     from numba import types
 
-    return tuple(_KINDS[kind][1](types, getattr(types, dtype)) for kind in arguments.values())
+    kinds = {
+        "reals": types.CPointer(getattr(types, dtype)),
+        "doubles": types.CPointer(types.float64),
+        "integers": types.CPointer(types.int64),
+        "int": types.int64,
+        "double": types.float64,
+    }
+    return tuple(map(kinds.__getitem__, arguments.values()))
 
 
 def compiled(function: Callable, dtype: str, **arguments: str) -> Callable[..., None]:
     """Return `function` with a C signature as a `Program` has it, compiled now and kept nowhere."""
-    module = optimised(function, signature(dtype, arguments))
-    return link(target_machine().emit_object(module), arguments)
+    module = optimised({PROGRAM: function}, signature(dtype, arguments))
+    return link(emitted(module), arguments)
+
+
+def emitted(module: Any) -> bytes:
+    """Return the machine code of an LLVM module, packed as `Image` packs it."""
+    return image_of(target_machine().emit_object(module)).packed()
 
 
 def link(code: bytes, arguments: dict[str, str]) -> Callable[..., None]:
-    """Put object code into memory and return its ``program`` as a Python function.
+    """Put the code of a program into memory and return it as a Python function.
 
-    Its `inner` is the address by which another program calls it.
+    Raises
+    ------
+    RuntimeError
+        This processor cannot run it.
     """
-    import llvmlite.binding as llvm
-
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(), use_lmm=True)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    kinds = [_KINDS[kind][0] for kind in arguments.values()]
-    function = ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address("program"))
-    function.engine = engine  # type: ignore[attr-defined]  # owns the code
-    inner = inner_name(target_machine().triple)
-    function.inner = engine.get_function_address(inner)  # type: ignore[attr-defined]
-    return function
+    check_runs()
+    return Executable(Image.unpacked(code)).function(PROGRAM, *arguments.values())

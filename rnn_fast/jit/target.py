@@ -7,42 +7,56 @@ import os
 from typing import Any
 
 from .forks import LOADING
+from .levels import LEVELS, Target, family, model_of
+from .shipped import answers, level
 
 
 @functools.cache
-def target() -> tuple[str, str]:
-    """Return (processor, features) that code is made for, in LLVM's words.
+def target() -> Target:
+    """Return the processor that code is made for.
 
-    The host's, unless ``NUMBA_CPU_NAME`` or ``NUMBA_CPU_FEATURES`` say otherwise.
+    That of `level`, or the host, unless ``NUMBA_CPU_NAME`` or ``NUMBA_CPU_FEATURES`` say otherwise.
     """
+    if level():
+        return LEVELS[level()].target
     import llvmlite.binding as llvm
 
     name = os.environ.get("NUMBA_CPU_NAME", "")
     features = os.environ.get("NUMBA_CPU_FEATURES")
     if features is None:
         features = "" if name not in ("", "host") else llvm.get_host_cpu_features().flatten()
-    return (name if name not in ("", "host") else llvm.get_host_cpu_name()), features
+    name = name if name not in ("", "host") else llvm.get_host_cpu_name()
+    return Target(object_triple(llvm.get_process_triple()), name, features)
+
+
+@functools.cache
+def processor() -> str:
+    """Return LLVM's name of the processor, if tiles are chosen after its kind."""
+    if not level():
+        return target().processor
+    return model_of(answers()) if level() in family() else ""
 
 
 def object_triple(triple: str) -> str:
-    """Return a triple whose object files LLVM can load into a process of `triple`.
+    """Return a triple whose objects are ELF with the conventions of `triple`.
 
-    Of Windows' own format only code within 2 GB of the interpreter's can be loaded; else the
-    process aborts.  llvmlite takes ELF there too, but not with the small code model.
+    `image` reads no other.
     """
-    return f"{triple}-elf" if "windows" in triple else triple
+    machine, _, system = triple.partition("-")
+    if "windows" in system:
+        return triple.removesuffix("-elf") + "-elf"
+    return f"{machine}-unknown-linux-gnu" if "darwin" in system or "apple" in system else triple
 
 
-def target_machine(triple: str = "") -> Any:
-    """Return LLVM's machine for the target, in a process of `triple` (default: this one)."""
+def target_machine() -> Any:
+    """Return LLVM's machine for the target."""
     import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    name, features = target()
-    triple = object_triple(triple or llvm.get_process_triple())
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    triple, name, features = target()
     return llvm.Target.from_triple(triple).create_target_machine(
-        cpu=name, features=features, opt=3, reloc="pic", codemodel="small", jit=True
+        cpu=name, features=features, opt=3, reloc="pic", codemodel="small"
     )
 
 
@@ -62,6 +76,8 @@ def vector_bytes() -> int:
 
     LLVM is asked by compiling one addition of 64 bytes: what registers does it take?
     """
+    if level():
+        return LEVELS[level()].vector_bytes
     assembly = _assembly("<16 x float>", "%y = fadd <16 x float> %x, %x")
     return 64 if "zmm" in assembly else 32 if "ymm" in assembly else 16
 
@@ -82,7 +98,7 @@ def has_avx512(bits: int) -> bool:
 @functools.cache  # LLVM takes 20 us to say for which processor it works
 def vector_registers() -> int:
     """Vector registers of the target: 32 on AVX-512 and 64-bit ARM, else 16."""
-    import llvmlite.binding as llvm
-
-    arm = llvm.get_process_triple().startswith(("aarch64", "arm64"))
+    if level():
+        return LEVELS[level()].vector_registers
+    arm = target().triple.startswith(("aarch64", "arm64"))
     return 32 if arm or vector_bytes() == 64 else 16

@@ -7,6 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..jit import target
 from .llvm import INT32, INT64
 
 #: LLVM's name of the instruction that says a loop only waits, by machine
@@ -60,7 +61,7 @@ def pause(typing_context):
     """Wait for some cycles."""
 
     def codegen(context, builder, signature, args):
-        machine = builder.module.triple.partition("-")[0]
+        machine = target().triple.partition("-")[0]
         name, arguments = PAUSES.get(machine, ""), []
         if name.endswith("hint"):
             arguments = [INT32(1)]  # yield

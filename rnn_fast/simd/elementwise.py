@@ -13,7 +13,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
 
-from ..jit import has_flags
+from ..jit import has_flags, target
 from .llvm import build_tile, call_llvm, constant, integers, splat
 from .types import Tile, Vec
 
@@ -93,7 +93,7 @@ def _clip(builder, x, low, high):
 
 
 def _flush(builder, x, tiny=(1e-30, 1e-290)):
-    if has_flags(builder.module.triple):
+    if has_flags(target().triple):
         return x
     limit = constant(x.type, tiny[isinstance(x.type.element, ir.DoubleType)])
     small = builder.fcmp_ordered("<", call_llvm(builder, "fabs", x), limit)

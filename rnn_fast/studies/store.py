@@ -228,4 +228,4 @@ def machine() -> str:
     """Return the versions and the processor that a result is of, as JSON."""
     package = sys.modules[__name__.partition(".")[0]]  # above this room
     about = {"rnn_fast": package.__version__, "python": platform.python_version(), **versions()}
-    return json.dumps({**about, "processor": target()[0], "system": sys.platform})
+    return json.dumps({**about, "processor": target().processor, "system": sys.platform})

@@ -12,7 +12,7 @@ from typing import Any
 from ..engine import threads
 from ..jit import loaded_code, receive, target
 from ..jit.cache import settings
-from ..jit.sources import IMPORTED
+from ..jit.sources import imported
 from .crew import Stopped
 from .plain import digest_of
 from .plan import Run
@@ -29,8 +29,8 @@ def identity() -> dict[str, str]:
     """Return all that decides the bits of a training, and what code this machine runs."""
     return {
         **json.loads(machine()),
-        "features": digest_of(target()[1].encode()),
-        "sources": IMPORTED[:16],
+        "features": digest_of(target().features.encode()),
+        "sources": imported()[:16],
         "settings of Numba": json.dumps(settings(), sort_keys=True),
     }
 
