@@ -197,7 +197,7 @@ def refused_after_upgrade(run):
 def test_a_process_that_outlives_an_upgrade_compiles_nothing(run):
     """The package is changed on disk before a kernel is imported: its code is the new one's."""
     refused_after_upgrade(run)
-    assert [file.name for file in run.cache.iterdir()] == []
+    assert not run.cache.exists()
     assert run() == ["0.92423431452", "True"]  # the new sources, compiled anew
 
 
@@ -275,7 +275,7 @@ def test_a_process_that_outlives_an_upgrade_loads_no_new_code(run):
     source.write_text(text.replace("return with_sign(e /", "return with_sign(2.0 * e /"))
     run()
     source.write_text(text)
-    assert run(UPGRADE) == [TANH, "False"]  # its own code, under its own key
+    refused_after_upgrade(run)
 
 
 def without_sources(site):
