@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +65,11 @@ class Packs(BuildHookInterface):
         if not LEVELS or self.target_name != "wheel" or version == "editable":
             return
         build_data["tag"], build_data["pure_python"] = tag(LEVELS), False
-        self._folder = tempfile.TemporaryDirectory()
-        command = [sys.executable, "-m", "rnn_fast", "build", *LEVELS, "--to", self._folder.name]
-        subprocess.run(
-            command, cwd=self.root, check=True, env={**os.environ, "PYTHONPATH": self.root}
-        )
-        build_data["force_include"] |= {
-            str(pack): f"{PLACE}/{pack.name}" for pack in Path(self._folder.name).glob("*.pack")
-        }
-
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Throw away the packs that are in the wheel now."""
-        if folder := getattr(self, "_folder", None):
-            folder.cleanup()
+        command = [sys.executable, "-m", "rnn_fast", "build", *LEVELS]
+        environment = {**os.environ, "PYTHONPATH": self.root}
+        subprocess.run(command, cwd=self.root, check=True, env=environment)
+        packs = [f"{PLACE}/{level}.pack" for level in LEVELS]
+        build_data["force_include"] |= {str(Path(self.root, pack)): pack for pack in packs}
 
 
 class Needs(MetadataHookInterface):

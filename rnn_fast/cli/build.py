@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..jit.levels import LEVELS, family
 from ..jit.packs import FOLDER
+from ..jit.shipped import fits
 from . import output
 from .options import number
 
@@ -19,7 +20,7 @@ def add_build(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         "build",
         help="compile all programs ahead of time",
         description="Compile every program of the package's own cells, losses and optimizers, so "
-        "that no first run compiles, and none needs Numba.",
+        "that no first run compiles, and none needs Numba. A file that is up to date stays.",
         epilog="A level takes a quarter of an hour to half an hour on two cores.",
     )
     command.set_defaults(run=build)
@@ -39,6 +40,10 @@ def build(args: argparse.Namespace) -> None:
     from ..engine.build import build_pack
 
     for level in args.levels or family():
+        path = args.to / f"{level}.pack"
+        if fits(path):
+            output.say(f"{path} is up to date")
+            continue
         with tqdm(desc=level, unit=" groups") as bar:
-            path = build_pack(level, args.to, jobs=args.jobs, bar=bar)
+            build_pack(level, args.to, jobs=args.jobs, bar=bar)
         output.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

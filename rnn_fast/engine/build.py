@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +28,7 @@ def build_pack(
     *,
     jobs: int,
     bar: Any = None,
-    chosen: slice = slice(None),
+    chosen: Callable[[str], bool] = lambda name: True,
 ) -> Path:
     """Compile all programs for a level, and write its pack; return its file.
 
@@ -42,8 +42,8 @@ def build_pack(
         Processes.  A group of 14 programs takes one of them 15 s.
     bar : tqdm or None
         Shows the progress.
-    chosen : slice
-        Groups to compile, for a sample.
+    chosen : callable
+        Whether to compile the group of a name, for a sample.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def build_pack(
     if LEVELS[level].target.triple.startswith("x86_64"):
         streams[PROBE_GROUP] = {PROBE_GROUP: probe(level).packed()}
     with _made_for(level), _pool(jobs) as pool:
-        names = pool.submit(_names).result()[chosen]
+        names = list(filter(chosen, pool.submit(_names).result()))
         if bar is not None:
             bar.reset(len(names))
         for stream, name, code in pool.map(_compiled, names):

@@ -37,8 +37,12 @@ class Group(NamedTuple):
 
     @property
     def stream(self) -> str:
-        """Name of the groups that are alike, and compressed together."""
-        return group_name(self.program.module, self.program.factory, self.dtype, ())
+        """Name of the groups that are alike, and compressed together: those of one tile.
+
+        All of a level together take a third of the bytes, and 60 ms to read instead of 10.
+        """
+        room = self.program.module.rpartition(".")[0]
+        return group_name(room, "", self.dtype, self.tile[:3])
 
     def code(self) -> bytes:
         """Compile the programs."""
@@ -59,9 +63,9 @@ def groups() -> Iterator[Group]:
             for program in (UNIT_EPOCH, UNIT_PREDICTIONS, UNIT_STREAM):
                 yield Group(program, name, cells, unit_tile(rows))
         yield Group(UNIT_STEP, name, cells, unit_tile(1))
-        for tile in map(tile_of_vecs, SINGLE_VECS):
-            yield Group(SINGLE_EPOCH, name, single, tile)
-            yield Group(ONLINE_STEP, name, single, tile)
+        for vecs in SINGLE_VECS:
+            yield Group(SINGLE_EPOCH, name, single, tile_of_vecs(vecs))
+            yield Group(ONLINE_STEP, name, single, tile_of_vecs(vecs))
         yield Group(DESCENT, name, tuple(OPTIMIZERS))
         yield Group(CONSTRAINED, name, ())
         yield Group(STRETCH, name, ())

@@ -23,8 +23,8 @@ FOLDER = Path(__file__).parent / "machine_code"  #: of the wheel
 
 
 def path_of(level: str) -> Path:
-    """Return the file of a level's pack."""
-    return FOLDER / f"{level}.pack"
+    """Return the file of a level's pack, in the folder ``RNN_FAST_PACKS`` or in the wheel's."""
+    return Path(os.environ.get("RNN_FAST_PACKS") or FOLDER) / f"{level}.pack"
 
 
 def write_pack(
@@ -78,6 +78,7 @@ class Pack:
             (size,) = _LENGTH.unpack(file.read(_LENGTH.size))
             self.manifest: dict[str, Any] = json.loads(self._whole(file.read(size)))
         at = len(MAGIC) + _LENGTH.size + size
+        self._last = 0, b""
         self._streams: dict[str, tuple[int, int, dict[str, int]]] = {}
         for stream in self.manifest.pop("streams"):
             place = (at, stream["bytes"], stream["groups"])
@@ -95,9 +96,11 @@ class Pack:
     def group(self, name: str) -> bytes:
         """Return a group, as `Image.packed` wrote it."""
         at, size, groups = self._streams[name]
-        with open(self.path, "rb") as file:
-            file.seek(at)
-            data = self._whole(file.read(size))
+        if self._last[0] != at:  # the programs that train and predict lie together
+            with open(self.path, "rb") as file:
+                file.seek(at)
+                self._last = at, self._whole(file.read(size))
+        data = self._last[1]
         for each, length in groups.items():
             if each == name:
                 return data[:length]

@@ -7,10 +7,10 @@ level, or ``host`` for the latter.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,18 @@ from .sources import imported
 PROBE_GROUP = "probe"  #: in a pack for x86-64
 
 
+def fits(path: Path) -> bool:
+    """Return whether a file is a pack of the sources in memory."""
+    try:
+        return Pack(path).manifest["sources"] == imported()
+    except OSError:
+        return False
+
+
 def _opened(level: str) -> Pack | None:
     """Return the pack of a level; None if there is none for the sources in memory."""
-    with contextlib.suppress(OSError):
-        pack = Pack(path_of(level))
-        if pack.manifest["sources"] == imported():
-            return pack
-    return None
+    path = path_of(level)
+    return Pack(path) if fits(path) else None
 
 
 @functools.cache
