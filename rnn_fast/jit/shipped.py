@@ -75,11 +75,14 @@ def level() -> str:
     """
     if wanted() or "NUMBA_CPU_NAME" in os.environ or "NUMBA_CPU_FEATURES" in os.environ:
         return wanted().replace("host", "")
-    shipped = [name for name in family() if _opened(name)]
-    if not shipped:
+    if not any(path_of(name).exists() for name in family()):
         return ""
-    own = family().index(highest(answers()))
-    return next((name for name in family()[own:] if name in shipped), "")
+    return next((name for name in usable() if fits(path_of(name))), "")
+
+
+def usable() -> list[str]:
+    """Return the levels that this processor has, from the highest down."""
+    return family()[family().index(highest(answers())) :] if family() else []
 
 
 def check_runs() -> None:
@@ -90,7 +93,7 @@ def check_runs() -> None:
     RuntimeError
         ``RNN_FAST_TARGET`` names another machine's level, or too high a one.
     """
-    if level() and level() not in family()[family().index(highest(answers())) :]:
+    if level() and level() not in usable():
         raise RuntimeError(f"this processor cannot run code for {level()} (RNN_FAST_TARGET)")
 
 
