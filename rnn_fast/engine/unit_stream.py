@@ -56,6 +56,10 @@ class Steps:
         To be filled before `run`.  Tokens must be below the size of the vocabulary.
     out : (batch, T, O) array
         Logits that `run` writes.
+    block : int64 array
+        The `StreamJob`.
+    job : Job
+        The `BatchJob` that it names.
     """
 
     def __init__(self, stream: UnitStream, T: int, task: int = RUN) -> None:
@@ -74,6 +78,7 @@ class Steps:
         job = stream.space.record(**stream.fields, **fields)
         record = StreamJob(job=job.address, x=address(self.x), n=n, T=T, task=task, is_finite=1)
         block = np.array(record, np.int64)
+        self.block, self.job = block, job
         self._address, self._alive = address(block), (stream, job)  # as long as their addresses
         self._numbers = block.data  # a number costs less than with NumPy
         self._function = stream.function

@@ -248,6 +248,10 @@ class Job:
         """Return the array or number of a field; None if there is none."""
         return self._fields.get(name)
 
+    def arrays(self) -> list[np.ndarray]:
+        """Return the arrays whose addresses are in the record."""
+        return [value for value in self._fields.values() if isinstance(value, np.ndarray)]
+
     def forget(self, *names: str) -> None:
         """Let arrays go, before they are set anew."""
         for name in names:

@@ -5,7 +5,15 @@ from .denormals import has_flags
 from .kernel import kernel, kernel_named, overloads
 from .program import NotCompiled, Program, cached_only, compile_ordered, compiled, loaded_code
 from .shipped import level
-from .target import has_avx512, processor, target, target_machine, vector_bytes, vector_registers
+from .target import (
+    has_avx512,
+    native_object,
+    processor,
+    target,
+    target_machine,
+    vector_bytes,
+    vector_registers,
+)
 
 __all__ = [
     "NotCompiled",
@@ -21,6 +29,7 @@ __all__ = [
     "kernel_named",
     "level",
     "loaded_code",
+    "native_object",
     "overloads",
     "processor",
     "read_cache",

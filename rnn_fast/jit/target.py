@@ -60,6 +60,30 @@ def target_machine() -> Any:
     )
 
 
+def native_object(module: Any, name: str) -> bytes:
+    """Return an object of this system's own format, for its linker.
+
+    Parameters
+    ----------
+    module : Module
+        With a ``program``; its other functions become part of it alone.
+    name : str
+        Symbol of the program in the object.
+    """
+    import llvmlite.binding as llvm
+
+    triple = llvm.get_process_triple()
+    machine = llvm.Target.from_triple(triple).create_target_machine(
+        cpu=target().processor, features=target().features, opt=3, reloc="pic", codemodel="small"
+    )
+    module.triple, module.data_layout = triple, str(machine.target_data)
+    for function in module.functions:
+        if not function.is_declaration and function.name != "program":
+            function.linkage = "internal"
+    module.get_function("program").name = name
+    return machine.emit_object(module)
+
+
 def _assembly(kind: str, *lines: str) -> str:
     """Return the target's code for `lines` of LLVM, which make %y from %x, both of type `kind`."""
     with LOADING:  # imports LLVM, perhaps

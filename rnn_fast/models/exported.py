@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ..formats.pytorch import to_module
@@ -12,6 +13,38 @@ if TYPE_CHECKING:
 
 class Exported:
     """The part of a model that leaves for other programs."""
+
+    def to_library(self, path: str | os.PathLike[str], name: str = "model") -> None:
+        """Write a shared library that runs one sequence step by step, and a header beside it.
+
+        It has the bits of `stream`, without Python: the compiled program and the weights behind two
+        functions of C, `name`_reset and `name`_step.  The header, `path` with the suffix ``.h``,
+        says how to call them.  They allocate nothing; several sequences at a time are several
+        pieces of memory.  The outputs are those of `decision_function`.
+
+        The code is for this system and this very processor, or for the level that
+        ``RNN_FAST_TARGET`` names.  A C compiler links it: ``CC``, or cc, gcc, clang, or that of the
+        package ziglang.
+
+        Parameters
+        ----------
+        path : path
+            Of the library, such as ``model.so``.
+        name : str
+            An identifier of C.
+
+        Raises
+        ------
+        ValueError
+            `name` is no identifier, or the model has a reverse direction.
+        ImportError
+            Numba is not installed.
+        RuntimeError
+            There is no C compiler, or it failed.
+        """
+        from ..formats.library import write_library
+
+        write_library(self, path, name)
 
     def to_torch(self) -> torch.nn.Module:
         """Return a PyTorch module that computes the logits, with copies of the weights.
