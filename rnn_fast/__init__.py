@@ -2,25 +2,24 @@
 
 from typing import TYPE_CHECKING, Any
 
-from . import callbacks, cells, tasks
-from .analysis import FixedPoints, fixed_points
-from .data.joined import Joined, with_static
-from .data.windows import Windows, windows
-from .errors import DivergedError, ModelFileError, Terminated
-from .models.loading import from_torch, load
-from .models.own import Recurrent
-from .models.recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
-from .models.stack import Stack
-from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from .training.early_stopping import EarlyStopping
-from .training.history import History
-from .training.schedules import Cosine, Exponential, ReduceOnPlateau, Step, WarmUp
-
 if TYPE_CHECKING:
+    from . import callbacks, cells, tasks
+    from .analysis import FixedPoints, fixed_points
+    from .data.joined import Joined, with_static
+    from .data.windows import Windows, windows
+    from .errors import DivergedError, ModelFileError, Terminated
+    from .models.loading import from_torch, load
+    from .models.own import Recurrent
+    from .models.recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
+    from .models.stack import Stack
+    from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
     from .studies.ensemble import Ensemble
     from .studies.fit_many import fit_many
     from .studies.runs import folds, grid
     from .studies.study import Study
+    from .training.early_stopping import EarlyStopping
+    from .training.history import History
+    from .training.schedules import Cosine, Exponential, ReduceOnPlateau, Step, WarmUp
 
 __version__ = "0.1.0"
 __all__ = [
@@ -64,21 +63,40 @@ __all__ = [
     "with_static",
 ]
 
-#: modules of names that are imported on first use: SQLite and the rest take 5 ms
-LATER = {
-    "Ensemble": "ensemble",
-    "Study": "study",
-    "fit_many": "fit_many",
-    "folds": "runs",
-    "grid": "runs",
+#: modules by the names that they have; each is imported when one is first used
+MODULES = {
+    "analysis": ("FixedPoints", "fixed_points"),
+    "data.joined": ("Joined", "with_static"),
+    "data.windows": ("Windows", "windows"),
+    "errors": ("DivergedError", "ModelFileError", "Terminated"),
+    "models.loading": ("from_torch", "load"),
+    "models.own": ("Recurrent",),
+    "models.recurrent": ("GRU", "LSTM", "LeakyRNN", "SimpleRNN"),
+    "models.stack": ("Stack",),
+    "optimizers": ("SGD", "Adagrad", "Adam", "AdamW", "RMSprop"),
+    "studies.ensemble": ("Ensemble",),
+    "studies.fit_many": ("fit_many",),
+    "studies.runs": ("folds", "grid"),
+    "studies.study": ("Study",),
+    "training.early_stopping": ("EarlyStopping",),
+    "training.history": ("History",),
+    "training.schedules": ("Cosine", "Exponential", "ReduceOnPlateau", "Step", "WarmUp"),
 }
+PLACES = {name: module for module, names in MODULES.items() for name in names}
+PARTS = ("callbacks", "cells", "tasks")  #: names that are modules
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of `LATER`."""
-    if name not in LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Return a name of `__all__`, whose module is imported now."""
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f".studies.{LATER[name]}", __name__), name)
+    if name in PARTS:
+        return import_module(f".{name}", __name__)
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{PLACES[name]}", __name__), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -193,20 +193,76 @@ def test_compiled_floors_are_short(name):
     assert too_long(name) == []
 
 
-@pytest.mark.parametrize("module", ["rnn_fast", "rnn_fast.cli.main"])
-def test_import_is_light(module):
-    heavy = [
-        "numba",
-        "llvmlite",
-        "torch",
-        "jax",
-        "keras",
-        "matplotlib",
-        "tqdm",
-        "safetensors",
-        "sklearn",
-        "scipy",
-    ]
-    code = f"import sys, {module}; print(*(m for m in {heavy} if m in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+#: packages that no import of this package brings in
+HEAVY = (
+    "numba",
+    "llvmlite",
+    "torch",
+    "jax",
+    "keras",
+    "matplotlib",
+    "tqdm",
+    "safetensors",
+    "sklearn",
+    "scipy",
+)
+#: modules that models bring in when they train, draw or read archives
+LATER = (
+    "numpy.random",
+    "statistics",
+    "zipfile",
+    "sqlite3",
+    "multiprocessing",
+    "concurrent.futures",
+    "subprocess",
+    "rnn_fast.engine.epochs",
+    "rnn_fast.engine.passes",
+    "rnn_fast.engine.plain.predictions",
+    "rnn_fast.optimizers",
+    "rnn_fast.saving",
+    "rnn_fast.studies",
+    "rnn_fast.training.loop",
+    "rnn_fast.training.updates",
+)
+
+
+def modules_after(code: str) -> set[str]:
+    """Modules that a process has imported after some code."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_brings_in_nothing():
+    """Names are looked up when they are used, so that a script pays for those alone."""
+    found = modules_after("import rnn_fast")
+    assert not [name for name in found if name.startswith("rnn_fast.")]
+    assert "numpy" not in found
+
+
+def test_models_are_light():
+    found = modules_after("from rnn_fast import GRU, load")
+    assert "numpy" in found
+    assert not found & {*HEAVY, *LATER}
+
+
+def test_the_command_line_is_light():
+    assert not modules_after("import rnn_fast.cli.main") & set(HEAVY)
+
+
+def test_every_name_is_there():
+    """Each name of `__all__` can be looked up, and type checkers are told of each."""
+    import rnn_fast
+
+    for name in rnn_fast.__all__:
+        assert getattr(rnn_fast, name) is not None
+    assert set(rnn_fast.__all__) <= set(dir(rnn_fast))
+    told = {
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(SOURCES["__init__.py"].read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert told == set(rnn_fast.__all__) - {"__version__"}
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = rnn_fast.nothing

@@ -14,12 +14,14 @@ import os
 import stat
 import struct
 import weakref
-import zipfile
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .slices import Slices, read_exactly, read_strided
+
+if TYPE_CHECKING:  # imported where an archive is opened: it takes 2 ms
+    import zipfile
 
 #: bytes of the longest header that is read, more than NumPy writes or reads
 HEADER = 2**14
@@ -63,6 +65,8 @@ class File:
     def archive(self) -> zipfile.ZipFile:
         """Return the file as an .npz file."""
         if self._archive is None:
+            import zipfile
+
             self._archive = zipfile.ZipFile(Stream(self))
         return self._archive
 
@@ -181,6 +185,8 @@ def npz_array(file: File, name: str) -> np.ndarray | FileSlices:
 
     Both are read once, for the checksum: 0.6 s a GB.
     """
+    import zipfile
+
     archive, member = file.archive(), f"{name}.npy"
     names = archive.namelist()
     if names.count(member) != 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from threading import get_ident
 from typing import Any
 
@@ -18,8 +17,7 @@ from ..losses import LOSSES
 from ..losses.measures import Measures, Spread, means_of, quiet
 from ..tuning import TUNING
 from . import operations, threads
-from .guide import Guide, LossFunction
-from .stretch import HeldOut
+from .held_out import HeldOut
 from .tiling import seconds_per_row
 from .workspace import Job, spaces
 
@@ -166,42 +164,6 @@ class Evaluation:
         sequences = block.inputs.sequences
         sums = self.sums(sequences, block.targets, n_threads, state=block.state)
         measures.add(sums, spread)
-
-
-class GuidedEvaluation(Evaluation):
-    """Measures whose loss is a function from elsewhere, of all sequences at once."""
-
-    def __init__(self, net: Network, parameters: np.ndarray, function: LossFunction) -> None:
-        super().__init__(net, parameters)
-        self._function = function
-
-    def measure(self, part: Part, n_threads: int | None = None) -> dict[str, float]:
-        """Return the measures of some sequences of a dataset; the loss is the function's."""
-        measures = super().measure(part, n_threads)
-        losses = weights = 0.0
-        for visit in part:
-            block = visit.block if part.is_whole else visit.block.chosen(self._net, visit.order)
-            assert block.targets is not None
-            outputs = self.logits(block.inputs.sequences, n_threads, state=block.state)
-            value, weight = measured(self._net, self._function, block, outputs)
-            losses, weights = losses + value * weight, weights + weight
-        return {**measures, "loss": losses / weights if weights else math.nan}
-
-    def held_out(self, part: Part) -> HeldOut | None:
-        """Return None: no compiled call knows the function."""
-        return None
-
-
-def measured(
-    net: Network, function: LossFunction, block: Block, outputs: np.ndarray
-) -> tuple[float, float]:
-    """Return the loss that a function gives all outputs of a block, and their weight."""
-    assert block.targets is not None
-    guide = Guide(function)
-    guide.load(
-        net, block.inputs.sequences, block.targets, int(block.inputs.sequences.lengths.max())
-    )
-    return guide.measure(outputs)
 
 
 def total(sums: np.ndarray) -> np.ndarray:

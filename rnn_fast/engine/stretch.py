@@ -6,37 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..data.rows import Sequences, Targets
 from ..jit import Program
 from ..layout.batch_records import MEASURED
-from ..layout.network import Network
 from ..layout.stretch import ENDING, RULES, StretchJob
 from . import operations
 from .epochs import Epochs
+from .held_out import HeldOut
 from .threads import CORES
-from .workspace import Job, spaces
+from .workspace import Job
 
 STRETCH = Program("rnn_fast.kernels.stretch", "stretch", job="integers")
-
-
-class HeldOut:
-    """Sequences to measure after each epoch, by a prepared call."""
-
-    def __init__(
-        self,
-        net: Network,
-        data: Sequences,
-        targets: Targets,
-        state: np.ndarray | None,
-        parameters: np.ndarray,
-    ) -> None:
-        n, T = len(data.starts), int(data.lengths.max())
-        self.sums = np.zeros((MEASURED, n))
-        self._space = operations.prediction_space(spaces, net, T, n)
-        order = operations.by_length(np.arange(n), data.lengths, n)
-        self.job = operations.predictions(
-            self._space, net, data, order, parameters, targets=targets, sums=self.sums, state=state
-        )
 
 
 class Stretch:

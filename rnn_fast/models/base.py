@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import Field, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,12 +12,10 @@ from .. import validation
 from ..cells.specs import CELLS
 from ..engine.chance import Chance
 from ..engine.evaluation import Evaluation
-from ..formats.pytorch import TorchLayer
+from ..layout.constraints import Bounds
 from ..layout.initialise import initialise
-from ..saving import model_file
 from ..training.fit_stream import StreamLearner
 from ..training.online import Online
-from ..training.updates import Updates
 from .architecture import Architecture
 from .constraints import Constrained
 from .exported import Exported
@@ -26,6 +24,9 @@ from .jacobian import Linearised
 from .predict import Predictor
 from .states import Hidden
 from .weights import Weights, parameter_memory
+
+if TYPE_CHECKING:
+    from ..formats.pytorch import TorchLayer
 
 #: options that a model's repr shows even at their defaults
 SHOWN = ("output_size", "loss", "dtype")
@@ -58,7 +59,7 @@ class Model(
 
     cell: ClassVar[str]  #: name in files and on the command line
     torch_layer: ClassVar[TorchLayer | None] = None  #: None: PyTorch has no such layer
-    _made = (*Weights._made, "_online", "_evaluation", "_updates")
+    _made = (*Weights._made, "_online", "_evaluation", "_updates", "_bounds")
 
     def __init__(
         self,
@@ -93,8 +94,14 @@ class Model(
         super()._bind(flat)
         self._online = Online(self._net, flat)
         self._evaluation = Evaluation(self._net, flat)
-        self._updates = Updates(self._net, flat, self._chance)
+        self.__dict__.pop("_updates", None)
         self._set_constraints(self.__dict__.get("_constraints", {}))
+
+    def _bound_by(self, bounds: Bounds | None) -> None:
+        self._bounds = bounds
+        self._online.constrain(bounds)
+        if "_updates" in self.__dict__:
+            self._updates.bounds = bounds
 
     @property
     def _chance(self) -> Chance:
@@ -165,6 +172,8 @@ class Model(
         The file does not contain the state of the random generator.  An existing file is replaced
         at once or, after an OSError, unchanged.
         """
+        from ..saving import model_file
+
         model_file.write(path, self.description(), self._views)
 
     def description(self) -> dict[str, Any]:

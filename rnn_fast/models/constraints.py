@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..layout.constraints import Constraint, bounds_of, constraints_of, project
+from ..layout.constraints import Bounds, Constraint, bounds_of, constraints_of, project
 from ..layout.network import Network
 from ..training.online import Online
-from ..training.updates import Updates
 
 
 class Constrained:
@@ -19,7 +18,6 @@ class Constrained:
     _net: Network
     _views: dict[str, np.ndarray]
     _online: Online
-    _updates: Updates
     _constraints: dict[str, Constraint]
 
     def constrain(
@@ -75,6 +73,8 @@ class Constrained:
     def _set_constraints(self, constraints: dict[str, Constraint]) -> None:
         """Use constraints from the next update on."""
         self._constraints = {name: said for name, said in constraints.items() if said}
-        bounds = bounds_of(self._net, self._constraints) if self._constraints else None
-        self._updates.bounds = bounds
-        self._online.constrain(bounds)
+        self._bound_by(bounds_of(self._net, self._constraints) if self._constraints else None)
+
+    def _bound_by(self, bounds: Bounds | None) -> None:
+        """Keep every update within bounds from now on."""
+        raise NotImplementedError

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..formats.pytorch import to_module
-
 if TYPE_CHECKING:
     import torch
 
@@ -66,4 +64,6 @@ class Exported:
         ImportError
             PyTorch is not installed.
         """
+        from ..formats.pytorch import to_module
+
         return to_module(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from ..data.sequences import Input
 from ..data.states import public_state, read_state
 from ..engine import operations, threads
 from ..engine.chance import NOTHING
-from ..engine.passes import Passes
 from ..engine.tiling import seconds_per_row
 from ..engine.workspace import spaces
 from ..layout.memory import aligned
@@ -20,6 +19,9 @@ from ..layout.parameters import parameter_views
 from ..tuning import TUNING
 from ..validation import flag
 from .outputs import public_outputs, rows_of_outputs
+
+if TYPE_CHECKING:
+    from ..engine.passes import Passes
 
 
 class Pullback:
@@ -124,6 +126,8 @@ class Differentiable:
         pullback : Pullback
             It holds copies of the parameters and of X.
         """
+        from ..engine.passes import Passes
+
         net, size = self._net, threads.wanted(n_threads)
         return_state = flag("return_state", return_state)
         check_input_gradients(net, input_gradients)

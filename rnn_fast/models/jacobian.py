@@ -10,7 +10,6 @@ from ..data.arrays import real
 from ..data.rows import padded
 from ..data.states import read_state
 from ..engine import threads
-from ..engine.passes import Passes
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..validation import flag
@@ -101,6 +100,8 @@ class Step:
 
     def _pulled(self, states: np.ndarray, x: np.ndarray, team: Any) -> tuple[np.ndarray, ...]:
         """Return the same of few states: the row of a new number is the pull of a unit vector."""
+        from ..engine.passes import Passes
+
         (n, S), net = states.shape, self.net
         shape = (n * S, net.states, net.layers, net.hidden_size)
         state = np.repeat(states, S, axis=0).reshape(shape)

@@ -11,13 +11,10 @@ import numpy as np
 from .. import validation
 from ..cells.declared import DECLARED
 from ..errors import ModelFileError
-from ..formats.pytorch import read_module
 from ..layout.constraints import Constraint, constraints_from
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..losses import LOSSES
-from ..saving import model_file
-from ..saving.model_file import ModelFile
 from .architecture import Architecture
 from .base import Model
 from .own import Recurrent, undeclared
@@ -25,6 +22,8 @@ from .recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
 
 if TYPE_CHECKING:
     import torch
+
+    from ..saving.model_file import ModelFile
 
 
 MODELS: dict[str, Any] = {model.cell: model for model in (SimpleRNN, LeakyRNN, GRU, LSTM)}
@@ -53,6 +52,8 @@ def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
         The file cannot be read, or is a folder, a device or a FIFO; `FileNotFoundError` if it does
         not exist.
     """
+    from ..saving import model_file
+
     generator = validation.generator(seed)
     with model_file.reading(path) as file:
         kind, arguments, net, constraints = _implied(file)
@@ -178,6 +179,8 @@ def from_torch(
     ImportError
         PyTorch is not installed.
     """
+    from ..formats.pytorch import read_module
+
     return_sequences = validation.flag("return_sequences", return_sequences)
     kind, arguments, parameters = read_module(
         module, head, embedding, return_sequences=return_sequences, models=MODELS

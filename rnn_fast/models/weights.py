@@ -82,7 +82,7 @@ class Weights:
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         for made in self._made:
-            del state[made]
+            state.pop(made, None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -5,27 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.items import dataset_of
-from ..data.parts import Part
-from ..data.source import Source
-from ..data.splits import Split
 from ..engine import threads
-from ..engine.evaluation import Evaluation, GuidedEvaluation
-from ..engine.guide import Guide, LossFunction
-from ..layout.parameters import penalty_coefficients
-from ..optimizers import Optimizer
-from ..saving.checkpoint import Keeper
-from .config import TrainingConfig, is_true
-from .early_stopping import EarlyStopping
-from .facts import facts_of
-from .history import History
-from .loop import Training
 from .partial_fit import Updater
+
+if TYPE_CHECKING:  # a training imports the rest: to predict takes none of it
+    from ..data.parts import Part
+    from ..data.source import Source
+    from ..engine.evaluation import Evaluation
+    from ..engine.guide import LossFunction
+    from ..optimizers import Optimizer
+    from .config import TrainingConfig
+    from .early_stopping import EarlyStopping
+    from .history import History
 
 #: options of `fit` that `fit_stream` does not have
 UNUSED = {"shuffle": False, "shuffle_block": None, "validation_split": 0.0, "stratify": False}
@@ -243,7 +239,11 @@ class Learner(Updater):
         )
         share = config.validation_split
         labels = dataset.labels() if config.stratify else None
-        split = Split(dataset, share, labels) if share else None
+        split: Any = None
+        if share:
+            from ..data.splits import Split
+
+            split = Split(dataset, share, labels)
 
         def parts() -> tuple[Source, Part | None]:
             return split.draw(self._generator) if split else (dataset.whole(), None)
@@ -264,12 +264,6 @@ class Learner(Updater):
         config: TrainingConfig = self._updates.trainings.record({**UNUSED, **arguments, **own})
         return config
 
-    def _measured(self, config: TrainingConfig) -> Evaluation:
-        """Return what measures the validation data: by the loss that the training has."""
-        if config.loss is None:
-            return self._evaluation
-        return GuidedEvaluation(self._net, self._flat, config.loss)
-
     def _train(
         self,
         config: TrainingConfig,
@@ -277,77 +271,7 @@ class Learner(Updater):
         about: dict[str, Any],
         between: Callable[[], None] = lambda: None,
     ) -> History:
-        """Train on the first of `parts`, which may draw from the generator; hold out the second.
+        """Train, see `start.train`."""
+        from .start import train
 
-        about : dict
-            Facts that must be as before in a training that resumes.
-        between : callable
-            Called after each compiled call; raises to stop the training there.
-        """
-        penalties = penalty_coefficients(config.l1, config.l2, self._net)
-        held_out: Part | None = None
-        if config.validation_data is not None:
-            named = {"missing": config.missing, **config.validation_data}
-            held_out = dataset_of(self._net, named, "validation ", config.check_finite).whole()
-        keeper = saved = None
-        if config.checkpoint is not None:
-            about = {
-                **about,
-                "settings": config.shaping(),
-                "penalties": repr((config.l1, config.l2)),
-            }
-            facts = facts_of(config, self._net, about, penalizes=penalties is not None)
-            keeper = Keeper(
-                config.checkpoint, self.description(), self._views, self._generator, about, facts
-            )
-            if config.resume:
-                saved = keeper.resume()
-
-        def after(history: History, rate: float) -> tuple[bool, float]:
-            """Call the callbacks, while the model has the rate of this training."""
-            attributes = vars(self)  # passes by `__setattr__`, which takes 0.8 us
-            own, attributes["_learning_rate"] = attributes["_learning_rate"], rate
-            try:
-                results = [call(self, history) for call in config.callbacks]
-                ends = any([is_true(f"callbacks[{i}]", r) for i, r in enumerate(results)])
-                return ends, attributes["_learning_rate"]
-            finally:
-                attributes["_learning_rate"] = own
-
-        self._online.stale = True
-        try:
-            source, drawn = parts()  # after `resume` has put the generator back
-            held_out = held_out or drawn
-            training = Training(
-                net=self._net,
-                parameters=self._flat,
-                source=source,
-                config=config,
-                generator=self._generator,
-                epochs=self._updates.epochs(
-                    config.optimizer,
-                    penalties=penalties,
-                    clip_norm=config.clip_norm,
-                    clip_value=config.clip_value,
-                    bptt=config.bptt,
-                    go_on=config.keep_optimizer and saved is None,
-                    guide=None if config.loss is None else Guide(config.loss),
-                    activity=config.activity,
-                ),
-                evaluation=self._measured(config),
-                held_out=held_out,
-                after=after if config.callbacks else None,
-                between=between,
-                keeper=keeper,
-                saved=saved,
-            )
-        except BaseException:
-            self._updates.kept = None  # its optimizer may have begun anew
-            if keeper is not None:
-                keeper.undo()
-            raise
-        self._updates.kept = None  # callbacks may train: not with this state
-        try:
-            return training.run()
-        finally:
-            self._updates.kept = training.kept()
+        return train(self, config, parts, about, between)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import validation
-from ..data.stream import Stream
-from ..engine.guide import LossFunction
-from ..optimizers import Optimizer
-from .early_stopping import EarlyStopping
 from .fit import Learner
-from .history import History
+
+if TYPE_CHECKING:
+    from ..engine.guide import LossFunction
+    from ..optimizers import Optimizer
+    from .early_stopping import EarlyStopping
+    from .history import History
 
 
 class StreamLearner(Learner):
@@ -91,6 +92,8 @@ class StreamLearner(Learner):
             As `fit`.  Errors of the iterable pass through.
         """
         config = self._config(locals())
+        from ..data.stream import Stream
+
         steps = steps_per_epoch
         if steps is not None:
             steps = validation.whole("steps_per_epoch", steps)

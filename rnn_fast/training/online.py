@@ -16,15 +16,11 @@ from ..data.rows import padded
 from ..data.sequences import Input
 from ..data.targets import read_targets
 from ..engine import operations
-from ..engine.online_step import OnlineStep
-from ..engine.optimizer_state import Descent, FlatUpdate
 from ..engine.tiling import runs_singly
-from ..engine.unit_step import UnitStep
 from ..layout.constraints import Bounds
 from ..layout.memory import aligned
 from ..layout.network import Network
 from ..losses import LOSSES
-from ..optimizers import SGD
 from ..validation import DTYPES
 
 
@@ -47,20 +43,20 @@ class Online:
         self._stepwise = not net.embedding  # whether one sequence has a step of its own
         self._batch: np.ndarray | None = None  # a copy of the last input, except an online step's
         self._single = False  # whether it is one sequence
-        self._step: OnlineStep | UnitStep | None = None
+        self._step: Any = None  # of `step_kind`
         self._shape: tuple[int, ...] = ()  # shape of the last sequence
         self._window = self._outputs = np.empty(0)  # of the step, in the shapes of input and output
 
     def constrain(self, bounds: Bounds | None) -> None:
         """Keep to constraints from the next step on; None: to none."""
         self._bounds = bounds
-        self._update: FlatUpdate | None = None  # made for the first step
+        self._update: Any = None  # a `FlatUpdate`, made for the first step
 
     def forward(self, x: Any) -> np.ndarray:
         """See `Model.forward`."""
         if type(x) is np.ndarray and x.shape == self._shape and x.dtype in DTYPES:
             self._window[...] = x
-            if self._step.forward():  # type: ignore[union-attr]  # made with the window
+            if self._step.forward():
                 self._batch = None
                 self.stale = False
                 return self._outputs.copy()
@@ -82,8 +78,7 @@ class Online:
         """Run a sequence (T, I) whose shape is not that of the last one."""
         step = self._step
         if step is None or len(step.x) != len(x):
-            kind = OnlineStep if runs_singly(self._net, 1) else UnitStep
-            step = self._step = kind(self._net, self._parameters, len(x))
+            step = self._step = step_kind(self._net)(self._net, self._parameters, len(x))
         step.x[...] = x
         step.forward()
         self._batch, self.stale = None, False
@@ -118,7 +113,6 @@ class Online:
 
     def _steps_of(self, y: Any) -> np.ndarray:
         """Check the targets of all steps of the last sequence."""
-        assert self._step is not None
         x = self._step.x[None].astype(self._net.dtype)
         given = Input(padded(x), x.shape[1])
         return read_targets("y", np.asarray(y)[None], given, self._net).y
@@ -140,7 +134,21 @@ class Online:
     def _descend(self, gradients: np.ndarray, learning_rate: float) -> None:
         """Make a step of descent that keeps to the constraints."""
         if self._update is None:
+            from ..engine.optimizer_state import Descent, FlatUpdate
+            from ..optimizers import SGD
+
             descent = Descent(SGD(), self._parameters.size, self._net.dtype)
             descent.bounds = self._bounds
             self._update = FlatUpdate(descent, self._parameters)
         self._update.run(gradients, learning_rate)
+
+
+def step_kind(net: Network) -> Any:
+    """Return the class that runs one sequence at a time."""
+    if runs_singly(net, 1):
+        from ..engine.online_step import OnlineStep
+
+        return OnlineStep
+    from ..engine.unit_step import UnitStep
+
+    return UnitStep

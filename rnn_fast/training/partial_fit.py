@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +12,12 @@ from ..data.dataset import Dataset
 from ..data.plain import all_none, plain_block
 from ..data.states import public_state
 from ..layout.network import Network
-from ..optimizers import Optimizer
 from .online import Online
-from .updates import Updates
+
+if TYPE_CHECKING:
+    from ..layout.constraints import Bounds
+    from ..optimizers import Optimizer
+    from .updates import Updates
 
 #: options of `partial_fit` that an update from gradients has no use for
 BATCHES = {
@@ -31,10 +35,21 @@ class Updater:
 
     _net: Network
     _generator: np.random.Generator
+    _flat: np.ndarray
     _architecture: Any  # models.architecture.Architecture
     _online: Online
-    _updates: Updates
-    learning_rate: Any  # a property of the model
+    _bounds: Bounds | None
+    _chance: Any  # properties of the model
+    learning_rate: Any
+
+    @cached_property
+    def _updates(self) -> Updates:
+        """The optimizer at work; made for the first training, which imports what trains."""
+        from .updates import Updates
+
+        updates = Updates(self._net, self._flat, self._chance)
+        updates.bounds = self._bounds
+        return updates
 
     def partial_fit(
         self,
