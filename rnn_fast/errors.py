@@ -48,3 +48,18 @@ class CompilerMissing(ImportError):
 
 class CacheWarning(RuntimeWarning):
     """Compiled programs are not kept on disk, so every process compiles again for some seconds."""
+
+
+class CompilerMissing(ImportError):
+    """Something needs a compiled program that can neither be found nor made.
+
+    Parameters
+    ----------
+    wanted : str
+        What needs it, the subject of the message.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"{wanted} needs Numba, which is not installed; `pip install 'rnn_fast[jit]'` brings it"
+        )

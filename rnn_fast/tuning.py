@@ -84,6 +84,11 @@ class Tuning:
     pass_bytes : int
         Bytes of states that are kept between a forward and a backward pass; of more, the backward
         pass runs forward again.
+    plain_step_bytes, plain_chunk_bytes : int
+        Bytes of the pre-activations of one step, and of some steps, when NumPy predicts: they stay
+        in the second cache.
+    plain_layer_bytes : int
+        Bytes of a layer's outputs, when NumPy predicts.
     history_rows : int
         Epochs whose history is in a checkpoint itself, before they are filed beside it.  Filing
         costs a sync; rewriting 256 rows with each checkpoint costs 0.03 ms.
@@ -135,6 +140,9 @@ class Tuning:
     kept_bytes: int = 24 << 20
     model_bytes: int = 1 << 20
     pass_bytes: int = 1 << 30
+    plain_step_bytes: int = 1 << 18
+    plain_chunk_bytes: int = 1 << 19
+    plain_layer_bytes: int = 1 << 25
     history_rows: int = 256
 
     changes: int = (

@@ -27,6 +27,7 @@ from .operations import (
 )
 from .optimizer_state import Descent
 from .passes import keeps_states
+from .plain import demand_compiler
 from .threads import Team
 from .tiling import runs_singly
 from .workspace import Job, SingleSpace, Spaces, spaces
@@ -49,6 +50,11 @@ class Epochs:
         Dropout and noise.
     spaces : Spaces
         Work memory.  Default: the memory that this thread last used.
+
+    Raises
+    ------
+    CompilerMissing
+        No compiled program can be had.
 
     Attributes
     ----------
@@ -74,6 +80,7 @@ class Epochs:
         chance: Chance = NOTHING,
         spaces: Spaces = spaces,
     ) -> None:
+        demand_compiler(net, "training")
         self.net, self.parameters, self.descent = net, parameters, descent
         self.bptt, self.chance, self._spaces = bptt, chance, spaces
         self._key: tuple[Any, ...] | None = None  # of the job

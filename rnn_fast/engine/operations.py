@@ -17,9 +17,10 @@ from ..layout.batch_records import MEASURED, Sums
 from ..layout.network import Network
 from ..layout.stages import Wanted
 from ..tuning import TUNING
+from .plain import demand_compiler
 from .threads import Team
 from .tiling import runs_in_units
-from .workspace import BatchSpace, Job, Spaces, UnitSpace, spaces
+from .workspace import BatchSpace, Spaces, UnitSpace, spaces
 
 BATCH_EPOCH = Program("rnn_fast.kernels.batch.program", "batch_epoch", job="integers")
 PREDICTIONS = Program("rnn_fast.kernels.batch.program", "predictions", job="integers")
@@ -115,7 +116,11 @@ def epoch_space(
 
 
 def prediction_space(spaces: Spaces, net: Network, T: int, n: int) -> Any:
-    """Return work memory to predict n sequences of up to T steps."""
+    """Return work memory to predict n sequences of up to T steps, or what NumPy takes."""
+    if spaces.is_plain(net):
+        from .plain.predictions import PlainSpace
+
+        return PlainSpace(net)
     kind = UnitSpace if runs_in_units(net, T, n) else BatchSpace
     return spaces.get(kind, net, T, n, forward_only=True)
 
@@ -145,7 +150,13 @@ def loss_and_gradients(
         Written: the gradient with respect to `state`.
     dx : (rows, I) array or None
         Written, except for rows of padding: the gradient with respect to `data.x`.
+
+    Raises
+    ------
+    CompilerMissing
+        No compiled program can be had.
     """
+    demand_compiler(net, "a gradient")
     result, n = np.zeros(RESULTS), len(data.starts)
     gradients[:] = 0
     options = {} if dx is None else {"input_gradients": True}
@@ -246,7 +257,7 @@ def logits(net: Network, data: Sequences, parameters: np.ndarray, **options: Any
 
 
 def predictions(
-    space: BatchSpace | UnitSpace,
+    space: Any,
     net: Network,
     data: Sequences,
     order: np.ndarray,
@@ -254,8 +265,11 @@ def predictions(
     *,
     targets: Targets | None = None,
     **fields: Any,
-) -> Job:
-    """Return the job that predicts the samples `order`, for the arrays of `predict`."""
+) -> Any:
+    """Return the job that predicts the samples `order`, for the arrays of `predict`.
+
+    `space` is of `prediction_space`.
+    """
     y, weights, skips = targets or (None, None, False)
     return space.job(
         UNIT_PREDICTIONS if isinstance(space, UnitSpace) else PREDICTIONS,

@@ -31,6 +31,7 @@ from .operations import (
     inputs,
     wanted_layer,
 )
+from .plain import demand_compiler
 from .threads import Team
 from .tiling import runs_in_units
 from .workspace import MEMORY, BatchSpace, Job, Memory, UnitSpace
@@ -134,6 +135,11 @@ class Passes:
     pool : Pool
         Where work memory comes from, and where it goes with the end of this object.
 
+    Raises
+    ------
+    CompilerMissing
+        No compiled program can be had.
+
     Attributes
     ----------
     space : BatchSpace or UnitSpace
@@ -152,6 +158,7 @@ class Passes:
         input_gradients: bool = False,
         pool: Pool = POOL,
     ) -> None:
+        demand_compiler(net, "a gradient")
         self.net = net = linear(net)
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
         options = {**chance.masks(net), "input_gradients": input_gradients}

@@ -46,6 +46,10 @@ class UnitStream:
         prepare()
         self.pack()
 
+    def steps(self, T: int) -> Steps:
+        """Return the next T steps, to be run again and again."""
+        return Steps(self, T)
+
 
 class Steps:
     """The next T steps of a stream's sequences, to be run again and again.

@@ -21,6 +21,7 @@ from ..layout.units import UnitLayout
 from ..losses import LOSSES, Loss
 from ..tuning import TUNING
 from ..validation import DTYPES
+from .plain import needed
 from .threads import CORES, Team
 from .tiling import batch_tile, single_tile, unit_tile, vector_lanes
 
@@ -376,10 +377,18 @@ class Spaces(threading.local):
 
     Small ones are kept in turn: a study measures two parts of its data for each model, and to lay
     out memory takes 0.4 ms.
+
+    Parameters
+    ----------
+    memory : Memory
+    is_plain : callable
+        Returns whether NumPy predicts with a network.
     """
 
-    def __init__(self, memory: Memory = MEMORY) -> None:
-        self.memory = memory
+    def __init__(
+        self, memory: Memory = MEMORY, is_plain: Callable[[Network], bool] = needed
+    ) -> None:
+        self.memory, self.is_plain = memory, is_plain
         self.kept: dict[bool, list[tuple[Any, Any]]] = {}  # by `forward_only`, the last used first
 
     def get(self, kind: type, *key: Any, forward_only: bool = False, **options: bool) -> Any:

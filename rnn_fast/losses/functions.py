@@ -1,4 +1,6 @@
-"""The losses: what their logits mean, in NumPy.  Their compiled maths stands in `losses.maths`.
+"""The losses: what their logits mean, in NumPy.
+
+Their compiled maths stands in `losses.maths`, and in NumPy in `losses.plain`.
 
 With z the logits, y the targets, e = z - y, and means over the outputs except for cross_entropy::
 
@@ -21,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from ..validation import real, shown
+from . import plain
 from .loss import LOSSES, Loss, LossOption
+from .plain import FLOOR
 
 KERNELS = "rnn_fast.losses.maths"
-#: least scale of `gaussian`: without one, a target that is met exactly has an infinite density
-FLOOR = 1e-3
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -98,6 +100,7 @@ LOSSES.add(
         kernel=f"{KERNELS}:binary_cross_entropy",
         output_kernel=f"{KERNELS}:sigmoid_outputs",
         activation=sigmoid,
+        formula=plain.binary_cross_entropy,
         labels=above_zero,
         bounds=(0.0, 1.0),
     )
@@ -108,6 +111,7 @@ LOSSES.add(
         kernel=f"{KERNELS}:cross_entropy",
         output_kernel=f"{KERNELS}:softmax_outputs",
         activation=softmax,
+        formula=plain.cross_entropy,
         labels=largest,
         takes_classes=True,
     )
@@ -125,6 +129,7 @@ for name, kernel in VALUES.items():
             kernel=f"{KERNELS}:{kernel}",
             output_kernel=f"{KERNELS}:plain_outputs",
             activation=identity,
+            formula=getattr(plain, kernel),
         )
     )
 LOSSES.add(
@@ -133,6 +138,7 @@ LOSSES.add(
         kernel=f"{KERNELS}:poisson",
         output_kernel=f"{KERNELS}:rate_outputs",
         activation=rates,
+        formula=plain.poisson,
         bounds=(0.0, np.inf),
     )
 )
@@ -142,6 +148,7 @@ LOSSES.add(
         kernel=f"{KERNELS}:quantile",
         output_kernel=f"{KERNELS}:plain_outputs",
         activation=identity,
+        formula=plain.quantile,
         options=(LossOption("levels", (0.1, 0.5, 0.9), levels),),
         n_logits=0,
     )
@@ -152,6 +159,7 @@ LOSSES.add(
         kernel=f"{KERNELS}:gaussian",
         output_kernel=f"{KERNELS}:gaussian_outputs",
         activation=means_and_scales,
+        formula=plain.gaussian,
         n_logits=2,
         means=first_of_each,
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..validation import Registry, hint, shown
+from .plain import Formula
 
 Function = Callable[[np.ndarray], np.ndarray]
 #: 1.0 for a measure of which less is better, -1.0 where more is
@@ -53,6 +54,8 @@ class Loss:
         True if a target is one class index.
     bounds : (float, float) or None
         Limits of a target, or None.
+    formula : callable or None
+        Losses and hits in NumPy, see `losses.plain`, to evaluate where nothing compiles.
     options : tuple of LossOption
         Real numbers that the kernel reads.
     n_logits : int
@@ -69,6 +72,7 @@ class Loss:
     labels: Function | None = None
     takes_classes: bool = False
     bounds: tuple[float, float] | None = None
+    formula: Formula | None = None
     options: tuple[LossOption, ...] = ()
     n_logits: int = 1
     means: Function | None = None

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..data import checks
 from ..data.states import public_state, read_state
-from ..engine.unit_stream import Steps, UnitStream
+from ..engine.plain import needed
+from ..engine.unit_stream import UnitStream
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from ..validation import DTYPES, shown
@@ -36,9 +37,9 @@ class Stream:
     ) -> None:
         self._net, self._parameters, self._batch = net, parameters, batch
         self._outputs, self._lock = outputs, threading.Lock()
-        self._engine = UnitStream(net, parameters, batch)
+        self._engine = stream_kind(net)(net, parameters, batch)
         self._one: tuple[int, ...] = () if net.embedding else (net.input_size,)  # shape of a step
-        self._next = self._many = Steps(self._engine, 1)
+        self._next = self._many = self._engine.steps(1)
         self._x, self._out = self._next.x[0, 0], self._next.out[0, 0]  # of one sequence
         self._run_next = self._next.run
         self._is_plain = batch == 1 and outputs is None and not net.embedding
@@ -93,7 +94,7 @@ class Stream:
         T = X.shape[1]
         with self._lock:
             if T != self._many.x.shape[1]:
-                self._many = Steps(self._engine, T)
+                self._many = self._engine.steps(T)
             logits = self._run(self._many, "X", X) if T else self._many.out
         logits = logits if batched else logits[0]
         return logits if self._outputs is None else self._labelled(logits)
@@ -121,7 +122,7 @@ class Stream:
             shapes.insert(0, (*steps, *self._one))
         return " or ".join(str(shape).replace("'", "") for shape in shapes)
 
-    def _run(self, steps: Steps, name: str, x: np.ndarray) -> np.ndarray:
+    def _run(self, steps: Any, name: str, x: np.ndarray) -> np.ndarray:
         """Return the logits (batch, T, O) of the next steps."""
         steps.x[...] = x
         if not steps.run():
@@ -173,3 +174,12 @@ class Stream:
         """Take over the model's parameters, if they have changed since the stream was made."""
         with self._lock:
             self._engine.pack()
+
+
+def stream_kind(net: Network) -> Any:
+    """Return the class that has the states and the weights of a stream."""
+    if needed(net):
+        from ..engine.plain.steps import PlainStream
+
+        return PlainStream
+    return UnitStream

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.dataset import Dataset
 from ..engine import threads
+from ..engine.plain import demand_compiler
 from .partial_fit import Updater
 
 if TYPE_CHECKING:  # a training imports the rest: to predict takes none of it
@@ -274,4 +275,5 @@ class Learner(Updater):
         """Train, see `start.train`."""
         from .start import train
 
+        demand_compiler(self._net, "training")  # before the generator draws
         return train(self, config, parts, about, between)

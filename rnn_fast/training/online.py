@@ -16,6 +16,7 @@ from ..data.rows import padded
 from ..data.sequences import Input
 from ..data.targets import read_targets
 from ..engine import operations
+from ..engine.plain import needed
 from ..engine.tiling import runs_singly
 from ..layout.constraints import Bounds
 from ..layout.memory import aligned
@@ -145,6 +146,10 @@ class Online:
 
 def step_kind(net: Network) -> Any:
     """Return the class that runs one sequence at a time."""
+    if needed(net):
+        from ..engine.plain.steps import PlainStep
+
+        return PlainStep
     if runs_singly(net, 1):
         from ..engine.online_step import OnlineStep
 

@@ -86,6 +86,9 @@ class Cell:
         Whether ``h_t = f(a_t)`` with one row: the driver for one sample runs such a cell.
     maths : tuple of (str, callable)
         Functions of a cell that a script declares.
+    plain : tuple of (str, callable)
+        Of another cell ``forward``, and with a late row ``reset``, as `declare` takes them, for
+        NumPy: for predictions where nothing compiles.
 
     Raises
     ------
@@ -104,6 +107,7 @@ class Cell:
     carries: bool = False
     is_elementwise: bool = False
     maths: tuple[tuple[str, Callable[..., Any]], ...] = field(default=(), repr=False)
+    plain: tuple[tuple[str, Callable[..., Any]], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         met = [(p.gate, p.meets) for p in self.pieces if p.vector is None]
@@ -121,6 +125,10 @@ class Cell:
     def called(self, name: str) -> Cell:
         """Return the same cell by another name."""
         return replace(self, name=name)
+
+    def function(self, name: str) -> Callable[..., Any] | None:
+        """Return ``forward`` or ``reset``, which takes a `Point` of NumPy arrays, if there is."""
+        return dict(self.maths or self.plain).get(name)
 
     @property
     def sources(self) -> tuple[str, ...]:

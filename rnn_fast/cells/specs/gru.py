@@ -5,7 +5,34 @@ Equations in `cells.kernels.gru` and `cells.kernels.gru_before`.
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..maths import sigmoid, tanh
+from ..point import Point
 from .cell import CELLS, Cell, Row, Vector
+
+
+def forward(point: Point) -> Any:
+    """Rows n, r, z and n's part of h, and h_t; see `cells.kernels.gru`."""
+    n_x, a_r, a_z, n_h = point.a
+    r, z = sigmoid(a_r), sigmoid(a_z)
+    n = tanh(n_x + r * n_h)
+    return (n, r, z, n_h), n + z * (point.h_prev - n)
+
+
+def reset_before(point: Point) -> Any:
+    """Rows r h_{t-1} and r; see `cells.kernels.gru_before`."""
+    _, a_r, a_z, a_n = point.a
+    r = sigmoid(a_r)
+    return r * point.h_prev, r, a_z, a_n
+
+
+def forward_before(point: Point) -> Any:
+    """Rows r h_{t-1}, r, z, n, and h_t; see `cells.kernels.gru_before`."""
+    rh, r, a_z, a_n = point.a
+    z, n = sigmoid(a_z), tanh(a_n)
+    return (rh, r, z, n), n + z * (point.h_prev - n)
+
 
 CELLS.add(
     Cell(
@@ -20,6 +47,7 @@ CELLS.add(
         ),
         vectors=(Vector("bhn"),),
         carries=True,
+        plain=(("forward", forward),),
     )
 )
 CELLS.add(
@@ -29,5 +57,6 @@ CELLS.add(
         gates=("r", "z", "n"),
         rows=(Row("r h"), Row("r", "r"), Row("z", "z"), Row("n", "n", "x1", late="r h")),
         carries=True,
+        plain=(("reset", reset_before), ("forward", forward_before)),
     )
 )

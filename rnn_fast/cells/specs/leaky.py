@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from ..maths import sigmoid
+from ..point import Point
 from .cell import CELLS, Cell, Row, Vector
+from .simple import FUNCTIONS
 
 ALPHA = 0.2  #: of a step of 20 ms and a time constant of 100 ms
 FORMS = ("rate", "membrane")
@@ -20,9 +24,27 @@ def leak_of(alpha: float) -> float:
     return math.log(alpha) - math.log1p(-alpha)
 
 
+def forward_of(form: str, nonlinearity: str) -> Any:
+    """Return the step of a form, for NumPy; see `cells.kernels.leaky_rate` and `leaky_membrane`."""
+    f = FUNCTIONS[nonlinearity]
+
+    def alpha_of(point: Point) -> Any:
+        return sigmoid(point.vectors[0]) if point.vectors else point.options[0]
+
+    def rate(point: Point) -> Any:
+        r = f(point.a[0])
+        return (r,), point.h_prev + alpha_of(point) * (r - point.h_prev)
+
+    def membrane(point: Point) -> Any:
+        c = point.c_prev + alpha_of(point) * (point.a[0] - point.c_prev)
+        return point.a, f(c), c
+
+    return {"rate": rate, "membrane": membrane}[form]
+
+
 for form in FORMS:
     for learns in (False, True):
-        for nonlinearity in ("tanh", "relu"):
+        for nonlinearity in FUNCTIONS:
             CELLS.add(
                 Cell(
                     name=leaky_name(form, nonlinearity, learns),
@@ -34,5 +56,6 @@ for form in FORMS:
                     has_memory=form == "membrane",
                     keeps_rows=form == "rate",
                     carries=form == "rate",
+                    plain=(("forward", forward_of(form, nonlinearity)),),
                 )
             )

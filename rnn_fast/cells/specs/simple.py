@@ -5,9 +5,27 @@ Elman, Finding structure in time, Cognitive Science 14 (1990).
 
 from __future__ import annotations
 
+from typing import Any
+
+from .. import maths
+from ..point import Point
 from .cell import CELLS, Cell, Row
 
-for name in ("tanh", "relu"):
+#: f by the last word of a cell's name
+FUNCTIONS = {"tanh": maths.tanh, "relu": maths.relu}
+
+
+def forward_of(name: str) -> Any:
+    """Return the step of a simple cell with f `name`, for NumPy."""
+    f = FUNCTIONS[name]
+
+    def forward(point: Point) -> Any:
+        return point.a, f(point.a[0])
+
+    return forward
+
+
+for name in FUNCTIONS:
     CELLS.add(
         Cell(
             name=name,
@@ -16,5 +34,6 @@ for name in ("tanh", "relu"):
             rows=(Row("a", "a"),),
             keeps_rows=False,
             is_elementwise=True,
+            plain=(("forward", forward_of(name)),),
         )
     )
