@@ -140,8 +140,8 @@ class Tuning:
     kept_bytes: int = 24 << 20
     model_bytes: int = 1 << 20
     pass_bytes: int = 1 << 30
-    plain_step_bytes: int = 1 << 18
-    plain_chunk_bytes: int = 1 << 19
+    plain_step_bytes: int = 1 << 20
+    plain_chunk_bytes: int = 1 << 20
     plain_layer_bytes: int = 1 << 25
     history_rows: int = 256
 

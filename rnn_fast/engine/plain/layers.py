@@ -87,27 +87,29 @@ class Run:
             np.matmul(product.weights, x, out=a[:, product.rows])
         a += self._bias
         kept = [(place, array) for place, array in enumerate(keeps) if array is not None]
+        early = [(a[:, rows], weights) for rows, weights in self._of_h]
+        late = [(a[:, rows], weights) for rows, weights in self._of_late]
         now = [each.copy() for each in state]
-        for t, a_t in enumerate(a):
-            now = self._step(a_t, *now)
+        for t, rows in enumerate(a.reshape(len(x), self._rows, self._size, -1)):
+            _add_products(early, t, now[0])
+            h, c = (*now, None)[:2]
+            point = Point(tuple(rows), h, None, c, None, self._vectors, self._options)
+            if self._reset is not None:
+                for row, value in zip(rows, self._reset(point), strict=True):
+                    row[...] = value
+                _add_products(late, t, rows[self._late_row])
+            now = self._forward(point)[1:]
             for place, array in kept:
                 array[t] = now[place]
         for each, last in zip(state, now, strict=True):
             each[...] = last
 
-    def _step(self, a: np.ndarray, h: np.ndarray, c: np.ndarray | None = None) -> Any:
-        """Return the new states, from x's part of the pre-activations, which are overwritten."""
-        for rows, weights in self._of_h:
-            a[rows] += weights @ h
-        each = tuple(a.reshape(self._rows, self._size, -1))
-        point = Point(each, h, None, c, None, self._vectors, self._options)
-        if self._reset is not None:
-            after = self._reset(point)
-            for row, value in zip(each, after, strict=True):
-                row[...] = value
-            for rows, weights in self._of_late:
-                a[rows] += weights @ each[self._late_row]
-        return self._forward(point)[1:]
+
+def _add_products(parts: list[tuple[np.ndarray, np.ndarray]], t: int, h: np.ndarray) -> None:
+    """Add the products of h to their rows of a_t; each part has (T, units, n), and its weights."""
+    for rows, weights in parts:
+        own = rows[t]
+        np.add(own, weights @ h, out=own)
 
 
 def _products(pieces: list[Piece], meets: int, weights: np.ndarray) -> Iterable[Product]:
