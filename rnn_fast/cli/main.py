@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import DivergedError, Terminated
+from ..errors import CompilerMissing, DivergedError, Terminated
 from . import output
 from .bench import add_bench
 from .build import add_build
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     except MemoryError as error:
         return fail(f"out of memory: {error}", 1)
-    except (DivergedError, OSError) as error:
+    except (CompilerMissing, DivergedError, OSError) as error:
         return fail(str(error), 1)
     except (ValueError, TypeError) as error:
         return fail(str(error), 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,8 +127,6 @@ class Differentiable:
         pullback : Pullback
             It holds copies of the parameters and of X.
         """
-        from ..engine.passes import Passes
-
         net, size = self._net, threads.wanted(n_threads)
         return_state = flag("return_state", return_state)
         check_input_gradients(net, input_gradients)
@@ -142,7 +141,7 @@ class Differentiable:
         )
         inputs, _, state = data.load(0)
         chance = self._chance if flag("training", training) else NOTHING
-        passes = Passes(
+        passes = passes_kind()(
             net,
             self._flat.copy(),
             inputs.sequences._replace(x=inputs.sequences.x.copy()),
@@ -236,6 +235,14 @@ class Differentiable:
             )
         spaces.trim()
         return float(loss), named_gradients(net, inputs, flat, dx, dstate)
+
+
+@functools.cache  # an import statement takes 3 us
+def passes_kind() -> Any:
+    """Return `engine.passes.Passes`, which predictions do not need."""
+    from ..engine.passes import Passes
+
+    return Passes
 
 
 def check_input_gradients(net: Network, input_gradients: Any) -> None:

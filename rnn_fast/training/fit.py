@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -273,7 +274,14 @@ class Learner(Updater):
         between: Callable[[], None] = lambda: None,
     ) -> History:
         """Train, see `start.train`."""
-        from .start import train
-
         demand_compiler(self._net, "training")  # before the generator draws
-        return train(self, config, parts, about, between)
+        history: History = trainer()(self, config, parts, about, between)
+        return history
+
+
+@functools.cache  # an import statement takes 3 us
+def trainer() -> Any:
+    """Return `start.train`."""
+    from .start import train
+
+    return train

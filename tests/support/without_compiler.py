@@ -59,6 +59,7 @@ def main(folder):
     """Load all models of a folder; keep their answers beside them."""
     sys.meta_path.insert(0, Blocked())
     import rnn_fast
+    from rnn_fast.cli.main import main as command_line
 
     data, found = np.load(folder / "data.npz"), {}
     X, lengths = data["X"], data["lengths"]
@@ -66,6 +67,7 @@ def main(folder):
         model, y = rnn_fast.load(path), data[path.stem]
         found |= {f"{path.stem} {k}": v for k, v in answers(model, X, y, lengths).items()}
         learn(model, X, y)
+    assert command_line(["train", "--epochs", "1"]) == 1  # failed, not wrong usage
     assert not sys.modules.keys() & set(BLOCKED)
     np.savez(folder / "found.npz", **found)
 

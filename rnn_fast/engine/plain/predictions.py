@@ -137,13 +137,13 @@ class _Work:
         self.hidden, self.hidden_step = get("hidden"), get("hidden_step")
         wanted = get("wanted")
         self.wanted = [] if wanted is None else [Wanted(*row) for row in wanted.tolist()]
-        self.numbers = len(CELLS[net.cell].rows) * net.hidden_size * net.dtype.itemsize
+        self.step_bytes = len(CELLS[net.cell].rows) * net.hidden_size * net.dtype.itemsize
 
     def samples(self, T: int) -> int:
         """Return the sequences of T steps in a group."""
         layer = T * self.net.directions * self.net.hidden_size * self.net.dtype.itemsize
         return max(
-            1, min(TUNING.plain_step_bytes // self.numbers, TUNING.plain_layer_bytes // layer)
+            1, min(TUNING.plain_step_bytes // self.step_bytes, TUNING.plain_layer_bytes // layer)
         )
 
     def predict(self, samples: np.ndarray, places: np.ndarray) -> None:
@@ -187,7 +187,7 @@ class _Work:
         for each in wanted:
             if keeps[each.state] is None:
                 keeps[each.state] = np.zeros((T, len(state[0]), n), self.net.dtype)
-        for segment in segments(group.lengths, TUNING.plain_chunk_bytes // self.numbers):
+        for segment in segments(group.lengths, TUNING.plain_chunk_bytes // self.step_bytes):
             steps, going = group.steps(segment, reverse), slice(0, segment.n)
             chosen: Any = (slice(segment.start, segment.stop), slice(None), going)
             if reverse:  # of each sequence at its own steps
