@@ -15,6 +15,7 @@ from cases import Case
 from registered import registered
 
 from rnn_fast import GRU
+from rnn_fast.cells.point import Point
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.engine import operations
 from rnn_fast.engine.plain.steps import PlainStep, PlainStream
@@ -65,6 +66,25 @@ def test_every_cell_equals_the_oracle(cell):
         assert_as_oracle(Case(seed, cell), 1e-12)
     for seed in range(12, 16):
         assert_as_oracle(Case(seed, cell, dtype="float32"), 5e-6)
+
+
+@pytest.mark.parametrize("cell", NAMES)
+def test_float32_stays_float32(cell):
+    """A number of float64 would make all products wider."""
+    spec = CELLS[cell]
+
+    def draw(n):
+        return tuple(RNG.standard_normal((n, 3, 4)).astype("f4"))
+
+    h, c, _ = draw(3)
+    vectors = draw(sum(n for _, n in spec.elementwise_vectors))
+    options = tuple(value for _, value in spec.options)
+    point = Point(draw(len(spec.rows)), h, None, c, None, vectors, options)
+    reset = spec.function("reset")
+    numbers = [*reset(point)] if reset else []
+    rows, *states = spec.function("forward")(point)
+    assert (len(rows), len(states)) == (len(spec.rows), spec.n_states)
+    assert {array.dtype for array in (*numbers, *rows, *states)} == {np.dtype("float32")}
 
 
 @pytest.mark.sweep
