@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import callbacks, cells, tasks
+    from . import errors as errors
+    from . import losses as losses
+    from . import optimizers as optimizers
     from .analysis import FixedPoints, fixed_points
     from .data.joined import Joined, with_static
     from .data.windows import Windows, windows
@@ -83,19 +86,20 @@ MODULES = {
     "training.schedules": ("Cosine", "Exponential", "ReduceOnPlateau", "Step", "WarmUp"),
 }
 PLACES = {name: module for module, names in MODULES.items() for name in names}
-PARTS = ("callbacks", "cells", "tasks")  #: names that are modules
+PARTS = ("callbacks", "cells", "errors", "losses", "optimizers", "tasks")  #: modules
 
+if not TYPE_CHECKING:  # or a type checker would take any name for one of the package
 
-def __getattr__(name: str) -> Any:
-    """Return a name of `__all__`, whose module is imported now."""
-    from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        """Return a name of `PLACES` or `PARTS`, whose module is imported now."""
+        from importlib import import_module
 
-    if name in PARTS:
-        return import_module(f".{name}", __name__)
-    if name not in PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{PLACES[name]}", __name__), name)
-    return value
+        if name in PARTS:
+            return import_module(f".{name}", __name__)
+        if name not in PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f".{PLACES[name]}", __name__), name)
+        return value
 
 
 def __dir__() -> list[str]:
