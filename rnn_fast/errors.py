@@ -42,10 +42,6 @@ class ModelFileError(ValueError):
     """A file is not a model that this version reads, or it is damaged."""
 
 
-class CompilerMissing(ImportError):
-    """A program must be compiled, and Numba is not installed: its extra is ``rnn_fast[jit]``."""
-
-
 class CacheWarning(RuntimeWarning):
     """Compiled programs are not kept on disk, so every process compiles again for some seconds."""
 

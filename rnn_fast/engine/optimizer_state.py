@@ -16,7 +16,8 @@ from ..layout.network import Network, parameter_offsets
 from ..optimizers import Optimizer
 from ..optimizers.optimizer import Limits
 from .constraints import CONSTRAINED, Places, Projections
-from .workspace import address, addresses, foreign
+from .outside import foreign
+from .workspace import address, addresses
 
 DESCENT = Program("rnn_fast.kernels.descent", "descent", job="integers")
 CLIP_NORM, CLIP_VALUE = map(Limits._fields.index, ("clip_norm", "clip_value"))

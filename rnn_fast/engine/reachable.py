@@ -15,11 +15,11 @@ from .constraints import CONSTRAINED
 from .online_step import ONLINE_STEP
 from .operations import BATCH_EPOCH, PREDICTIONS, SINGLE_EPOCH, UNIT_EPOCH, UNIT_PREDICTIONS
 from .optimizer_state import DESCENT
+from .outside import foreign
 from .stretch import STRETCH
 from .tiling import SINGLE_VECS, Tile, tile_of_vecs, unit_tile
 from .unit_step import UNIT_STEP
 from .unit_stream import UNIT_STREAM
-from .workspace import foreign
 
 
 class Group(NamedTuple):

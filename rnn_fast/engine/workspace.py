@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..cells.specs import CELLS, Cell
+from ..cells.specs import CELLS
 from ..jit import Program
 from ..layout.batch import BatchLayout
 from ..layout.batch_records import BatchBuffers, BatchJob
@@ -18,9 +18,10 @@ from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
 from ..layout.single import SingleJob, single_layout, single_places
 from ..layout.units import UnitLayout
-from ..losses import LOSSES, Loss
+from ..losses import LOSSES
 from ..tuning import TUNING
 from ..validation import DTYPES
+from .outside import outside
 from .plain import needed
 from .threads import CORES, Team
 from .tiling import batch_tile, single_tile, unit_tile, vector_lanes
@@ -51,17 +52,6 @@ def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], No
 
 
 _NAMES = {dtype: dtype.name for dtype in DTYPES}  # NumPy takes 2 us to make a dtype's name
-
-
-@functools.cache
-def outside(*declared: Cell | Loss) -> tuple[str, ...]:
-    """Compiled maths of cells and losses from outside the package, as ``module:function``."""
-    return foreign(source for each in declared for source in each.sources)
-
-
-def foreign(sources: Iterable[str]) -> tuple[str, ...]:
-    """Return the sources from outside the package."""
-    return tuple(source for source in sources if not source.startswith("rnn_fast."))
 
 
 class BatchSpace:

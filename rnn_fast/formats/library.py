@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,9 +111,8 @@ def _apart(arrays: list[np.ndarray]) -> list[tuple[int, np.ndarray]]:
     return found
 
 
-def _numbers(values: Iterator[int], per_line: int) -> str:
+def _lines(texts: list[str], per_line: int) -> str:
     """Return numbers as lines of C."""
-    texts = [str(value) for value in values]
     lines = (texts[i : i + per_line] for i in range(0, len(texts), per_line))
     return ",\n".join("    " + ", ".join(line) for line in lines)
 
@@ -226,9 +224,9 @@ def _source(net: Network, name: str, symbol: str, frozen: Frozen) -> str:
         **_about(net, name),
         symbol=symbol,
         n_words=len(words),
-        words=_numbers((f"{value}u" for value in words.tolist()), 6),  # type: ignore[arg-type]
+        words=_lines([f"{value}u" for value in words.tolist()], 6),
         n_pointers=len(frozen.pointers),
-        pointers=_numbers((f"{{{a}, {b}}}" for a, b in frozen.pointers.tolist()), 6),  # type: ignore[arg-type]
+        pointers=_lines([f"{{{a}, {b}}}" for a, b in frozen.pointers.tolist()], 6),
         line=_LINE,
         n_image=len(frozen.image),
         given="int64_t" if tokens else "double",

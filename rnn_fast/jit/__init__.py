@@ -4,7 +4,7 @@ from .cache import cache_directories, can_compile, read_cache, receive, write_ca
 from .denormals import has_flags
 from .kernel import kernel, kernel_named, overloads
 from .program import NotCompiled, Program, cached_only, compile_ordered, compiled, loaded_code
-from .shipped import level
+from .shipped import level, pack
 from .target import (
     has_avx512,
     native_object,
@@ -31,6 +31,7 @@ __all__ = [
     "loaded_code",
     "native_object",
     "overloads",
+    "pack",
     "processor",
     "read_cache",
     "receive",

@@ -96,7 +96,10 @@ def versions() -> dict[str, str]:
 @functools.cache
 def can_compile() -> bool:
     """Return whether Numba and its LLVM are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("numba", "llvmlite"))
+    try:
+        return all(importlib.util.find_spec(name) for name in ("numba", "llvmlite"))
+    except ImportError:  # of an importer that refuses them
+        return False
 
 
 @functools.cache

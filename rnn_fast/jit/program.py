@@ -16,9 +16,10 @@ from typing import Any
 from ..errors import CompilerMissing
 from .cache import can_compile, file_of, read_cache, sole_compiler, warn_of, write_cache
 from .compilation import collector_paused, optimised
+from .elf import image_of
 from .executable import Executable
 from .forks import LOADING
-from .image import Image, image_of
+from .image import Image
 from .shipped import check_runs, group_name, shipped
 from .sources import check_memory, edited, module_fingerprint
 from .target import target_machine
@@ -119,16 +120,14 @@ class Program:
     def _load(self, key: tuple) -> str:
         """Put a program into memory; return why it cannot be kept on disk, if so."""
         *specialisation, sources = key
+        check_memory()  # records that modules have laid out since the last program
         if not sources and (found := self._shipped(*specialisation)) is not None:
             self._functions[key] = found
             return ""
         name = f"{self.module}.{self.factory}({', '.join(map(str, specialisation))})"
         if not can_compile():
-            raise CompilerMissing(
-                f"{self.factory} of {', '.join(map(str, specialisation))} did not come with this "
-                "installation, and Numba is not installed to compile it: "
-                'pip install "rnn_fast[jit]"'
-            )
+            kind = ", ".join(map(str, specialisation))
+            raise CompilerMissing(f"the program {self.factory} of {kind}")
         modules = [source.partition(":")[0] for source in sources]
         for source, module in zip(sources, modules, strict=True):
             name += f" {source} {module_fingerprint(module)}"

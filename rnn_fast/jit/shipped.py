@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from .elf import image_of
 from .executable import Executable
-from .image import Image, image_of
+from .image import Image
 from .levels import ANSWERS, LEVELS, family, highest, probe_source, wanted
 from .packs import Pack, path_of
 from .sources import imported

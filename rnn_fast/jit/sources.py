@@ -98,7 +98,7 @@ def imported() -> str:
 def unchanged() -> bool:
     """Return whether the sources on disk are those of the code in memory."""
     try:
-        return fingerprint() == imported()
+        return _state() == _STATE or fingerprint() == imported()
     except OSError:  # in the midst of an upgrade
         return False
 

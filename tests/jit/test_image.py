@@ -8,9 +8,10 @@ import pytest
 llvm = pytest.importorskip("llvmlite.binding")
 
 from rnn_fast.jit import target_machine  # noqa: E402
+from rnn_fast.jit.elf import image_of  # noqa: E402
 from rnn_fast.jit.executable import Executable  # noqa: E402
 from rnn_fast.jit.filling import add_filling  # noqa: E402
-from rnn_fast.jit.image import Image, image_of  # noqa: E402
+from rnn_fast.jit.image import Image  # noqa: E402
 
 FILL = """
 define void @program(ptr %p) {

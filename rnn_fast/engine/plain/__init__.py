@@ -6,26 +6,23 @@ They equal the compiled ones up to rounding; BLAS and its threads compute the pr
 from __future__ import annotations
 
 import functools
-import importlib.util
 
+from ...cells.specs import CELLS
 from ...errors import CompilerMissing
+from ...jit import can_compile, pack
 from ...layout.network import Network
-
-COMPILERS = ("numba", "llvmlite")
-
-
-@functools.cache
-def has_compiler() -> bool:
-    """Return whether the packages that compile are installed."""
-    try:
-        return all(importlib.util.find_spec(name) is not None for name in COMPILERS)
-    except ImportError:
-        return False
+from ...losses import LOSSES
+from ..outside import outside
 
 
 def needed(net: Network) -> bool:
     """Return whether no compiled program can be had for a network."""
-    return not has_compiler()
+    return not can_compile() and _is_in_no_pack(net)
+
+
+@functools.lru_cache(256)
+def _is_in_no_pack(net: Network) -> bool:
+    return pack() is None or bool(outside(CELLS[net.cell], *LOSSES.values()))
 
 
 def demand_compiler(net: Network, wanted: str) -> None:
