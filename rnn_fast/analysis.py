@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from . import validation
 from .data.arrays import real
 from .data.states import public_state
 from .models.jacobian import Step
+
+if TYPE_CHECKING:
+    from .validation import Seed
 
 #: damping of the first step, and where a point is left: no step makes it slower any more
 DAMPING, LEAST, MOST = 1e-3, 1e-12, 1e8
@@ -68,7 +71,7 @@ def fixed_points(
     max_speed: float = 1e-12,
     distance: float = 1e-3,
     max_iterations: int = 100,
-    seed: Any = 0,
+    seed: Seed = 0,
     n_threads: int | None = None,
 ) -> FixedPoints:
     """Find the fixed and slow points of a network under a constant input.

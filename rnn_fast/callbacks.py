@@ -37,8 +37,8 @@ class CSVLogger:
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
-        self.path = files.target_of("path", validation.path("path", path))
-        self.append = validation.flag("append", append)
+        self.path: str = files.target_of("path", validation.path("path", path))
+        self.append: bool = validation.flag("append", append)
         self._history: History | None = None  # whose first epochs are in the file
         self._n_epochs = 0  # of these
 

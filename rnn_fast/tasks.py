@@ -12,21 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import validation
 
+if TYPE_CHECKING:
+    from .validation import Seed
+
 
 class Task:
     """Common parts of all tasks."""
 
-    def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, n: int, seed: Seed = None) -> tuple[np.ndarray, np.ndarray]:
         """Return n sequences X, and y."""
         raise NotImplementedError
 
-    def batches(self, n: int, seed: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches(self, n: int, seed: Seed = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Draw n fresh sequences at a time, without end, for `Model.fit_stream`."""
         validation.whole("n", n)
         return self._draw_on(n, validation.generator(seed))
@@ -60,7 +63,7 @@ class SignOfSum(Task):
         """Arguments of a model for it."""
         return {"input_size": self.features, "output_size": 1, "loss": "bce"}
 
-    def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, n: int, seed: Seed = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T, I), float64, and y (n,), 0 or 1."""
         shape = (validation.whole("n", n, least=0), self.steps, self.features)
         X = validation.generator(seed).standard_normal(shape)
@@ -90,7 +93,7 @@ class Adding(Task):
         """Arguments of a model for it."""
         return {"input_size": 2, "output_size": 1, "loss": "mse"}
 
-    def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, n: int, seed: Seed = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T, 2), values and marks, and y (n,), both float32."""
         n, T = validation.whole("n", n, least=0), self.steps
         generator = validation.generator(seed)
@@ -137,7 +140,7 @@ class Copying(Task):
             "loss": "cross_entropy",
         }
 
-    def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, n: int, seed: Seed = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X and y, (n, delay + 2 length) integers."""
         n = validation.whole("n", n, least=0)
         word = validation.generator(seed).integers(1, self.letters + 1, (n, self.length))
@@ -171,7 +174,7 @@ class TemporalOrder(Task):
         """Arguments of a model for it."""
         return {"input_size": 6, "output_size": 4, "embedding_size": 6, "loss": "cross_entropy"}
 
-    def draw(self, n: int, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, n: int, seed: Seed = None) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n, T) integers, A being 0 and B 1, and y (n,), 0 .. 3."""
         each = np.arange(validation.whole("n", n, least=0))
         generator, tenth = validation.generator(seed), self.steps // 10

@@ -14,13 +14,28 @@ import math
 import operator
 import os
 import reprlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from numbers import Real
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+if TYPE_CHECKING:  # `numpy.random` is imported where it is used
+    #: what `numpy.random.default_rng` takes
+    Seed: TypeAlias = (
+        int
+        | np.integer[Any]
+        | Sequence[int]
+        | np.ndarray
+        | np.random.SeedSequence
+        | np.random.BitGenerator
+        | np.random.Generator
+        | None
+    )
+
+#: what `real_dtype` takes: a name of `DTYPES`, or the dtype itself
+Dtype: TypeAlias = Literal["float32", "float64"] | type[np.floating[Any]] | np.dtype[Any]
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 #: smallest number, which is subnormal, and largest of each
 RANGES = {
@@ -125,16 +140,20 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: Any, options: Collection[str]) -> str:
+Choice = TypeVar("Choice", bound=str)
+
+
+def choice(name: str, value: Any, options: Collection[Choice]) -> Choice:
     """Return `value`, one of `options`."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string; got {shown(value)}")
-    if value not in options:
-        raise ValueError(
-            f"{name} must be one of {', '.join(map(repr, options))}; got {shown(value)}"
-            f"{hint(value, options)}"
-        )
-    return value
+    for option in options:
+        if option == value:
+            return option
+    raise ValueError(
+        f"{name} must be one of {', '.join(map(repr, options))}; got {shown(value)}"
+        f"{hint(value, options)}"
+    )
 
 
 def path(name: str, value: Any) -> str:
@@ -180,7 +199,7 @@ def real_dtype(value: Any) -> np.dtype:
     return DTYPES[DTYPES.index(dtype)]
 
 
-def generator(seed: Any) -> np.random.Generator:
+def generator(seed: Seed) -> np.random.Generator:
     """Return the generator that `numpy.random.default_rng` makes of a seed.
 
     A Generator is returned itself, not a copy.
@@ -215,9 +234,9 @@ def as_it_is(name: str, value: Any) -> Any:
     return value
 
 
-def option(check: Callable[[str, Any], Any], default: Any = MISSING, doc: str = "") -> Any:
-    """Declare an option of an `Options` record: its check, its default, its description."""
-    return field(default=default, metadata={"check": check, "doc": doc})
+def option(check: Callable[[str, Any], Any], default: Any = MISSING) -> Any:
+    """Declare an option of an `Options` record: its check and its default."""
+    return field(default=default, metadata={"check": check})
 
 
 def check_fields(record: Any, **checks: Callable[[str, Any], Any]) -> None:
@@ -320,6 +339,7 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+Item = TypeVar("Item", bound=Named)  #: a thing of a registry, whose own type a decorator keeps
 
 
 class Registry(dict[str, T]):
@@ -337,11 +357,11 @@ class Registry(dict[str, T]):
         super().__init__()
         self.kind = kind
 
-    def add(self, item: T) -> T:
+    def add(self, item: Item) -> Item:
         """Register `item` under its name, and return it."""
         if item.name in self:
             raise ValueError(f"there is a {self.kind} named {item.name!r} already")
-        self[item.name] = item
+        self[item.name] = item  # type: ignore[assignment]
         return item
 
     def place(self, name: str) -> int:

@@ -25,8 +25,8 @@ class Joined:
     def __init__(self, steps: Any, static: np.ndarray) -> None:
         self._steps, self._static = steps, static
         N, T, I = steps.shape
-        self.shape = (N, T, I + static.shape[1])
-        self.dtype = np.result_type(steps.dtype, static.dtype)
+        self.shape: tuple[int, int, int] = (N, T, I + static.shape[1])
+        self.dtype: np.dtype = np.result_type(steps.dtype, static.dtype)
 
     def __len__(self) -> int:
         return int(self.shape[0])

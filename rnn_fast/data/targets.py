@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from .rows import Targets
 from .sequences import Input, step_rows
 from .weights import sequence_weights, weights_by_class
 
+Missing = Literal["nan"]  #: targets that do not count
 
-def missing_word(name: str, value: Any) -> str | None:
+
+def missing_word(name: str, value: Any) -> Missing | None:
     """Return the option `missing`: "nan", or None."""
-    return None if value is None else choice(name, value, ("nan",))
+    return None if value is None else choice(name, value, get_args(Missing))
 
 
 def read_targets(

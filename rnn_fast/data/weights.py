@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from . import checks
 from .arrays import real
 from .rows import Targets
 from .sequences import Input, is_list, step_rows
+
+#: weight of each class, or by the reciprocal of its frequency
+ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
 
 
 def sequence_weights(

@@ -31,7 +31,8 @@ class Windows:
 
     def __init__(self, rows: np.ndarray, starts: np.ndarray, length: int) -> None:
         self._rows, self._starts, self._steps = rows, starts, np.arange(length)
-        self.shape, self.dtype = (len(starts), length, rows.shape[1]), rows.dtype
+        self.shape: tuple[int, int, int] = (len(starts), length, rows.shape[1])
+        self.dtype: np.dtype = rows.dtype
 
     def __len__(self) -> int:
         return self.shape[0]

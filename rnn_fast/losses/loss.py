@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,18 @@ from ..validation import Registry, hint, shown
 from .plain import Formula
 
 Function = Callable[[np.ndarray], np.ndarray]
+#: keys of `LOSSES` without those that a script adds
+LossName = Literal[
+    "bce",
+    "cross_entropy",
+    "mse",
+    "huber",
+    "mae",
+    "linear",
+    "poisson",
+    "quantile",
+    "gaussian",
+]
 #: 1.0 for a measure of which less is better, -1.0 where more is
 SIGNS = {"loss": 1.0, "accuracy": -1.0, "mse": 1.0, "r2": -1.0}
 

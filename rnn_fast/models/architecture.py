@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from inspect import signature
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from ..layout.network import Network
-from ..losses import LOSSES
+from ..losses import LOSSES, LossName
 from ..validation import (
+    Dtype,
     Options,
     as_it_is,
     choice,
@@ -25,6 +26,11 @@ from ..validation import (
     shown,
     whole,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..validation import Seed
 
 #: options that older files and checkpoints do not have, which say nothing at zero
 LATER = ("input_noise", "recurrent_noise", "readout_dropout", "skip")
@@ -40,61 +46,28 @@ def whole_or_several(name: str, value: Any) -> int | tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Architecture(Options):
-    """Checked options of a network, with their defaults.
+    """Checked options of a network, with their defaults; `Described` has their meanings.
 
     Each option is an attribute of every model, an argument of its constructor and an entry of its
     file.
     """
 
-    input_size: int = option(
-        whole, doc="I, features of each step; with an embedding, the vocabulary."
-    )
-    hidden_size: int = option(whole, doc="H, hidden units.")
-    output_size: int | tuple[int, ...] = option(
-        whole_or_several, 1, "O, outputs, or their shape such as (steps ahead, channels)."
-    )
-    num_layers: int = option(partial(whole, most=MOST_LAYERS), 1, "Number of layers.")
-    bidirectional: bool = option(flag, False, "True if each layer also reads in reverse.")
-    dropout: float = option(
-        partial(rate, below=1),
-        0.0,
-        "Probability with which `fit` sets an input of a layer above the first to zero.",
-    )
-    input_noise: float = option(
-        rate, 0.0, "Standard deviation of the noise that `fit` adds to every input."
-    )
-    recurrent_noise: float = option(
-        rate, 0.0, "Standard deviation of the noise that `fit` adds to every pre-activation."
-    )
-    readout_dropout: float = option(
-        partial(rate, below=1),
-        0.0,
-        "Probability with which `fit` sets an output of the top layer to zero, for the read-out.",
-    )
-    skip: bool = option(
-        flag, False, "True if the first features of a step are added to its outputs."
-    )
-    return_sequences: bool = option(flag, False, "True with an output after every step.")
-    learn_initial_state: bool = option(
-        flag, False, "True if the initial state is a parameter: h0, and c0 of the LSTM."
-    )
-    embedding_size: int | None = option(
-        optional(whole), None, "E, size of the learned vectors, or None."
-    )
-    loss: str = option(
-        partial(choice, options=LOSSES),
-        "bce",
-        'Loss that `fit` minimises: "bce", "cross_entropy", "mse", "huber", "mae", "poisson", '
-        '"quantile", "gaussian" or "linear".',
-    )
-    loss_options: dict[str, Any] | None = option(
-        as_it_is, None, "Options of the loss by name, or None for its defaults."
-    )
-    dtype: np.dtype = option(
-        lambda name, value: real_dtype(value),
-        "float32",
-        "Dtype of the parameters and all arithmetic: float32 or float64.",
-    )
+    input_size: int = option(whole)
+    hidden_size: int = option(whole)
+    output_size: int | tuple[int, ...] = option(whole_or_several, 1)
+    num_layers: int = option(partial(whole, most=MOST_LAYERS), 1)
+    bidirectional: bool = option(flag, False)
+    dropout: float = option(partial(rate, below=1), 0.0)
+    input_noise: float = option(rate, 0.0)
+    recurrent_noise: float = option(rate, 0.0)
+    readout_dropout: float = option(partial(rate, below=1), 0.0)
+    skip: bool = option(flag, False)
+    return_sequences: bool = option(flag, False)
+    learn_initial_state: bool = option(flag, False)
+    embedding_size: int | None = option(optional(whole), None)
+    loss: LossName = option(partial(choice, options=LOSSES), "bce")
+    loss_options: dict[str, Any] | None = option(as_it_is, None)
+    dtype: np.dtype = option(lambda name, value: real_dtype(value), "float32")
 
     @classmethod
     def of(cls, arguments: dict[str, Any], model: type) -> Architecture:
@@ -165,6 +138,92 @@ class Architecture(Options):
         return {**chosen, "dtype": self.dtype.name}
 
 
+class Described:
+    """The options of a model's network, as attributes that are read."""
+
+    _architecture: Architecture
+
+    @property
+    def input_size(self) -> int:
+        """I, features of each step; with an embedding, the vocabulary."""
+        return self._architecture.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """H, hidden units."""
+        return self._architecture.hidden_size
+
+    @property
+    def output_size(self) -> int | tuple[int, ...]:
+        """O, outputs, or their shape such as (steps ahead, channels)."""
+        return self._architecture.output_size
+
+    @property
+    def num_layers(self) -> int:
+        """Number of layers."""
+        return self._architecture.num_layers
+
+    @property
+    def bidirectional(self) -> bool:
+        """True if each layer also reads in reverse."""
+        return self._architecture.bidirectional
+
+    @property
+    def dropout(self) -> float:
+        """Probability with which `fit` sets an input of a layer above the first to zero."""
+        return self._architecture.dropout
+
+    @property
+    def input_noise(self) -> float:
+        """Standard deviation of the noise that `fit` adds to every input."""
+        return self._architecture.input_noise
+
+    @property
+    def recurrent_noise(self) -> float:
+        """Standard deviation of the noise that `fit` adds to every pre-activation."""
+        return self._architecture.recurrent_noise
+
+    @property
+    def readout_dropout(self) -> float:
+        """Probability with which `fit` sets an output of the top layer to zero."""
+        return self._architecture.readout_dropout
+
+    @property
+    def skip(self) -> bool:
+        """True if the first features of a step are added to its outputs."""
+        return self._architecture.skip
+
+    @property
+    def return_sequences(self) -> bool:
+        """True with an output after every step."""
+        return self._architecture.return_sequences
+
+    @property
+    def learn_initial_state(self) -> bool:
+        """True if the initial state is a parameter: h0, and c0 of the LSTM."""
+        return self._architecture.learn_initial_state
+
+    @property
+    def embedding_size(self) -> int | None:
+        """E, size of the learned vectors, or None."""
+        return self._architecture.embedding_size
+
+    @property
+    def loss(self) -> LossName:
+        """Loss that `fit` minimises, such as "bce"."""
+        return self._architecture.loss
+
+    @property
+    def loss_options(self) -> dict[str, Any] | None:
+        """Options of the loss by name, or None for its defaults."""
+        return self._architecture.loss_options
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the parameters and all arithmetic: float32 or float64."""
+        return self._architecture.dtype
+
+
 class NetworkOptions(TypedDict, total=False):
     """The keyword arguments of all models, for type checkers."""
 
@@ -178,9 +237,9 @@ class NetworkOptions(TypedDict, total=False):
     return_sequences: bool
     learn_initial_state: bool
     embedding_size: int | None
-    loss: str
-    loss_options: dict[str, Any] | None
-    dtype: Any
-    initial: Any
-    seed: Any
+    loss: LossName
+    loss_options: Mapping[str, Any] | None
+    dtype: Dtype
+    initial: Mapping[str, Any] | None
+    seed: Seed
     learning_rate: float

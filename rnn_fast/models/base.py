@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import Field, fields
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -27,13 +28,21 @@ from .weights import Weights, parameter_memory
 
 if TYPE_CHECKING:
     from ..formats.pytorch import TorchLayer
+    from ..validation import Seed
 
 #: options that a model's repr shows even at their defaults
 SHOWN = ("output_size", "loss", "dtype")
 
 
 class Model(
-    StreamLearner, Predictor, Differentiable, Hidden, Linearised, Exported, Constrained, Weights
+    StreamLearner,
+    Predictor,
+    Differentiable,
+    Hidden,
+    Linearised,
+    Exported,
+    Constrained,
+    Weights,
 ):
     """The base class of `SimpleRNN`, `LeakyRNN`, `GRU`, `LSTM` and `Recurrent`.
 
@@ -67,8 +76,8 @@ class Model(
         arguments: dict[str, Any],
         *,
         cell_options: tuple[float, ...] = (),
-        initial: Any = None,
-        seed: Any = None,
+        initial: Mapping[str, Any] | None = None,
+        seed: Seed = None,
         learning_rate: float = 0.01,
         **options: Any,
     ) -> None:
@@ -194,14 +203,3 @@ class Model(
         shown = {k: v for k, v in options.items() if k not in hidden}
         arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"<{type(self).__name__}({arguments}) with {self._flat.size} parameters>"
-
-
-def _attribute(option: Field[Any]) -> property:
-    """Make a read-only attribute of an option."""
-    return property(
-        lambda model: getattr(model._architecture, option.name), doc=option.metadata["doc"]
-    )
-
-
-for _option in fields(Architecture):
-    setattr(Model, _option.name, _attribute(_option))

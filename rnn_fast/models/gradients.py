@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 import numpy as np
 
 from ..data.dataset import Dataset
 from ..data.sequences import Input
 from ..data.states import public_state, read_state
+from ..data.targets import Missing
+from ..data.weights import ClassWeight
 from ..engine import operations, threads
 from ..engine.chance import NOTHING
 from ..engine.tiling import seconds_per_row
@@ -22,6 +24,8 @@ from ..validation import flag
 from .outputs import public_outputs, rows_of_outputs
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..engine.passes import Passes
 
 
@@ -80,15 +84,37 @@ class Pullback:
         return named_gradients(net, inputs, flat, dx, dinitial)
 
 
+class Pulled(TypedDict, total=False):
+    """The keyword arguments of `vjp`, for type checkers."""
+
+    lengths: Any
+    initial_state: Any
+    input_gradients: bool
+    training: bool
+    n_threads: int | None
+    check_finite: bool
+
+
 class Differentiable:
     """The methods of a model, or of its layers alone, that give gradients."""
 
     _net: Network
     _flat: np.ndarray
     _generator: np.random.Generator
-    _chance: Any  # properties of the model
-    dtype: Any
+    _chance: Any  # a property of the model
 
+    @overload
+    def vjp(
+        self, X: Any, *, return_state: Literal[True], **options: Unpack[Pulled]
+    ) -> tuple[tuple[Any, Any], Pullback]: ...
+    @overload
+    def vjp(
+        self, X: np.ndarray, *, return_state: Literal[False] = False, **options: Unpack[Pulled]
+    ) -> tuple[np.ndarray, Pullback]: ...
+    @overload
+    def vjp(
+        self, X: Any, *, return_state: bool = False, **options: Unpack[Pulled]
+    ) -> tuple[Any, Pullback]: ...
     def vjp(
         self,
         X: Any,
@@ -168,8 +194,8 @@ class Differentiable:
         lengths: Any = None,
         mask: Any = None,
         sample_weight: Any = None,
-        class_weight: Any = None,
-        missing: str | None = None,
+        class_weight: ClassWeight = None,
+        missing: Missing | None = None,
         initial_state: Any = None,
         input_gradients: bool = False,
         n_threads: int | None = None,
@@ -219,7 +245,7 @@ class Differentiable:
         assert targets is not None
         dstate = None if state is None else np.zeros_like(state)
         dx = np.zeros_like(inputs.sequences.x) if input_gradients else None
-        flat = aligned(self._flat.size, self.dtype)
+        flat = aligned(self._flat.size, net.dtype)
         seconds = seconds_per_row(net) * float(inputs.sequences.lengths.sum())
         with threads.Team(size if seconds > TUNING.worth_seconds else 1) as team:
             loss = operations.loss_and_gradients(

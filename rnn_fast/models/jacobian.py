@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -126,6 +126,18 @@ class Step:
 class Linearised:
     """The method of a model, or of its layers alone, that linearises a step."""
 
+    @overload
+    def jacobian(
+        self, state: Any, x: Any, *, inputs: Literal[False] = False, n_threads: int | None = None
+    ) -> np.ndarray: ...
+    @overload
+    def jacobian(
+        self, state: Any, x: Any, *, inputs: Literal[True], n_threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+    @overload
+    def jacobian(
+        self, state: Any, x: Any, *, inputs: bool, n_threads: int | None = None
+    ) -> Any: ...
     def jacobian(
         self, state: Any, x: Any, *, inputs: bool = False, n_threads: int | None = None
     ) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ..errors import ModelFileError
 from ..layout.constraints import Constraint, constraints_from
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
-from ..losses import LOSSES
+from ..losses import LOSSES, LossName
 from .architecture import Architecture
 from .base import Model
 from .own import Recurrent, undeclared
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     import torch
 
     from ..saving.model_file import ModelFile
+    from ..validation import Seed
 
 
+ModelName = Literal["rnn", "leaky", "gru", "lstm"]  #: keys of `MODELS`
 MODELS: dict[str, Any] = {model.cell: model for model in (SimpleRNN, LeakyRNN, GRU, LSTM)}
 
 
-def load(path: str | os.PathLike[str], *, seed: Any = None) -> Model:
+def load(path: str | os.PathLike[str], *, seed: Seed = None) -> Model:
     """Return the model that `Model.save` wrote.
 
     Parameters
@@ -137,11 +140,11 @@ def from_torch(
     head: torch.nn.Linear | None = None,
     embedding: torch.nn.Embedding | None = None,
     *,
-    loss: str = "bce",
-    loss_options: dict[str, Any] | None = None,
+    loss: LossName = "bce",
+    loss_options: Mapping[str, Any] | None = None,
     return_sequences: bool = False,
     learning_rate: float = 0.01,
-    seed: Any = None,
+    seed: Seed = None,
 ) -> Model:
     """Return a model that computes the same as PyTorch's layers, with copies of the weights.
 

@@ -42,7 +42,7 @@ class Recurrent(Model):
         self,
         input_size: int,
         hidden_size: int,
-        output_size: int = 1,
+        output_size: int | tuple[int, ...] = 1,
         *,
         cell: Cell | str,
         cell_options: Mapping[str, float] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from ..data.blocks import Block
 from ..data.dataset import Dataset
 from ..data.plain import all_none, plain_block
 from ..data.states import public_state
+from ..data.targets import Missing
+from ..data.weights import ClassWeight
 from ..engine import threads
 from ..engine.evaluation import Evaluation
 from ..engine.workspace import spaces
@@ -18,19 +20,45 @@ from ..layout.network import Network
 from ..losses import LOSSES
 from ..losses.functions import identity
 from ..validation import flag, shown, whole
+from .architecture import Described
 from .outputs import public_outputs
 from .streaming import Stream
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-class Predictor:
+#: methods whose results a stream may return
+Output = Literal["predict", "predict_proba", "decision_function"]
+
+
+class Applied(TypedDict, total=False):
+    """The keyword arguments of the methods that predict, for type checkers."""
+
+    lengths: Any
+    initial_state: Any
+    n_threads: int | None
+    check_finite: bool
+
+
+class Predictor(Described):
     """The methods of a model that apply its parameters; `base.Model` has the others."""
 
     _net: Network
     _flat: np.ndarray
     _evaluation: Evaluation
-    loss: Any  # properties of the model
-    dtype: Any
 
+    @overload
+    def decision_function(
+        self, X: Any, *, return_state: Literal[True], **options: Unpack[Applied]
+    ) -> tuple[Any, Any]: ...
+    @overload
+    def decision_function(
+        self, X: np.ndarray, *, return_state: Literal[False] = False, **options: Unpack[Applied]
+    ) -> np.ndarray: ...
+    @overload
+    def decision_function(
+        self, X: Any, *, return_state: bool = False, **options: Unpack[Applied]
+    ) -> Any: ...
     def decision_function(
         self,
         X: Any,
@@ -59,6 +87,18 @@ class Predictor:
         arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
         return self._predict(lambda values: values, *arguments)
 
+    @overload
+    def predict_proba(
+        self, X: Any, *, return_state: Literal[True], **options: Unpack[Applied]
+    ) -> tuple[Any, Any]: ...
+    @overload
+    def predict_proba(
+        self, X: np.ndarray, *, return_state: Literal[False] = False, **options: Unpack[Applied]
+    ) -> np.ndarray: ...
+    @overload
+    def predict_proba(
+        self, X: Any, *, return_state: bool = False, **options: Unpack[Applied]
+    ) -> Any: ...
     def predict_proba(
         self,
         X: Any,
@@ -86,6 +126,16 @@ class Predictor:
         arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
         return self._predict(LOSSES[self.loss].activation, *arguments)
 
+    @overload
+    def predict(
+        self, X: Any, *, return_state: Literal[True], **options: Unpack[Applied]
+    ) -> tuple[Any, Any]: ...
+    @overload
+    def predict(
+        self, X: np.ndarray, *, return_state: Literal[False] = False, **options: Unpack[Applied]
+    ) -> np.ndarray: ...
+    @overload
+    def predict(self, X: Any, *, return_state: bool = False, **options: Unpack[Applied]) -> Any: ...
     def predict(
         self,
         X: Any,
@@ -135,7 +185,7 @@ class Predictor:
             return [each[..., 0] for each in both], [each[..., 1] for each in both]
         return both[..., 0], both[..., 1]
 
-    def stream(self, batch: int = 1, output: str = "predict") -> Stream:
+    def stream(self, batch: int = 1, output: Output = "predict") -> Stream:
         """Return an object that takes the next steps of sequences as they come.
 
         A step costs little more than its arithmetic::
@@ -235,8 +285,8 @@ class Predictor:
         lengths: Any = None,
         mask: Any = None,
         sample_weight: Any = None,
-        class_weight: Any = None,
-        missing: str | None = None,
+        class_weight: ClassWeight = None,
+        missing: Missing | None = None,
         initial_state: Any = None,
         n_threads: int | None = None,
         check_finite: bool = True,

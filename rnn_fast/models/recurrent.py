@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from .. import validation
-from ..cells.specs.leaky import ALPHA, FORMS, leak_of, leaky_name
+from ..cells.specs.leaky import ALPHA, FORMS, Form, leak_of, leaky_name
+from ..cells.specs.simple import NONLINEARITIES, Nonlinearity
 from ..formats.pytorch import TorchLayer
 from ..layout.initialise import chrono
 from ..layout.parameters import gate_rows
@@ -118,7 +119,10 @@ def _forget_bias(value: Any, dtype: np.dtype) -> tuple[float, Any]:
     return longest, 0.0
 
 
-def documented(model: type[Model]) -> type[Model]:
+Kind = TypeVar("Kind", bound=type[Model])
+
+
+def documented(model: Kind) -> Kind:
     """Add the options that all models share to a model's docstring and signature."""
     if model.__doc__:  # python -OO has none
         text = model.__doc__.replace("\n    COMMON\n", COMMON)
@@ -160,7 +164,7 @@ class SimpleRNN(Model):
     """
 
     cell = "rnn"
-    torch_layer = TorchLayer("RNN", passes_on=("nonlinearity",))
+    torch_layer: ClassVar[TorchLayer | None] = TorchLayer("RNN", passes_on=("nonlinearity",))
 
     def __init__(
         self,
@@ -168,15 +172,15 @@ class SimpleRNN(Model):
         hidden_size: int,
         output_size: int | tuple[int, ...] = 1,
         *,
-        nonlinearity: str = "tanh",
+        nonlinearity: Nonlinearity = "tanh",
         **options: Unpack[NetworkOptions],
     ) -> None:
-        cell = validation.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        cell = validation.choice("nonlinearity", nonlinearity, NONLINEARITIES)
         sizes = sizes_of(input_size, hidden_size, output_size)
         super().__init__(cell, {"nonlinearity": cell}, **sizes, **options)
 
     @property
-    def nonlinearity(self) -> str:
+    def nonlinearity(self) -> Nonlinearity:
         """f: "tanh" or "relu"."""
         return self._arguments["nonlinearity"]
 
@@ -215,12 +219,12 @@ class LeakyRNN(Model):
         self,
         input_size: int,
         hidden_size: int,
-        output_size: int = 1,
+        output_size: int | tuple[int, ...] = 1,
         *,
         alpha: float = ALPHA,
         learn_alpha: bool = False,
-        form: str = "rate",
-        nonlinearity: str = "tanh",
+        form: Form = "rate",
+        nonlinearity: Nonlinearity = "tanh",
         **options: Unpack[NetworkOptions],
     ) -> None:
         learns = validation.flag("learn_alpha", learn_alpha)
@@ -229,7 +233,7 @@ class LeakyRNN(Model):
             allowed = "below 1 if it is learned" if learns else "at most 1"
             raise ValueError(f"alpha must be {allowed}; got {validation.shown(alpha)}")
         form = validation.choice("form", form, FORMS)
-        f = validation.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        f = validation.choice("nonlinearity", nonlinearity, NONLINEARITIES)
         arguments = {"alpha": alpha, "learn_alpha": learns, "form": form, "nonlinearity": f}
         sizes = sizes_of(input_size, hidden_size, output_size)
         cell, fixed = leaky_name(form, f, learns), () if learns else (alpha,)
@@ -249,12 +253,12 @@ class LeakyRNN(Model):
         return self._arguments["learn_alpha"]
 
     @property
-    def form(self) -> str:
+    def form(self) -> Form:
         """The state that leaks: "rate" or "membrane"."""
         return self._arguments["form"]
 
     @property
-    def nonlinearity(self) -> str:
+    def nonlinearity(self) -> Nonlinearity:
         """f: "tanh" or "relu"."""
         return self._arguments["nonlinearity"]
 
@@ -278,7 +282,9 @@ class GRU(Model):
     """
 
     cell = "gru"
-    torch_layer = TorchLayer("GRU", needs={"reset_after": True}, second_bias=("n", "bhn"))
+    torch_layer: ClassVar[TorchLayer | None] = TorchLayer(
+        "GRU", needs={"reset_after": True}, second_bias=("n", "bhn")
+    )
 
     def __init__(
         self,
@@ -322,7 +328,7 @@ class LSTM(Model):
     """
 
     cell = "lstm"
-    torch_layer = TorchLayer("LSTM", needs={"peepholes": False})
+    torch_layer: ClassVar[TorchLayer | None] = TorchLayer("LSTM", needs={"peepholes": False})
 
     def __init__(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .. import validation
 from ..cells.specs import CELLS
@@ -14,6 +16,9 @@ from .gradients import Differentiable
 from .jacobian import Linearised
 from .states import Hidden
 from .weights import Weights, parameter_memory
+
+if TYPE_CHECKING:
+    from ..validation import Dtype, Seed
 
 
 class Stack(Differentiable, Hidden, Linearised, Weights):
@@ -51,11 +56,11 @@ class Stack(Differentiable, Hidden, Linearised, Weights):
         dropout: float = 0.0,
         learn_initial_state: bool = False,
         embedding_size: int | None = None,
-        dtype: Any = "float32",
+        dtype: Dtype = "float32",
         initial: Mapping[str, Any] | None = None,
-        seed: Any = None,
+        seed: Seed = None,
     ) -> None:
-        self.cell = validation.choice("cell", cell, CELLS)
+        self.cell: str = validation.choice("cell", cell, CELLS)
         options = {
             "input_size": input_size,
             "hidden_size": hidden_size,
@@ -76,7 +81,7 @@ class Stack(Differentiable, Hidden, Linearised, Weights):
         initialise(self._views, self._net, self._generator, initial)
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype:
         """Dtype of the parameters and all arithmetic: float32 or float64."""
         return self._net.dtype
 

@@ -45,7 +45,7 @@ class Weights:
         self._shown()
         return dict(self._parameters)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> np.ndarray:
         """Return a parameter, as a live, writeable view."""
         parameter = self.__dict__.get("_parameters", {}).get(name)
         if parameter is not None:

@@ -1,7 +1,7 @@
 """Optimizers: each a declaration with its settings, and compiled maths in `kernels`."""
 
 from .algorithms import SGD, Adagrad, Adam, AdamW, RMSprop, chosen_optimizer
-from .optimizer import OPTIMIZERS, Optimizer
+from .optimizer import OPTIMIZERS, Optimizer, OptimizerName
 
 __all__ = [
     "OPTIMIZERS",
@@ -10,6 +10,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Optimizer",
+    "OptimizerName",
     "RMSprop",
     "chosen_optimizer",
 ]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from ..validation import Registry, fits
+
+#: keys of `OPTIMIZERS` without those that a script adds
+OptimizerName = Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"]
 
 
 class Limits(NamedTuple):

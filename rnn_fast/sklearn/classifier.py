@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
+from ..data.weights import ClassWeight
 from ..validation import shown
 from .estimator import Estimator, documented
 
@@ -37,7 +38,7 @@ class RNNClassifier(ClassifierMixin, Estimator):
         Labels in order; for (N, L) labels 0 .. L - 1.
     """
 
-    class_weight: Mapping[Any, float] | str | None = None
+    class_weight: ClassWeight = None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,20 +7,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..cells.specs.leaky import ALPHA
+from ..cells.specs.leaky import ALPHA, Form
+from ..cells.specs.simple import Nonlinearity
 from ..models.base import Model
-from ..models.loading import MODELS
-from ..optimizers import Optimizer
+from ..models.loading import MODELS, ModelName
+from ..optimizers import Optimizer, OptimizerName
 from ..training.early_stopping import EarlyStopping
 from ..training.history import History
-from ..validation import choice, flag, rate, shown
+from ..training.schedules import Schedule, ScheduleName
+from ..validation import Dtype, choice, flag, rate, shown
 from .sequences import count_features, read
 
 #: what the descriptions of both classes share
@@ -104,9 +106,9 @@ class Estimator(BaseEstimator):
     A parameter goes to the model's constructor or to its `fit` by its name.
     """
 
-    cell: str = "gru"
+    cell: ModelName = "gru"
     hidden_size: int = 32
-    layout: str = "NTI"
+    layout: Literal["NTI", "NIT"] = "NTI"
     input_size: int | None = None
     num_layers: int = 1
     bidirectional: bool = False
@@ -116,20 +118,20 @@ class Estimator(BaseEstimator):
     readout_dropout: float = 0.0
     learn_initial_state: bool = False
     embedding_size: int | None = None
-    dtype: Any = "float32"
+    dtype: Dtype = "float32"
     initial: Mapping[str, Any] | None = None
-    nonlinearity: str = "tanh"
+    nonlinearity: Nonlinearity = "tanh"
     alpha: float = ALPHA
     learn_alpha: bool = False
-    form: str = "rate"
+    form: Form = "rate"
     reset_after: bool = True
     peepholes: bool = False
     forget_bias: float | tuple[str, float] = 1.0
     epochs: int = 100
     batch_size: int | None = 32
     learning_rate: float = 0.01
-    schedule: Any = None
-    optimizer: str | Optimizer = "adam"
+    schedule: Schedule | ScheduleName | None = None
+    optimizer: OptimizerName | Optimizer = "adam"
     clip_norm: float | None = None
     clip_value: float | None = None
     l1: float | Mapping[str, float] | None = None
@@ -238,8 +240,10 @@ class Estimator(BaseEstimator):
         model = self._checked(fresh) if goes_on else fresh
         arguments = self._arguments(model.fit, **implied, **others)
         history = model.fit(X, y, **{**arguments, "loss": None})  # the model has it
-        self.loss_curve_ = [*getattr(self, "loss_curve_", ()), *history.loss]
-        self.model_, self.history_, self.n_iter_ = model, history, len(history)
+        self.loss_curve_: list[float] = [*getattr(self, "loss_curve_", ()), *history.loss]
+        self.model_: Model = model
+        self.history_: History = history
+        self.n_iter_: int = len(history)
         return self
 
     def _targets(self, y: Any) -> tuple[np.ndarray, dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
-from ..losses import LOSSES
+from ..losses import LOSSES, LossName
 from ..validation import choice
 from .estimator import Estimator, documented
 
@@ -33,7 +33,7 @@ class RNNRegressor(RegressorMixin, Estimator):
     ATTRIBUTES
     """
 
-    loss: str = "mse"
+    loss: LossName = "mse"
     loss_options: Mapping[str, Any] | None = None
 
     def __sklearn_tags__(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..losses import LOSSES
 from ..models.base import Model
 from ..validation import shown
 
+Reduction = Literal["mean", "median", "std"]  #: keys of `REDUCTIONS`
 REDUCTIONS: dict[str, Any] = {"mean": np.mean, "median": np.median, "std": np.std}
 
 
@@ -29,7 +30,7 @@ class Ensemble:
     """
 
     def __init__(self, models: Iterable[Model]) -> None:
-        self.models = tuple(models)
+        self.models: tuple[Model, ...] = tuple(models)
         for i, model in enumerate(self.models):
             if not isinstance(model, Model):
                 raise TypeError(f"models[{i}] must be a model; got {shown(model)}")
@@ -97,7 +98,7 @@ class Ensemble:
         return (probabilities > 0.5).astype(np.int64)
 
 
-def reduced(outputs: list[Any], reduce: str | None) -> Any:
+def reduced(outputs: list[Any], reduce: Reduction | None) -> Any:
     """Return the mean, the median or the standard deviation over models, or all outputs for None.
 
     Outputs of lists of sequences are lists.

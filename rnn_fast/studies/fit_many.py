@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..engine import threads
 from ..errors import DivergedError, Terminated
+from ..models.base import Model
 from ..training.config import verbosity
 from ..training.signals import Signals
 from ..validation import choice, flag
@@ -23,10 +24,15 @@ from .store import Store
 from .study import Study
 from .work import DIVERGED, DONE, FAILED, curves
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .runs import Runs
+
 
 def fit_many(
-    model: Any,
-    runs: Any,
+    model: type[Model] | None,
+    runs: Runs | Iterable[Mapping[str, Any]] | pd.DataFrame,
     X: Any,
     y: Any,
     *,
@@ -36,7 +42,7 @@ def fit_many(
     store: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
     client: Any = None,
-    errors: str = "keep",
+    errors: Literal["keep", "raise"] = "keep",
     retry_failed: bool = False,
     verbose: bool | int | None = None,
     check_finite: bool = True,

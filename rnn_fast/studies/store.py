@@ -69,11 +69,11 @@ class Store:
     """
 
     def __init__(self, path: Any = None, writes: bool = False) -> None:
-        self.path = "" if path is None else validation.path("store", path)
+        self.path: str = "" if path is None else validation.path("store", path)
         exists = bool(self.path) and os.path.exists(self.path)
         if self.path and not (exists or writes):
             raise FileNotFoundError(f"there is no study {self.path!r}")
-        self.connection = sqlite3.connect(
+        self.connection: sqlite3.Connection = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
         try:

@@ -14,7 +14,7 @@ from ..models.base import Model
 from ..saving import files
 from ..training.history import History
 from ..validation import shown
-from .ensemble import Ensemble, reduced
+from .ensemble import Ensemble, Reduction, reduced
 from .figures import axes_of, draw_curves, draw_scores
 from .report import page
 from .results import Results, unknown
@@ -49,7 +49,7 @@ class Study(Results):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self.path = store.path
+        self.path: str = store.path
         self.settings: dict[str, Any] = store.meta("settings")
         self._end = weakref.finalize(self, store.close)
 
@@ -217,7 +217,7 @@ class Study(Results):
         self,
         X: Any,
         ids: Any = None,
-        reduce: str | None = "mean",
+        reduce: Reduction | None = "mean",
         **options: Any,
     ) -> Any:
         """Return outputs of some models: probabilities of a classifier, else values.

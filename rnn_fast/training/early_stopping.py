@@ -11,7 +11,7 @@ import numpy as np
 from ..layout.network import Network
 from ..validation import check_fields, flag, rate, whole
 from .history import History
-from .monitor import LOSS, Monitor, mode, monitor
+from .monitor import LOSS, Measure, Mode, Monitor, mode, monitor
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class EarlyStopping:
     patience: int = 10
     min_delta: float = 0.0
     restore_best: bool = True
-    monitor: str | None = None
-    mode: str = "auto"
+    monitor: Measure | None = None
+    mode: Mode = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self, patience=whole, min_delta=rate, restore_best=flag)

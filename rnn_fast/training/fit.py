@@ -18,12 +18,15 @@ from .partial_fit import Updater
 if TYPE_CHECKING:  # a training imports the rest: to predict takes none of it
     from ..data.parts import Part
     from ..data.source import Source
+    from ..data.targets import Missing
+    from ..data.weights import ClassWeight
     from ..engine.evaluation import Evaluation
     from ..engine.guide import LossFunction
-    from ..optimizers import Optimizer
+    from ..optimizers import Optimizer, OptimizerName
     from .config import TrainingConfig
     from .early_stopping import EarlyStopping
     from .history import History
+    from .schedules import Schedule, ScheduleName
 
 #: options of `fit` that `fit_stream` does not have
 UNUSED = {"shuffle": False, "shuffle_block": None, "validation_split": 0.0, "stratify": False}
@@ -49,8 +52,8 @@ class Learner(Updater):
         epochs: int = 10,
         batch_size: int | None = 32,
         learning_rate: float | None = None,
-        schedule: Any = None,
-        optimizer: str | Optimizer = "sgd",
+        schedule: Schedule | ScheduleName | None = None,
+        optimizer: OptimizerName | Optimizer = "sgd",
         clip_norm: float | None = None,
         clip_value: float | None = None,
         l1: float | Mapping[str, float] | None = None,
@@ -61,8 +64,8 @@ class Learner(Updater):
         lengths: Any = None,
         mask: Any = None,
         sample_weight: Any = None,
-        class_weight: Any = None,
-        missing: str | None = None,
+        class_weight: ClassWeight = None,
+        missing: Missing | None = None,
         initial_state: Any = None,
         bptt: int | None = None,
         validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,

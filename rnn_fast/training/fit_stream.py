@@ -11,10 +11,12 @@ from .. import validation
 from .fit import Learner
 
 if TYPE_CHECKING:
+    from ..data.targets import Missing
     from ..engine.guide import LossFunction
-    from ..optimizers import Optimizer
+    from ..optimizers import Optimizer, OptimizerName
     from .early_stopping import EarlyStopping
     from .history import History
+    from .schedules import Schedule, ScheduleName
 
 
 class StreamLearner(Learner):
@@ -29,15 +31,15 @@ class StreamLearner(Learner):
         steps_per_epoch: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
-        schedule: Any = None,
-        optimizer: str | Optimizer = "sgd",
+        schedule: Schedule | ScheduleName | None = None,
+        optimizer: OptimizerName | Optimizer = "sgd",
         clip_norm: float | None = None,
         clip_value: float | None = None,
         l1: float | Mapping[str, float] | None = None,
         l2: float | Mapping[str, float] | None = None,
         activity_l1: float | None = None,
         activity_l2: float | None = None,
-        missing: str | None = None,
+        missing: Missing | None = None,
         bptt: int | None = None,
         validation_data: tuple[Any, ...] | Mapping[str, Any] | None = None,
         early_stopping: EarlyStopping | int | None = None,

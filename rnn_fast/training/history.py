@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from ..validation import shown
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+
+#: None where a measure is not kept; `Any` lets users read it without asking a type checker first
+Kept: TypeAlias = list[float] | Any
 
 
 @dataclass
@@ -45,14 +49,14 @@ class History:
     """
 
     loss: list[float] = field(default_factory=list)
-    accuracy: list[float] | None = None
-    mse: list[float] | None = None
-    r2: list[float] | None = None
-    penalty: list[float] | None = None
-    val_loss: list[float] | None = None
-    val_accuracy: list[float] | None = None
-    val_mse: list[float] | None = None
-    val_r2: list[float] | None = None
+    accuracy: Kept = None
+    mse: Kept = None
+    r2: Kept = None
+    penalty: Kept = None
+    val_loss: Kept = None
+    val_accuracy: Kept = None
+    val_mse: Kept = None
+    val_r2: Kept = None
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     sequences_per_second: list[float] = field(default_factory=list)

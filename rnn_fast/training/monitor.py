@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from ..layout.network import Network
 from ..losses import LOSSES
@@ -12,7 +12,9 @@ from .history import History
 
 #: signs of the modes; "auto" is the measure's own
 MODES = {"min": 1.0, "max": -1.0}
-MEASURES = (*SIGNS, *(f"val_{name}" for name in SIGNS))
+Measure = Literal["loss", "accuracy", "mse", "r2", "val_loss", "val_accuracy", "val_mse", "val_r2"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+Mode = Literal["auto", "min", "max"]
 
 
 class Monitor(NamedTuple):
@@ -55,11 +57,11 @@ class Monitor(NamedTuple):
 LOSS = Monitor("loss", SIGNS["loss"])  #: where nothing is watched
 
 
-def monitor(name: str, value: Any) -> str | None:
+def monitor(name: str, value: Any) -> Measure | None:
     """Check the name of a measure; None passes."""
     return None if value is None else choice(name, value, MEASURES)
 
 
-def mode(name: str, value: Any) -> str:
+def mode(name: str, value: Any) -> Mode:
     """Check a direction."""
-    return choice(name, value, ("auto", *MODES))
+    return choice(name, value, get_args(Mode))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 import numpy as np
 
 from ..data.dataset import Dataset
 from ..data.plain import all_none, plain_block
 from ..data.states import public_state
+from ..data.targets import Missing
+from ..data.weights import ClassWeight
 from ..layout.network import Network
 from .online import Online
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..layout.constraints import Bounds
-    from ..optimizers import Optimizer
+    from ..optimizers import Optimizer, OptimizerName
     from .updates import Updates
 
 #: options of `partial_fit` that an update from gradients has no use for
@@ -28,6 +32,28 @@ BATCHES = {
     "activity_l1": None,
     "activity_l2": None,
 }
+
+
+class UpdateOptions(TypedDict, total=False):
+    """The keyword arguments of `partial_fit`, for type checkers."""
+
+    batch_size: int | None
+    learning_rate: float | None
+    optimizer: OptimizerName | Optimizer
+    clip_norm: float | None
+    clip_value: float | None
+    l1: float | Mapping[str, float] | None
+    l2: float | Mapping[str, float] | None
+    activity_l1: float | None
+    activity_l2: float | None
+    lengths: Any
+    mask: Any
+    sample_weight: Any
+    class_weight: ClassWeight
+    missing: Missing | None
+    initial_state: Any
+    n_threads: int | None
+    check_finite: bool
 
 
 class Updater:
@@ -51,6 +77,23 @@ class Updater:
         updates.bounds = self._bounds
         return updates
 
+    @overload
+    def partial_fit(
+        self, X: Any, y: Any, *, return_state: Literal[True], **options: Unpack[UpdateOptions]
+    ) -> tuple[float, Any]: ...
+    @overload
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        return_state: Literal[False] = False,
+        **options: Unpack[UpdateOptions],
+    ) -> float: ...
+    @overload
+    def partial_fit(
+        self, X: Any, y: Any, *, return_state: bool, **options: Unpack[UpdateOptions]
+    ) -> Any: ...
     def partial_fit(
         self,
         X: Any,
@@ -58,7 +101,7 @@ class Updater:
         *,
         batch_size: int | None = None,
         learning_rate: float | None = None,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: OptimizerName | Optimizer = "sgd",
         clip_norm: float | None = None,
         clip_value: float | None = None,
         l1: float | Mapping[str, float] | None = None,
@@ -68,8 +111,8 @@ class Updater:
         lengths: Any = None,
         mask: Any = None,
         sample_weight: Any = None,
-        class_weight: Any = None,
-        missing: str | None = None,
+        class_weight: ClassWeight = None,
+        missing: Missing | None = None,
         initial_state: Any = None,
         return_state: bool = False,
         n_threads: int | None = None,
@@ -144,7 +187,7 @@ class Updater:
     def apply_gradients(
         self,
         gradients: Mapping[str, Any],
-        optimizer: str | Optimizer = "sgd",
+        optimizer: OptimizerName | Optimizer = "sgd",
         *,
         learning_rate: float | None = None,
         clip_norm: float | None = None,

@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from .. import validation
 from ..validation import above_zero, check_fields, rate, whole
-from .monitor import mode, monitor
+from .monitor import Measure, Mode, mode, monitor
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ class ReduceOnPlateau:
     factor: float = 0.1
     patience: int = 10
     threshold: float = 1e-4
-    monitor: str | None = None
-    mode: str = "auto"
+    monitor: Measure | None = None
+    mode: Mode = "auto"
 
     name: ClassVar[str] = "plateau"
     is_steady: ClassVar[bool] = True
@@ -155,7 +155,7 @@ class WarmUp:
     """
 
     epochs: float = 1.0
-    then: Any = field(default_factory=Constant)
+    then: Schedule | ScheduleName = field(default_factory=Constant)
 
     name: ClassVar[str] = "warmup"
     is_steady: ClassVar[bool] = False
@@ -166,7 +166,8 @@ class WarmUp:
     def factors(self, x: np.ndarray, epochs: int, step: float = 1.0) -> np.ndarray:
         """``min(1, (x + step) / epochs)``."""
         line = np.minimum(x + step, self.epochs) / self.epochs
-        return line * self.then.factors(x, epochs, step)
+        then: Any = self.then  # as `chosen_schedule` returned it
+        return line * then.factors(x, epochs, step)
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,6 +203,11 @@ class ByEpoch:
 
 
 KINDS: tuple[Any, ...] = (Constant, Step, Exponential, Cosine, ReduceOnPlateau, WarmUp)
+ScheduleName = Literal["constant", "step", "exponential", "cosine", "plateau", "warmup"]
+#: an object of one of these classes, or a function of the epoch
+Schedule: TypeAlias = (
+    Constant | Step | Exponential | Cosine | ReduceOnPlateau | WarmUp | Callable[[int], float]
+)
 SCHEDULES = {kind.name: kind for kind in KINDS}
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..maths import sigmoid
 from ..point import Point
 from .cell import CELLS, Cell, Row, Vector
-from .simple import FUNCTIONS
+from .simple import FUNCTIONS, NONLINEARITIES
 
 ALPHA = 0.2  #: of a step of 20 ms and a time constant of 100 ms
-FORMS = ("rate", "membrane")
+Form = Literal["rate", "membrane"]  #: the state that leaks
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def leaky_name(form: str, nonlinearity: str, learns: bool) -> str:
@@ -44,7 +45,7 @@ def forward_of(form: str, nonlinearity: str) -> Any:
 
 for form in FORMS:
     for learns in (False, True):
-        for nonlinearity in FUNCTIONS:
+        for nonlinearity in NONLINEARITIES:
             CELLS.add(
                 Cell(
                     name=leaky_name(form, nonlinearity, learns),

@@ -5,12 +5,14 @@ Elman, Finding structure in time, Cognitive Science 14 (1990).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from .. import maths
 from ..point import Point
 from .cell import CELLS, Cell, Row
 
+Nonlinearity = Literal["tanh", "relu"]
+NONLINEARITIES: tuple[Nonlinearity, ...] = get_args(Nonlinearity)
 #: f by the last word of a cell's name
 FUNCTIONS = {"tanh": maths.tanh, "relu": maths.relu}
 
@@ -25,7 +27,7 @@ def forward_of(name: str) -> Any:
     return forward
 
 
-for name in FUNCTIONS:
+for name in NONLINEARITIES:
     CELLS.add(
         Cell(
             name=name,
