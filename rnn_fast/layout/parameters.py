@@ -13,6 +13,12 @@ from .memory import aligned
 from .network import Network, parameter_offsets
 
 
+def ending(net: Network, run: int) -> str:
+    """Return what the names of a run's parameters end in: the layer and the direction."""
+    layer, reverse = divmod(run, net.directions)
+    return (f"_l{layer}" if layer else "") + ("_reverse" if reverse else "")
+
+
 def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
     """Name the parts of a network's flat vector of parameters.
 
@@ -28,8 +34,7 @@ def parameter_views(flat: np.ndarray, net: Network) -> dict[str, np.ndarray]:
     at, H, DH = parameter_offsets(net), net.hidden_size, net.directions * net.hidden_size
     found: dict[str, np.ndarray] = {}
     for run in range(net.runs):
-        layer, reverse = divmod(run, net.directions)
-        end = (f"_l{layer}" if layer else "") + ("_reverse" if reverse else "")
+        end = ending(net, run)
         I, start, place = net.run_input(run), at.W[run], at.vectors[run]
         W = flat[start:place].reshape(net.gates * H, I + 1 + H)
         found |= {f"Wxh{end}": W[:, :I], f"Whh{end}": W[:, I + 1 :], f"bh{end}": W[:, I]}

@@ -24,6 +24,7 @@ from .gradients import Differentiable
 from .jacobian import Linearised
 from .predict import Predictor
 from .states import Hidden
+from .summary import Summarised
 from .weights import Weights, parameter_memory
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Model(
     Linearised,
     Exported,
     Constrained,
+    Summarised,
     Weights,
 ):
     """The base class of `SimpleRNN`, `LeakyRNN`, `GRU`, `LSTM` and `Recurrent`.

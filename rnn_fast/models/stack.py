@@ -15,13 +15,14 @@ from .architecture import Architecture
 from .gradients import Differentiable
 from .jacobian import Linearised
 from .states import Hidden
+from .summary import Summarised
 from .weights import Weights, parameter_memory
 
 if TYPE_CHECKING:
     from ..validation import Dtype, Seed
 
 
-class Stack(Differentiable, Hidden, Linearised, Weights):
+class Stack(Differentiable, Hidden, Linearised, Summarised, Weights):
     """A stack of recurrent layers, whose outputs are the states of the top layer.
 
     The layers of a model, for a head, a loss and an optimizer of your own: `vjp` gives outputs

@@ -9,12 +9,14 @@ import math
 from typing import Any
 
 from .._optional import extra
+from ..training import markup
 from .figures import draw_curves, draw_scores
 from .plain import readable
 from .table import measured
 from .work import DONE
 
 ROWS = 200  #: of a table
+BRIEF = 10  #: rows that a notebook shows
 CURVES = (0.0, 0.25, 0.5, 0.75, 1.0)  #: places of the runs with a curve, from best to worst
 
 PAGE = """<!doctype html>
@@ -44,6 +46,33 @@ document.querySelectorAll("th").forEach(head => head.onclick = () => {{
 }});
 </script></body></html>
 """
+
+
+def brief(study: Any) -> str:
+    """Return a table of the runs of a `Study` with the least loss, of validation data if there are.
+
+    It needs neither pandas nor Matplotlib.
+    """
+    records = study.records()
+    validates = any("val_loss" in record for record in records)
+    measure = "val_loss" if validates else "train_loss"
+    shown = sorted(records, key=lambda record: _rank(record, measure))[:BRIEF]
+    there = (name for record in shown for name, value in record.items() if _short(value))
+    columns = list(dict.fromkeys(there))
+    rows = [[_short(record.get(name)) for name in columns] for record in shown]
+    more = f"{len(shown)} of {len(records)} runs, of least {measure}" if records[BRIEF:] else ""
+    return markup.table(repr(study).strip("<>"), columns, rows, more)
+
+
+def _rank(record: dict[str, Any], measure: str) -> float:
+    """Return the measure of a run that is done; infinite if it has none."""
+    value = record.get(measure, math.nan) if record["status"] == DONE else math.nan
+    return math.inf if math.isnan(value) else value
+
+
+def _short(value: Any) -> str:
+    """Return a value of a record as a table shows it."""
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
 def page(study: Any, measure: str) -> str:

@@ -16,7 +16,7 @@ from ..training.history import History
 from ..validation import shown
 from .ensemble import Ensemble, Reduction, reduced
 from .figures import axes_of, draw_curves, draw_scores
-from .report import page
+from .report import brief, page
 from .results import Results, unknown
 from .runs import INDICES
 from .store import Store
@@ -77,6 +77,9 @@ class Study(Results):
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.counts().items())
         return f"<Study of {len(self)} runs: {counts or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        return brief(self)
 
     def plot(
         self,

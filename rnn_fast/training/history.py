@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .._optional import extra
+from ..losses.loss import SIGNS
 from ..validation import shown
+from .markup import curve, table
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 
 #: None where a measure is not kept; `Any` lets users read it without asking a type checker first
@@ -108,48 +111,75 @@ class History:
             self.arrays(), index=pandas.RangeIndex(1, len(self) + 1, name="epoch")
         )
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the losses over the epochs, and on a second axis the accuracies, or R2.
+    def plot(self, figure: Figure | SubFigure | None = None) -> list[Axes]:
+        """Draw the measures over the epochs: the loss, and the accuracy or R2.
+
+        Each has axes and a color of its own; of the validation data it is dashed.  A dotted line
+        marks the epoch of the least loss, of the validation data if there are any.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Axes to draw on.  Default: a new figure.
+        figure : matplotlib Figure or SubFigure, optional
+            Figure to draw in.  Default: a new one.
 
         Returns
         -------
-        matplotlib Axes
-            Axes of the losses.
+        list of matplotlib Axes
+            Axes of the measures, from the top.
 
         Raises
         ------
         ImportError
             Matplotlib is not installed.
         """
-        if not (ax is None or hasattr(ax, "twinx")):
-            raise TypeError(f"ax must be axes of Matplotlib, or None; got {shown(ax)}")
-        if ax is None:
-            ax = extra("matplotlib.pyplot", "plot").subplots()[1]
-        epochs, kept = range(1, len(self) + 1), self.arrays()
-        lines: list[Any] = []
-        for measure in ("loss", "accuracy", "r2"):
-            if measure not in kept:
-                continue
-            own = ax if measure == "loss" else ax.twinx()
-            own.set_ylabel(measure)
-            for name, style in ((measure, "-"), (f"val_{measure}", "--")):
+        if not (figure is None or hasattr(figure, "subplots")):
+            raise TypeError(f"figure must be a figure of Matplotlib, or None; got {shown(figure)}")
+        if figure is None:
+            figure = extra("matplotlib.pyplot", "plot").figure(layout="constrained")
+        kept, epochs = self.arrays(), range(1, len(self) + 1)
+        measures = [name for name in ("loss", "accuracy", "r2") if name in kept]
+        axes = list(figure.subplots(len(measures), sharex=True, squeeze=False)[:, 0])
+        best = self._best("val_loss" if "val_loss" in kept else "loss")
+        for k, (ax, measure) in enumerate(zip(axes, measures, strict=True)):
+            ax.set_ylabel(measure)
+            lines = (("training", measure, "-"), ("validation", f"val_{measure}", "--"))
+            for label, name, style in lines:
                 if name in kept:
-                    color = f"C{len(lines)}"
-                    lines += own.plot(epochs, kept[name], style, color=color, label=name)
-        ax.set_xlabel("epoch")
-        ax.legend(handles=lines)
-        return ax
+                    ax.plot(epochs, kept[name], style, color=f"C{k}", label=label)
+                    if best:
+                        ax.plot(best, kept[name][best - 1], "o", color=f"C{k}", markersize=4)
+            if best:
+                ax.axvline(best, color="gray", linestyle=":", label=f"best epoch: {best}")
+        axes[-1].set_xlabel("epoch")
+        axes[-1].locator_params("x", integer=True)
+        axes[0].legend(loc="upper left", bbox_to_anchor=(1, 1))
+        return axes
+
+    def _best(self, name: str) -> int | None:
+        """Return the epoch, from 1, of the best value of a measure; None: no value is a number."""
+        values = SIGNS.get(name.removeprefix("val_"), 1.0) * self.arrays()[name]
+        return None if np.isnan(values).all() else int(np.nanargmin(values)) + 1
+
+    def _effort(self) -> str:
+        """Return the epochs, the time and the speed."""
+        if not self.loss:
+            return "no epochs"
+        total = sum(self.seconds)
+        speed = len(self) / sum(1 / rate for rate in self.sequences_per_second)
+        epochs = f"{len(self)} epoch{'s' * (len(self) > 1)}"
+        return f"{epochs}, {total:.3g} s, {speed:,.0f} sequences/s"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, last in self.last().items():
+            values, best = getattr(self, name), self._best(name)
+            told = f"{values[best - 1]:.4g} in epoch {best}" if best else ""
+            line = curve(values, dashed=name.startswith("val_"))
+            rows.append((name, f"{values[0]:.4g}", f"{last:.4g}", told, line))
+        return table(f"History: {self._effort()}", ("measure", "first", "last", "best", ""), rows)
 
     def __repr__(self) -> str:
         if not self.loss:
-            return "History(no epochs)"
-        total = sum(self.seconds)
-        speed = len(self) / sum(1 / rate for rate in self.sequences_per_second)
+            return f"History({self._effort()})"
         learned = (f"{n} {getattr(self, n)[0]:.4g} -> {v:.4g}" for n, v in self.last().items())
-        epochs = f"{len(self)} epoch{'s' * (len(self) > 1)}"
-        return f"History({epochs}, {total:.3g} s, {speed:,.0f} sequences/s: {', '.join(learned)})"
+        return f"History({self._effort()}: {', '.join(learned)})"

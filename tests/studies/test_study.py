@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from pieces import Piece
 
 from rnn_fast import GRU, LSTM, Adam, EarlyStopping, Ensemble, Study, fit_many, folds, grid
 from rnn_fast.studies.crew import SAMPLES, in_turn
@@ -350,8 +351,20 @@ def test_a_report_of_failures_escapes_them(tmp_path):
         study = fit_many(GRU, runs, X, y, input_size=2, loss="mse", verbose=0)
     with study:
         study.report(tmp_path / "report.html")
+        assert "<b>&" in Piece(study._repr_html_()).cells
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;&amp;" in text and "<b>" not in text and "Failed runs" in text
+
+
+def test_a_notebook_shows_the_best_runs(study):
+    text = study._repr_html_()
+    cells = Piece(text).cells
+    at = cells.index("id")
+    width = cells.index("test_accuracy") + 1
+    rows = [cells[k : k + width] for k in range(width, len(cells), width)]
+    assert [row[at] for row in rows] == list(study.to_frame().sort_values("val_loss").index[:10])
+    assert "error" not in cells and "Study of 16 runs: 16 done" in text
+    assert "10 of 16 runs, of least val_loss" in text
 
 
 def planned(rows, **common):

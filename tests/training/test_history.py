@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import re
 import sys
 from functools import partialmethod
 
 import numpy as np
 import pytest
+from pieces import Piece
 
 from rnn_fast import History
+from rnn_fast.training.markup import Markup, curve, table
 from rnn_fast.training.progress import progress
 
 
@@ -55,20 +58,91 @@ def test_arrays_and_a_data_frame():
     assert len(history(0).to_frame()) == 0
 
 
-def test_a_plot():
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("agg")
-    axes = history(3).plot()
-    assert [line.get_label() for line in axes.get_legend().get_lines()] == [
-        *("loss", "val_loss", "accuracy", "val_accuracy")
-    ]
-    np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [0.5, 0.25, 0.5 / 3])
+@pytest.fixture
+def pyplot():
+    module = pytest.importorskip("matplotlib.pyplot")
+    module.switch_backend("agg")
+    yield module
+    module.close("all")
+
+
+def drawn(axes) -> dict[str, tuple[str, str]]:
+    """The color and the style of each labelled line."""
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    shown = {label: line for label, line in lines.items() if label[0] != "_"}
+    return {label: (line.get_color(), line.get_linestyle()) for label, line in shown.items()}
+
+
+def test_a_plot(pyplot):
+    made = history(3)
+    made.val_loss[:] = [0.5, 0.25, 0.75]
+    loss, accuracy = made.plot()
+    assert [axes.get_ylabel() for axes in (loss, accuracy)] == ["loss", "accuracy"]
+    assert accuracy.get_xlabel() == "epoch"
+    for color, axes in (("C0", loss), ("C1", accuracy)):
+        assert drawn(axes) == {
+            "training": (color, "-"),
+            "validation": (color, "--"),
+            "best epoch: 2": ("gray", ":"),
+        }
+    np.testing.assert_array_equal(loss.get_lines()[0].get_ydata(), [0.5, 0.25, 0.5 / 3])
+    np.testing.assert_array_equal(loss.get_lines()[2].get_ydata(), made.val_loss)
+    texts = [text.get_text() for text in loss.get_legend().get_texts()]
+    assert texts == ["training", "validation", "best epoch: 2"]
+    loss.figure.canvas.draw()  # with its layout
+    assert loss.get_legend().get_window_extent().x0 > loss.get_window_extent().x1
+
+
+def test_a_plot_in_a_part_of_a_figure(pyplot):
     regression = History.begin(classifies=False, validates=False)
-    regression.extend({"loss": [1.0], "mse": [1.0], "r2": [0.5]})
-    axes = pyplot.figure().subplots()
-    assert regression.plot(axes) is axes
-    assert [line.get_label() for line in axes.get_legend().get_lines()] == ["loss", "r2"]
-    pyplot.close("all")
+    regression.extend({"loss": [np.nan, 1.0], "mse": [1.0, 1.0], "r2": [0.5, 0.25]})
+    left, right = pyplot.figure().subfigures(1, 2)
+    axes = regression.plot(right)
+    assert right.axes == axes and left.axes == []
+    assert [each.get_ylabel() for each in axes] == ["loss", "r2"]
+    assert drawn(axes[1]) == {"training": ("C1", "-"), "best epoch: 2": ("gray", ":")}
+
+
+def test_a_plot_without_numbers(pyplot):
+    for made in (history(0), History.begin(classifies=False, validates=False)):
+        assert all("best" not in label for axes in made.plot() for label in drawn(axes))
+    diverged = History.begin(classifies=True, validates=False)
+    diverged.extend({"loss": [np.nan], "accuracy": [0.5]})
+    assert [*drawn(diverged.plot()[0])] == ["training"]
+
+
+@pytest.mark.parametrize("figure", [1, "figure", []])
+def test_a_plot_elsewhere(figure):
+    with pytest.raises(TypeError, match="figure must be a figure of Matplotlib, or None; got"):
+        history().plot(figure)
+
+
+def test_a_notebook_shows_a_table():
+    made = history(300)
+    made.val_loss[:] = [np.nan, 0.5, 0.125, *[0.25] * 297]
+    piece = Piece(made._repr_html_())
+    rows = [piece.cells[k : k + 5] for k in range(0, len(piece.cells), 5)]
+    assert rows[0] == ["measure", "first", "last", "best", ""]
+    assert rows[1] == ["loss", "0.5", "0.001667", "0.001667 in epoch 300", ""]
+    assert rows[3] == ["val_loss", "nan", "0.25", "0.125 in epoch 3", ""]
+    assert piece.tags.count("polyline") == len(rows) - 1 == 4
+    assert len(made._repr_html_()) < 20_000
+    assert "no epochs" in history(0)._repr_html_()
+
+
+def test_a_curve():
+    values = [np.nan, 1.0, np.inf, 3.0, 2.0]
+    points = re.search(r'points="(.*?)"', curve(values))[1]
+    assert points == "41.0,30.0 119.0,2.0 158.0,16.0"  # less is lower; of equal distances
+    assert 'points="2.0,2.0"' in curve([1.0]) and curve([]) == curve([np.nan]) == ""
+    assert "dasharray" in curve([1.0, 2.0], dashed=True)
+    assert "dasharray" not in curve([1.0, 2.0])
+
+
+def test_a_table_is_escaped():
+    text = table("<b>", ["a & b"], [["<script>", Markup("<i>x</i>")]], "1 < 2")
+    assert Piece(text).cells == ["a & b", "<script>", "x"]
+    assert "&lt;b&gt;" in text and "<i>x</i>" in text and "1 &lt; 2" in text
 
 
 @pytest.mark.parametrize(("method", "name"), [("to_frame", "pandas"), ("plot", "plot")])
