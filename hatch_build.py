@@ -9,6 +9,7 @@ asked for outright.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,10 +73,15 @@ class Packs(BuildHookInterface):
         build_data["force_include"] |= {str(Path(self.root, pack)): pack for pack in packs}
 
 
-class Needs(MetadataHookInterface):
-    """Asks for Numba where nothing is compiled ahead of time."""
+class Metadata(MetadataHookInterface):
+    """Asks for Numba where nothing is compiled ahead of time; describes the package."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Fill in the dependencies."""
+        """Fill in the dependencies and the page of an index."""
         jit = metadata["optional-dependencies"]["jit"]
+        text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        # An index shows no files of the repository, so its page has no pictures and links of them.
+        text = re.sub(r"<picture>.*?</picture>\s*", "", text, flags=re.S)
+        text = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]+\)", r"\1", text)
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
         metadata["dependencies"] = [*self.config["needs"], *([] if LEVELS else jit)]
