@@ -126,6 +126,7 @@ FIT = {
     **dict.fromkeys(("class_weight", "initial_state"), DATA),
 }
 STEPS = {"batch": COUNT, "output": CHOICE}
+IN_C = {"path": PATH, "name": {"none", "text", "long text"}, "output": CHOICE}
 STREAM = {**TRAINING, "batches": DATA, "steps_per_epoch": SOME_COUNT}
 UPDATE = {
     name: right
@@ -326,6 +327,12 @@ def test_jacobian(model, name, right):
     refuses(lambda **wrong: model.jacobian(state, np.zeros(2), **wrong), name, right)
 
 
+@each(IN_C)
+def test_to_c(model, name, right, tmp_path):
+    refuses(lambda **wrong: model.to_c(**{"path": tmp_path / "m.h", **wrong}), name, right)
+    assert not any(tmp_path.iterdir())
+
+
 @each(STACK)
 def test_a_stack(name, right):
     arguments = {"cell": "gru", "input_size": 2, "hidden_size": 3}
@@ -375,6 +382,7 @@ def test_no_argument_is_left_out():
         LSTM.vjp: PULLED,
         LSTM.states: STATES,
         LSTM.jacobian: JACOBIAN,
+        LSTM.to_c: IN_C,
         Stack: STACK,
         **OBJECTS,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -11,6 +11,47 @@ if TYPE_CHECKING:
 
 class Exported:
     """The part of a model that leaves for other programs."""
+
+    _net: Any
+    _flat: Any
+
+    def to_c(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        output: Literal[
+            "predict", "predict_proba", "decision_function", "predict_distribution"
+        ] = "predict",
+    ) -> None:
+        """Write the model as one header in C99, with the weights and the next step of a sequence.
+
+        ``NAME_reset(&state)`` begins a sequence, ``NAME_step(&state, x, y)`` reads a step x and
+        writes its outputs y, as `stream` does; with an embedding x is an index.  The header is C++
+        as well, needs no library, allocates nothing, and its loops become vector code.
+
+        Parameters
+        ----------
+        path : path
+            An existing file is replaced at once or, after an OSError, unchanged.
+        name : str, optional
+            An identifier in C, with which all names begin.  Default: the name of the file without
+            its ending.
+        output : {"predict", "predict_proba", "decision_function", "predict_distribution"}
+            The method whose results are the outputs.  Labels are numbers 0 and 1, a class is one
+            number; predict_distribution has mean and standard deviation of each value in turn.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `name` is no identifier; the model is bidirectional, or a `Recurrent`, whose maths is
+            Python's; the loss has no such output; a parameter is not finite.
+        OSError
+            The file cannot be written.
+        """
+        from ..formats.c import write_c
+
+        write_c(path, name, type(self).__name__, self._net, self._flat, output)
 
     def to_library(self, path: str | os.PathLike[str], name: str = "model") -> None:
         """Write a shared library that runs one sequence step by step, and a header beside it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,15 @@ class Stack(Differentiable, Hidden, Linearised, Summarised, Weights):
     def dropout(self) -> float:
         """Probability with which an input of a layer above the first is set to zero."""
         return self._options["dropout"]
+
+    def to_c(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Write the layers as one header in C99, whose outputs are the states of the top layer.
+
+        As `GRU.to_c`.
+        """
+        from ..formats.c import write_c
+
+        write_c(path, name, f"Stack of {self.cell}", self._net, self._flat, "decision_function")
 
     def __repr__(self) -> str:
         options = {**self._options, "dtype": self.dtype.name}
