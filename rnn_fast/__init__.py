@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .data.joined import Joined, with_static
     from .data.windows import Windows, windows
     from .errors import DivergedError, ModelFileError, Terminated
-    from .models.loading import from_torch, load
+    from .models.loading import from_rtneural, from_torch, load
     from .models.own import Recurrent
     from .models.recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
     from .models.stack import Stack
@@ -58,6 +58,7 @@ __all__ = [
     "fit_many",
     "fixed_points",
     "folds",
+    "from_rtneural",
     "from_torch",
     "grid",
     "load",
@@ -72,7 +73,7 @@ MODULES = {
     "data.joined": ("Joined", "with_static"),
     "data.windows": ("Windows", "windows"),
     "errors": ("DivergedError", "ModelFileError", "Terminated"),
-    "models.loading": ("from_torch", "load"),
+    "models.loading": ("from_rtneural", "from_torch", "load"),
     "models.own": ("Recurrent",),
     "models.recurrent": ("GRU", "LSTM", "LeakyRNN", "SimpleRNN"),
     "models.stack": ("Stack",),

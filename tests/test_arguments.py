@@ -127,6 +127,7 @@ FIT = {
 }
 STEPS = {"batch": COUNT, "output": CHOICE}
 IN_C = {"path": PATH, "name": {"none", "text", "long text"}, "output": CHOICE}
+RTNEURAL = {"path": PATH, "output": CHOICE}
 STREAM = {**TRAINING, "batches": DATA, "steps_per_epoch": SOME_COUNT}
 UPDATE = {
     name: right
@@ -333,6 +334,12 @@ def test_to_c(model, name, right, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+@each(RTNEURAL)
+def test_to_rtneural(model, name, right, tmp_path):
+    refuses(lambda **wrong: model.to_rtneural(**{"path": tmp_path / "m", **wrong}), name, right)
+    assert not any(tmp_path.iterdir())
+
+
 @each(STACK)
 def test_a_stack(name, right):
     arguments = {"cell": "gru", "input_size": 2, "hidden_size": 3}
@@ -383,6 +390,7 @@ def test_no_argument_is_left_out():
         LSTM.states: STATES,
         LSTM.jacobian: JACOBIAN,
         LSTM.to_c: IN_C,
+        LSTM.to_rtneural: RTNEURAL,
         Stack: STACK,
         **OBJECTS,
     }

@@ -29,6 +29,7 @@ from .weights import Weights, parameter_memory
 
 if TYPE_CHECKING:
     from ..formats.pytorch import TorchLayer
+    from ..formats.rtneural import RTNeuralLayer
     from ..validation import Seed
 
 #: options that a model's repr shows even at their defaults
@@ -69,6 +70,7 @@ class Model(
     """
 
     cell: ClassVar[str]  #: name in files and on the command line
+    rtneural_layer: ClassVar[RTNeuralLayer | None] = None  #: None: RTNeural has no such layer
     torch_layer: ClassVar[TorchLayer | None] = None  #: None: PyTorch has no such layer
     _made = (*Weights._made, "_online", "_evaluation", "_updates", "_bounds")
 

@@ -85,6 +85,38 @@ class Exported:
 
         write_library(self, path, name)
 
+    def to_rtneural(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        output: Literal["decision_function", "predict_proba"] = "decision_function",
+    ) -> None:
+        """Write the model as JSON that loaders of RTNeural, AIDA-X and GuitarML read.
+
+        RTNeural runs a model step by step from a state of zero.  It does not add inputs to outputs:
+        do that for a model with `skip`, as AIDA-X does if the file says so, and GuitarML's plug-ins
+        always do.
+
+        Parameters
+        ----------
+        path : path
+            An existing file is replaced at once or, after an OSError, unchanged.
+        output : {"decision_function", "predict_proba"}
+            The method whose results the last layer returns.  Probabilities are for RTNeural alone.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The model is not a GRU that resets after the product or an LSTM without peepholes, or
+            it has a reverse direction, an embedding or learned initial states, which RTNeural does
+            not have; the loss has no probabilities; a parameter is not finite.
+        OSError
+            The file cannot be written.
+        """
+        from ..formats.rtneural import write_rtneural
+
+        write_rtneural(self, path, output)
+
     def to_torch(self) -> torch.nn.Module:
         """Return a PyTorch module that computes the logits, with copies of the weights.
 

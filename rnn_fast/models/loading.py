@@ -1,4 +1,4 @@
-"""Models read from files and from PyTorch modules."""
+"""Models read from files, and from what other programs wrote."""
 
 from __future__ import annotations
 
@@ -133,6 +133,66 @@ def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network, dict[str, C
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError("damaged: its constraints make no sense") from error
     return kind, arguments, net, constraints
+
+
+def from_rtneural(
+    path: str | os.PathLike[str],
+    *,
+    loss: str | None = None,
+    loss_options: dict[str, Any] | None = None,
+    return_sequences: bool = True,
+    dtype: Any = "float32",
+    learning_rate: float = 0.01,
+    seed: Any = None,
+) -> Model:
+    """Return the model in a JSON file of RTNeural, AIDA-X or GuitarML.
+
+    Files of RTNeural have layers gru or lstm of one size, a dense layer behind them, and perhaps an
+    activation; files of GuitarML are those that Automated-GuitarAmpModelling writes.  AIDA-X's
+    `in_skip` and GuitarML's `skip` become the option `skip`; AIDA-X's gains, which its plug-in
+    applies outside of the network, are not read.
+
+    Parameters
+    ----------
+    path : path
+    loss : str, optional
+        As for the models.  Default: bce for the activation sigmoid, cross_entropy for softmax, mse
+        for none.
+    loss_options, return_sequences, dtype, learning_rate, seed
+        As for the models.  Numbers of a file that was written from float64 are the same with
+        ``dtype="float64"`` only.
+
+    Returns
+    -------
+    GRU, LSTM or SimpleRNN
+        The bias is the sum of GuitarML's two biases; only the GRU's n keeps the second, as bhn.
+
+    Raises
+    ------
+    ModelFileError
+        The file is not of this kind, or has layers that no model has; the message says which.
+    TypeError, ValueError
+        An argument is wrong, or `loss` has other outputs than the file's.
+    OSError
+        The file cannot be read.
+    """
+    from ..formats.rtneural_reading import loss_of, read_rtneural
+
+    found = read_rtneural(path, MODELS, validation.real_dtype(dtype))
+    loss = loss_of(found.activation, loss)
+    sizes = {"output_size": outputs_of(found.arguments["output_size"], loss, loss_options)}
+    model = found.kind(
+        **{**found.arguments, **sizes},
+        loss=loss,
+        loss_options=loss_options,
+        return_sequences=return_sequences,
+        dtype=dtype,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    for name, array in found.parameters.items():
+        setattr(model, name, array)
+    return model
 
 
 def from_torch(

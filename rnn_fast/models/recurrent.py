@@ -12,6 +12,7 @@ from .. import validation
 from ..cells.specs.leaky import ALPHA, FORMS, Form, leak_of, leaky_name
 from ..cells.specs.simple import NONLINEARITIES, Nonlinearity
 from ..formats.pytorch import TorchLayer
+from ..formats.rtneural import RTNeuralLayer
 from ..layout.initialise import chrono
 from ..layout.parameters import gate_rows
 from .architecture import Architecture, NetworkOptions
@@ -285,6 +286,7 @@ class GRU(Model):
     torch_layer: ClassVar[TorchLayer | None] = TorchLayer(
         "GRU", needs={"reset_after": True}, second_bias=("n", "bhn")
     )
+    rtneural_layer = RTNeuralLayer("gru", gates="zrn")
 
     def __init__(
         self,
@@ -329,6 +331,7 @@ class LSTM(Model):
 
     cell = "lstm"
     torch_layer: ClassVar[TorchLayer | None] = TorchLayer("LSTM", needs={"peepholes": False})
+    rtneural_layer = RTNeuralLayer("lstm", gates="ifgo")
 
     def __init__(
         self,
