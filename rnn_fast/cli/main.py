@@ -1,4 +1,4 @@
-"""The command line: ``rnn-fast train``, ``predict``, ``study``, ``bench`` and ``build``.
+"""The command line: ``rnn-fast train``, ``predict``, ``export``, ``study``, ``bench``, ``build``.
 
 Exit codes: 0 done; 1 failed while running, such as training that diverged; 2 wrong usage or bad
 input; 130 interrupted by Ctrl-C; 143 ended by SIGTERM.  Results go to standard output, progress and
@@ -16,6 +16,7 @@ from ..errors import CompilerMissing, DivergedError, Terminated
 from . import output
 from .bench import add_bench
 from .build import add_build
+from .export import add_export
 from .predict import add_predict
 from .study import add_study
 from .train import add_train
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     add_train(commands.add_parser)
     add_predict(commands.add_parser)
+    add_export(commands.add_parser)
     add_study(commands.add_parser)
     add_bench(commands.add_parser)
     add_build(commands.add_parser)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..models.loading import Model, load
+
 
 class InputError(ValueError):
     """An option, or a file that it names, cannot be used."""
@@ -37,3 +39,17 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def read_model(path: Path) -> Model:
+    """Return the model in a file.
+
+    Raises
+    ------
+    InputError, ModelFileError
+        The file cannot be read, or is no model.
+    """
+    try:
+        return load(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None

@@ -10,10 +10,9 @@ from typing import IO, Any
 import numpy as np
 
 from ..losses import LOSSES
-from ..models.loading import load
 from . import output
 from .data import read_arrays
-from .options import InputError, check_writable
+from .options import InputError, check_writable, read_model
 
 
 def add_predict(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
@@ -40,10 +39,7 @@ def predict(args: argparse.Namespace) -> None:
         check_writable(args.output)
     else:
         output.stdout()  # an error before the work, if there is none
-    try:
-        model = load(args.model)
-    except OSError as error:
-        raise InputError(f"{args.model}: {error.strerror or error}") from None
+    model = read_model(args.model)
     X, lengths = read_arrays(args.data, "X", optional="lengths")
     given = {"X": X, "lengths": lengths}
     if LOSSES[model.loss].classifies:
