@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from ..cells.specs import CELLS
 from ..layout.network import Network
 from ..losses import LOSSES, LossName
 from ..validation import (
@@ -109,7 +110,7 @@ class Architecture(Options):
             )
 
     def network(self, cell: str, options: tuple[float, ...] = ()) -> Network:
-        """Return the network of a cell; `options` are the cell's real-valued options."""
+        """Return the network of a cell; `options` are values of its options, or none: defaults."""
         loss = LOSSES[self.loss]
         loss_options = loss.flat_options(self.loss_options or {})
         size = self.output_size
@@ -127,7 +128,7 @@ class Architecture(Options):
             embedding=self.embedding_size or 0,
             learned_state=self.learn_initial_state,
             skip=self.skip,
-            cell_options=options,
+            cell_options=options or tuple(value for _, value in CELLS[cell].options),
             loss_options=loss_options,
             output_shape=shape if isinstance(self.output_size, tuple) else (),
         )

@@ -16,12 +16,17 @@ import reference
 
 from rnn_fast import GRU, LSTM, LeakyRNN, Recurrent, SimpleRNN, Stack
 from rnn_fast.cells import Row, declare, tanh
+from rnn_fast.cells.specs import CELLS
 from rnn_fast.losses import LOSSES, functions
 
 HAS_C = pytest.mark.skipif(in_c.compiler() is None, reason="there is no C compiler")
 TOLERANCE = {np.dtype("f4"): 1e-6, np.dtype("f8"): 1e-14}
 #: relative to the largest number: sums of many products
 ROUNDING = {np.dtype("f4"): 2e-6, np.dtype("f8"): 1e-14}
+#: the cells of the package, not those that other tests have declared or registered
+OURS = [
+    name for name, cell in CELLS.items() if cell.kernels.startswith("rnn_fast.") and not cell.maths
+]
 #: by name: the model, and the method whose results are its outputs
 MODELS = {
     "relu": (
@@ -46,6 +51,7 @@ MODELS = {
     "rate": (lambda: LeakyRNN(2, 8, 3, nonlinearity="relu", loss="poisson", dtype="f8"), "predict"),
     "stack": (lambda: Stack("gru", 2, 11, num_layers=2, dtype="f8"), None),
     "states": (lambda: Stack("rate_learned_tanh", 4, 2, embedding_size=2), None),
+    **{f"cell_{cell}": (lambda cell=cell: Stack(cell, 2, 5), None) for cell in OURS},
 }
 EVERY = {"return_sequences": True}
 
