@@ -40,8 +40,6 @@ def optimised(functions: Mapping[str, Callable], signature: tuple[Any, ...]) -> 
             if not each.is_declaration and each.name not in results:
                 each.linkage = "internal"
                 each.name = f"kernel{i}"  # Numba's names spell out all types: a third of the file
-                if not any(b"alwaysinline" in attribute for attribute in each.attributes):
-                    each.add_function_attribute("noinline")
         _optimise(module, machine)
     outside = [
         f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")
@@ -79,13 +77,21 @@ def _optimise(module: Any, machine: Any) -> None:
 
 @functools.cache
 def _library() -> Any:
-    """Numba's library of LLVM modules, which here collects and does nothing else.
+    """Numba's library of LLVM modules, which here collects them and does nothing else.
 
     A library of Numba's own holds a copy of all that its function calls, in each caller again.
+    Functions that need not be inlined must not be.  Numba's module is marked before LLVM reads it:
+    `add_function_attribute` of llvmlite before 0.48 marks the result, and LLVM refuses that.
     """
     from numba.core.codegen import JITCodeLibrary
 
     class Library(JITCodeLibrary):
+        def add_ir_module(self, module: Any) -> None:
+            for function in module.functions:
+                if not (function.is_declaration or "alwaysinline" in function.attributes):
+                    function.attributes.add("noinline")
+            super().add_ir_module(module)
+
         def add_llvm_module(self, module: Any) -> None:
             self._final_module.link_in(module)
 
