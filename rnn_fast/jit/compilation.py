@@ -180,9 +180,10 @@ def attributes(thing: Any, **values: Any) -> Iterator[None]:
         yield
     finally:
         for name in values:
-            delattr(thing, name)
-        for name, value in before.items():
-            setattr(thing, name, value)
+            if name in before:  # without a moment in which other threads find none
+                setattr(thing, name, before[name])
+            else:
+                delattr(thing, name)
 
 
 @contextlib.contextmanager
