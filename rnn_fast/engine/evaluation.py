@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from threading import get_ident
-from typing import Any
+import threading
 
 import numpy as np
 
@@ -22,16 +21,17 @@ from .tiling import seconds_per_row
 from .workspace import Job, spaces
 
 
-class Evaluation:
+class Evaluation(threading.local):
     """Logits and measures of a network, again and again.
 
     Short sequences of the same number and length as the last ones cost little more than the
-    kernels: the call has been prepared.
+    kernels: the call has been prepared.  Threads may share an evaluation, and so a model that
+    predicts: each thread has a prepared call, on work memory of its own.
     """
 
     def __init__(self, net: Network, parameters: np.ndarray) -> None:
         self._net, self._parameters = net, parameters
-        self._key: tuple[Any, ...] = ()  # of the job
+        self._changes = -1  # of the job
         self._starts = self._lengths = self._out = self._sums = np.empty(0)
         self._job: Job | None = None
 
@@ -98,7 +98,7 @@ class Evaluation:
         """Return whether the job is for such sequences, after an attempt to make it so."""
         # `rows.few_rows` returns the same places
         same = data.starts is self._starts and data.lengths is self._lengths
-        return (same and self._key == (TUNING.changes, get_ident())) or self._prepare(data)
+        return (same and self._changes == TUNING.changes) or self._prepare(data)
 
     def _prepare(self, data: Sequences) -> bool:
         """Prepare a call for sequences such as these, if they are few and short."""
@@ -108,7 +108,7 @@ class Evaluation:
         small = fixed and x.size <= SMALL and T <= TUNING.predict_steps
         if not (small and (lengths == T).all() and self._seconds(data) <= TUNING.worth_seconds):
             return False
-        self._key = ()
+        self._changes = -1
         self._space = operations.prediction_space(spaces, net, T, n)
         if self._space.n_bytes > TUNING.model_bytes:
             self._space = None
@@ -118,7 +118,7 @@ class Evaluation:
         order = np.arange(n, dtype=np.int64)
         self._job = operations.predictions(self._space, net, data, order, self._parameters)
         self._starts, self._lengths = starts, lengths
-        self._key = TUNING.changes, get_ident()  # work memory is of this thread
+        self._changes = TUNING.changes
         return True
 
     def measure(self, part: Part, n_threads: int | None = None) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import threading
 
 import numpy as np
@@ -97,6 +98,31 @@ def test_a_model_may_go_from_thread_to_thread():
                 thread.start()
             for thread in threads:
                 thread.join()
+    assert wrong == []
+
+
+def test_threads_may_predict_with_one_model_at_once():
+    """Each has a prepared call of its own."""
+    m = GRU(2, 5, seed=0)
+    parts = [RNG.standard_normal((n, 3, 2)) for n in (1, 3)]
+    wanted = [fresh(m).decision_function(X) for X in parts]
+    wrong, together, patience = [], threading.Barrier(2), sys.getswitchinterval()
+
+    def work(part):
+        together.wait()
+        for _ in range(2000):
+            if not np.array_equal(m.decision_function(parts[part]), wanted[part]):
+                wrong.append(part)
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(2)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(patience)
     assert wrong == []
 
 
