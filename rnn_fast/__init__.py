@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from .data.joined import Joined, with_static
     from .data.windows import Windows, windows
     from .errors import DivergedError, ModelFileError, Terminated
-    from .models.loading import from_rtneural, from_torch, load
+    from .models.imported import from_flax, from_keras, from_rtneural, from_torch
+    from .models.loading import load
     from .models.own import Recurrent
     from .models.recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
     from .models.stack import Stack
@@ -58,6 +59,8 @@ __all__ = [
     "fit_many",
     "fixed_points",
     "folds",
+    "from_flax",
+    "from_keras",
     "from_rtneural",
     "from_torch",
     "grid",
@@ -73,7 +76,8 @@ MODULES = {
     "data.joined": ("Joined", "with_static"),
     "data.windows": ("Windows", "windows"),
     "errors": ("DivergedError", "ModelFileError", "Terminated"),
-    "models.loading": ("from_rtneural", "from_torch", "load"),
+    "models.imported": ("from_flax", "from_keras", "from_rtneural", "from_torch"),
+    "models.loading": ("load",),
     "models.own": ("Recurrent",),
     "models.recurrent": ("GRU", "LSTM", "LeakyRNN", "SimpleRNN"),
     "models.stack": ("Stack",),

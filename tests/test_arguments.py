@@ -398,7 +398,7 @@ def test_no_argument_is_left_out():
         assert {*inspect.signature(method).parameters} - {"self"} == {*table}, method
     public = {n for n in dir(LSTM) if callable(getattr(LSTM, n)) and n[0] != "_"}
     # x and y; path; nothing
-    others = {"forward", "backward", "save", "to_torch", "description", "summary"}
+    others = {"forward", "backward", "save", "to_library", "description", "summary"}
     assert public - others - {"copy"} == {m.__name__ for m in methods if not isinstance(m, type)}
     assert {kind for kind in OPTIMIZERS.values() if kind.__module__.startswith("rnn_fast.")} <= {
         *OBJECTS

@@ -28,6 +28,8 @@ from .summary import Summarised
 from .weights import Weights, parameter_memory
 
 if TYPE_CHECKING:
+    from ..formats.flax import FlaxCell
+    from ..formats.keras import KerasLayer
     from ..formats.pytorch import TorchLayer
     from ..formats.rtneural import RTNeuralLayer
     from ..validation import Seed
@@ -70,6 +72,8 @@ class Model(
     """
 
     cell: ClassVar[str]  #: name in files and on the command line
+    flax_cell: ClassVar[FlaxCell | None] = None  #: None: Flax has no such cell
+    keras_layer: ClassVar[KerasLayer | None] = None  #: None: Keras has no such layer
     rtneural_layer: ClassVar[RTNeuralLayer | None] = None  #: None: RTNeural has no such layer
     torch_layer: ClassVar[TorchLayer | None] = None  #: None: PyTorch has no such layer
     _made = (*Weights._made, "_online", "_evaluation", "_updates", "_bounds")

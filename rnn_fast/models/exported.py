@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import keras
     import torch
 
 
@@ -52,6 +53,71 @@ class Exported:
         from ..formats.c import write_c
 
         write_c(path, name, type(self).__name__, self._net, self._flat, output)
+
+    def to_flax(self, api: Literal["linen", "nnx"] = "linen") -> dict[str, Any]:
+        """Return copies of the parameters, named as those of Flax's modules.
+
+        A module of such names computes the logits of `decision_function`::
+
+            class Network(flax.linen.Module):
+                @flax.linen.compact
+                def __call__(self, x):
+                    x = nn.RNN(nn.OptimizedLSTMCell(16, name="layer_0"))(x)
+                    x = nn.RNN(nn.OptimizedLSTMCell(16, name="layer_1"))(x)
+                    return nn.Dense(1, name="head")(x[:, -1])
+
+            logits = Network().apply({"params": model.to_flax()}, X)
+
+        Parameters
+        ----------
+        api : {"linen", "nnx"}
+            The cells' parameters are those of flax.linen's SimpleCell, GRUCell, LSTMCell and
+            OptimizedLSTMCell, or of flax.nnx's SimpleCell, GRUCell and OptimizedLSTMCell.
+
+        Returns
+        -------
+        dict
+            Trees of NumPy arrays: ``layer_0``, ``layer_0_reverse`` and so on, of a cell each;
+            ``head`` of a Dense or Linear; ``embedding`` of an Embed.  Learned initial states are
+            arrays ``h0`` and ``c0``, (num_layers * D, H).
+
+        Raises
+        ------
+        ValueError
+            Flax has no such cell: that of LeakyRNN, peepholes, a GRU that resets before the
+            product, your own; nnx's GRUCell has no bhn, which must be zero.
+        """
+        from ..formats.flax import to_parameters
+
+        return to_parameters(self, api)
+
+    def to_keras(self) -> keras.Model:
+        """Return a Keras model that computes the logits, with copies of the weights.
+
+        Returns
+        -------
+        keras.Model
+            A functional model that takes (N, T, I), or indices (N, T), for any N and T, and returns
+            the values of `decision_function`; one output is (N, 1), or (N, T, 1).  Train it with
+            losses that take logits, such as ``BinaryCrossentropy(from_logits=True)``.  Its layers
+            are an Embedding with `embedding_size`, a SimpleRNN, GRU or LSTM for each layer, named
+            ``layer_0`` and so on, Bidirectional if there are two directions, and a Dense `head`.
+            `dropout`, `readout_dropout` and `input_noise` are layers between them;
+            `recurrent_noise` is left out.  `LeakyRNN`, peepholes, learned initial states
+            and tanh in float64 are of ``rnn_fast.formats.keras_layers``: import this module before
+            `keras.saving.load_model` reads a file with them.
+
+        Raises
+        ------
+        ValueError
+            The model's cell is your own.  The model is float64, which Keras has with TensorFlow,
+            or with JAX after ``jax.config.update("jax_enable_x64", True)``.
+        ImportError
+            Keras or the backend that it is set to is not installed.
+        """
+        from ..formats.keras import to_model
+
+        return to_model(self)
 
     def to_library(self, path: str | os.PathLike[str], name: str = "model") -> None:
         """Write a shared library that runs one sequence step by step, and a header beside it.

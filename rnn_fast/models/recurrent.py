@@ -11,6 +11,8 @@ import numpy as np
 from .. import validation
 from ..cells.specs.leaky import ALPHA, FORMS, Form, leak_of, leaky_name
 from ..cells.specs.simple import NONLINEARITIES, Nonlinearity
+from ..formats.flax import FlaxCell
+from ..formats.keras import KerasLayer
 from ..formats.pytorch import TorchLayer
 from ..formats.rtneural import RTNeuralLayer
 from ..layout.initialise import chrono
@@ -165,6 +167,10 @@ class SimpleRNN(Model):
     """
 
     cell = "rnn"
+    flax_cell: ClassVar[FlaxCell | None] = FlaxCell("SimpleCell")
+    keras_layer: ClassVar[KerasLayer | None] = KerasLayer(
+        "SimpleRNN", options={"nonlinearity": "activation"}
+    )
     torch_layer: ClassVar[TorchLayer | None] = TorchLayer("RNN", passes_on=("nonlinearity",))
 
     def __init__(
@@ -215,6 +221,11 @@ class LeakyRNN(Model):
     """
 
     cell = "leaky"
+    keras_layer = KerasLayer(
+        "LeakyCell",
+        options={name: name for name in ("alpha", "learn_alpha", "form", "nonlinearity")},
+        vectors=("leak",),
+    )
 
     def __init__(
         self,
@@ -283,6 +294,16 @@ class GRU(Model):
     """
 
     cell = "gru"
+    flax_cell: ClassVar[FlaxCell | None] = FlaxCell(
+        "GRUCell", gates=("r", "z", "n"), second_bias=(2, "bhn"), needs={"reset_after": True}
+    )
+    keras_layer: ClassVar[KerasLayer | None] = KerasLayer(
+        "GRU",
+        order=(1, 0, 2),  # z r h
+        options={"reset_after": "reset_after"},
+        fixed={"activation": "tanh", "recurrent_activation": "sigmoid"},
+        second_bias=(2, "bhn"),
+    )
     torch_layer: ClassVar[TorchLayer | None] = TorchLayer(
         "GRU", needs={"reset_after": True}, second_bias=("n", "bhn")
     )
@@ -330,6 +351,16 @@ class LSTM(Model):
     """
 
     cell = "lstm"
+    flax_cell: ClassVar[FlaxCell | None] = FlaxCell(
+        "LSTMCell", gates=("i", "f", "g", "o"), bias="h", needs={"peepholes": False}
+    )
+    keras_layer: ClassVar[KerasLayer | None] = KerasLayer(
+        "LSTM",
+        order=(0, 1, 2, 3),  # i f c o
+        fixed={"activation": "tanh", "recurrent_activation": "sigmoid"},
+        vectors=("peephole",),
+        cell_with=("peepholes", "PeepholeLSTMCell"),
+    )
     torch_layer: ClassVar[TorchLayer | None] = TorchLayer("LSTM", needs={"peepholes": False})
     rtneural_layer = RTNeuralLayer("lstm", gates="ifgo")
 
