@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shutil
 import subprocess
@@ -15,13 +16,14 @@ import rnn_fast.sklearn
 from rnn_fast import callbacks, cells, tasks
 
 PAGES = [page for page in pages() if any(blocks(page.read_text(encoding="utf-8")))]
-NEEDED = re.compile(r"^(?:import|from) (torch|h5py|joblib)\b", re.M)
+NEEDED = re.compile(r"^(?:import|from) (torch|h5py|joblib|keras|flax)\b", re.M)
 
 
 @pytest.mark.usefixtures("cells_as_before")
 @pytest.mark.all_tiles  # figures as a reader's, to the last digit shown
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code(page, tmp_path):
+    os.environ.setdefault("KERAS_BACKEND", "jax")
     for module in ["matplotlib", *NEEDED.findall(page.read_text(encoding="utf-8"))]:
         pytest.importorskip(module)
     for block, printed in run(page, tmp_path):

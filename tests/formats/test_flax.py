@@ -211,9 +211,10 @@ EVERY = {
 @pytest.mark.parametrize("name", EVERY)
 def test_every_option(flax, name, dtype):
     kind, options, cell = EVERY[name]
-    flags = itertools.product((1, 3), *[(False, True)] * 4)
+    flags = [*itertools.product((1, 3), *[(False, True)] * 4)]
+    chosen = np.random.default_rng([*EVERY].index(name)).permutation(len(flags))[:8]
     with precise(dtype):
-        for layers, both, every, learns, embedded in flags:
+        for layers, both, every, learns, embedded in (flags[place] for place in chosen):
             made = kind(
                 I,
                 H,
