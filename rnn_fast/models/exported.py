@@ -59,8 +59,8 @@ class Exported:
 
         A module of such names computes the logits of `decision_function`::
 
-            class Network(flax.linen.Module):
-                @flax.linen.compact
+            class Network(nn.Module):  # import flax.linen as nn
+                @nn.compact
                 def __call__(self, x):
                     x = nn.RNN(nn.OptimizedLSTMCell(16, name="layer_0"))(x)
                     x = nn.RNN(nn.OptimizedLSTMCell(16, name="layer_1"))(x)

@@ -162,11 +162,11 @@ def test_every_loss(keras, loss, size):
 
 
 def test_a_file_holds_all(keras, tmp_path):
-    model = drawn(
-        LeakyRNN(I, H, 2, return_sequences=True, skip=True, learn_initial_state=True, loss="mse")
-    )
-    model.to_keras().save(tmp_path / "model.keras")
-    same(from_keras(keras.saving.load_model(tmp_path / "model.keras"), loss="mse"), model)
+    options = {"return_sequences": True, "skip": True, "learn_initial_state": True}
+    model = drawn(LeakyRNN(I, H, 2, form="membrane", loss="mse", dtype="f8", **options))
+    with precise(keras):
+        model.to_keras().save(tmp_path / "model.keras")
+        same(from_keras(keras.saving.load_model(tmp_path / "model.keras")), model)
 
 
 # ----------------------------------------------------------------- models as people write them
@@ -311,6 +311,14 @@ def test_errors(keras):
     words = keras.Sequential([L.Input((None,)), L.Embedding(9, I, mask_zero=True, name="e")])
     with pytest.raises(ValueError, match="^layer 'e' has mask_zero=True"):
         from_keras([*words.layers, *model.layers])
+
+
+def test_a_cell_that_keras_lacks(keras):
+    class Own(SimpleRNN):
+        keras_layer = None
+
+    with pytest.raises(ValueError, match="^Keras has no layer that computes as Own$"):
+        Own(I, H).to_keras()
 
 
 def test_float64_without_it_is_refused(keras):
