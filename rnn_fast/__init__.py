@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .data.joined import Joined, with_static
     from .data.windows import Windows, windows
     from .errors import DivergedError, ModelFileError, Terminated
-    from .models.imported import from_flax, from_keras, from_rtneural, from_torch
+    from .models.imported import from_flax, from_keras, from_onnx, from_rtneural, from_torch
     from .models.loading import load
     from .models.own import Recurrent
     from .models.recurrent import GRU, LSTM, LeakyRNN, SimpleRNN
@@ -61,6 +61,7 @@ __all__ = [
     "folds",
     "from_flax",
     "from_keras",
+    "from_onnx",
     "from_rtneural",
     "from_torch",
     "grid",
@@ -76,7 +77,7 @@ MODULES = {
     "data.joined": ("Joined", "with_static"),
     "data.windows": ("Windows", "windows"),
     "errors": ("DivergedError", "ModelFileError", "Terminated"),
-    "models.imported": ("from_flax", "from_keras", "from_rtneural", "from_torch"),
+    "models.imported": ("from_flax", "from_keras", "from_onnx", "from_rtneural", "from_torch"),
     "models.loading": ("load",),
     "models.own": ("Recurrent",),
     "models.recurrent": ("GRU", "LSTM", "LeakyRNN", "SimpleRNN"),

@@ -128,6 +128,13 @@ FIT = {
 STEPS = {"batch": COUNT, "output": CHOICE}
 IN_C = {"path": PATH, "name": {"none", "text", "long text"}, "output": CHOICE}
 RTNEURAL = {"path": PATH, "output": CHOICE}
+ONNX = {
+    "path": {"none", *PATH},
+    "output": CHOICE,
+    "lengths": FLAG,
+    "states": FLAG,
+    "opset": COUNT,
+}
 STREAM = {**TRAINING, "batches": DATA, "steps_per_epoch": SOME_COUNT}
 UPDATE = {
     name: right
@@ -340,6 +347,12 @@ def test_to_rtneural(model, name, right, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+@each(ONNX)
+def test_to_onnx(model, name, right):
+    pytest.importorskip("onnx")
+    refuses(lambda **wrong: model.to_onnx(**wrong), name, right)
+
+
 @each(STACK)
 def test_a_stack(name, right):
     arguments = {"cell": "gru", "input_size": 2, "hidden_size": 3}
@@ -391,6 +404,7 @@ def test_no_argument_is_left_out():
         LSTM.jacobian: JACOBIAN,
         LSTM.to_c: IN_C,
         LSTM.to_rtneural: RTNEURAL,
+        LSTM.to_onnx: ONNX,
         Stack: STACK,
         **OBJECTS,
     }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 if TYPE_CHECKING:
     import keras
+    import onnx
     import torch
+
+#: opset of ONNX by default: what runtimes of 2022 and later read
+OPSET = 17
 
 
 class Exported:
@@ -15,6 +19,8 @@ class Exported:
 
     _net: Any
     _flat: Any
+    _views: Any
+    description: Any  # methods of the model
 
     def to_c(
         self,
@@ -150,6 +156,60 @@ class Exported:
         from ..formats.library import write_library
 
         write_library(self, path, name)
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | BinaryIO | None = None,
+        *,
+        output: Literal[
+            "predict", "predict_proba", "decision_function", "predict_distribution"
+        ] = "predict",
+        lengths: bool = False,
+        states: bool = False,
+        opset: int = OPSET,
+    ) -> onnx.ModelProto:
+        """Return the model as a graph of ONNX, checked, and write it to a file.
+
+        Any number of sequences and steps.  SimpleRNN, GRU and LSTM in float32 become ONNX's
+        operators of these names.  What these operators do not compute becomes a Scan: LeakyRNN and
+        Recurrent, and all models in float64, for which onnxruntime 1.32 has no such operators.
+
+        Parameters
+        ----------
+        path : path or binary file, optional
+            An existing file is replaced at once or, after an OSError, unchanged.
+        output : {"predict", "predict_proba", "decision_function", "predict_distribution"}
+            The method whose results the graph returns, with the same shape and dtype, as an output
+            of this name; predict_distribution as two, `mean` and `scale`.
+        lengths : bool
+            Whether there is an input `lengths`, (N,) int64, each in 1 .. T.
+        states : bool
+            Whether initial states come in, as `h0`, and `c0` of a cell with two, and final states
+            go out, as `hn` and `cn`: (num_layers * directions, N, H).  They replace a learned
+            initial state.
+        opset : int
+            Version of ONNX's operators, at least 13.
+
+        Returns
+        -------
+        onnx.ModelProto
+            Inputs are `X`, (N, T, I), or (N, T) int64 with an embedding, and those that were asked
+            for.  `rnn_fast.from_onnx` makes the same model from it.
+
+        Raises
+        ------
+        ValueError
+            The loss has no such output; a parameter is not finite; there are over 2 GiB of them.
+        OSError
+            The file cannot be written.
+        ImportError
+            onnx is not installed.
+        """
+        from ..formats.onnx import export
+
+        record = {"model": self.description()}
+        options = {"output": output, "lengths": lengths, "states": states, "opset": opset}
+        return export(self._net, self._views, record, path, **options)
 
     def to_rtneural(
         self,

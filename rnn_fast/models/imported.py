@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .. import validation
 from ..losses import LOSSES, LossName
 from .base import Model
-from .loading import MODELS
+from .loading import MODELS, constraints_of, described
 
 if TYPE_CHECKING:
     import keras
+    import onnx
     import torch
 
     from ..cells.specs.simple import Nonlinearity
     from ..validation import Seed
+    from .stack import Stack
 
 
 def from_flax(
@@ -142,6 +144,57 @@ def from_keras(
         setattr(made, name, array)
     check_computes(model, made, activation)
     return made
+
+
+def from_onnx(
+    path_or_model: str | os.PathLike[str] | BinaryIO | onnx.ModelProto,
+    *,
+    loss: LossName | None = None,
+    loss_options: dict[str, Any] | None = None,
+    learning_rate: float | None = None,
+    seed: Seed = None,
+) -> Model | Stack:
+    """Return a model that computes the same as a graph of ONNX, with copies of the weights.
+
+    Graphs that `Model.to_onnx` wrote come back with all options and the same bits.  Of others those
+    are read that PyTorch and Keras write for an embedding, layers of RNN, GRU or LSTM nodes, a
+    linear head and a sigmoid, softmax or exponential; without a head the result is a `Stack`.  The
+    graph is computed on random sequences, by ONNX's reference evaluator, to see that it computes
+    the same.
+
+    Parameters
+    ----------
+    path_or_model : path, binary file or onnx.ModelProto
+    loss, loss_options, learning_rate, seed
+        As for the models.  Default: as `to_onnx` has recorded them; in other graphs bce after a
+        sigmoid, cross_entropy after a softmax, poisson after an exponential, or else mse.
+
+    Returns
+    -------
+    SimpleRNN, LeakyRNN, GRU, LSTM, Recurrent or Stack
+        `return_sequences` is True if the graph has an output after every step.  Initial states that
+        are constants are learned ones; those that are inputs of the graph are `initial_state`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no graph of ONNX, or has something that models have not, in a node that the message
+        names, or computes something else than its layers.  `loss` does not belong to its outputs.
+    ModelFileError
+        What `to_onnx` has recorded is damaged, or the model's cell is not declared.
+    OSError
+        The file cannot be read.
+    ImportError
+        onnx is not installed.
+    """
+    from ..formats.onnx_source import Source
+    from .onnx_models import made, recorded
+
+    options = {"loss": loss, "loss_options": loss_options, "learning_rate": learning_rate}
+    options = {name: value for name, value in options.items() if value is not None}
+    generator, source = validation.generator(seed), Source(path_or_model)
+    model = recorded(source, options, generator, described, constraints_of)
+    return model or made(source, options, generator, MODELS, outputs_of)
 
 
 def from_rtneural(

@@ -1,4 +1,4 @@
-"""Models read from files, and from what other programs wrote."""
+"""Models read from files."""
 
 from __future__ import annotations
 
@@ -102,10 +102,26 @@ def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network, dict[str, C
     Raises
     ------
     ModelFileError
-        There is no such architecture, its cell is not declared, or its parameters have another size
-        than those in the file.
+        As `described`, or the parameters have another size than those in the file.
     """
-    arguments = dict(file.architecture)
+    kind, arguments, net, records = described(file.architecture)
+    # Each run has parameters of its own, so a sum over the runs is as short as the file's header.
+    if net.runs > len(file.parameters) or net.n_parameters * net.dtype.itemsize != sum(
+        tensor.stop - tensor.start for tensor in file.parameters.values()
+    ):
+        raise ModelFileError("its parameters do not fit its architecture")
+    return kind, arguments, net, constraints_of(net, records)
+
+
+def described(description: dict[str, Any]) -> tuple[Any, dict[str, Any], Network, Any]:
+    """Return the class, its arguments, the network and records of constraints of a description.
+
+    Raises
+    ------
+    ModelFileError
+        There is no such architecture, or its cell is not declared.
+    """
+    arguments = dict(description)
     records = arguments.pop("constraints", {})
     try:
         kind = _kind(arguments)
@@ -119,13 +135,12 @@ def _implied(file: ModelFile) -> tuple[Any, dict[str, Any], Network, dict[str, C
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError("unknown architecture, or damaged") from error
-    # Each run has parameters of its own, so a sum over the runs is as short as the file's header.
-    if net.runs > len(file.parameters) or net.n_parameters * net.dtype.itemsize != sum(
-        tensor.stop - tensor.start for tensor in file.parameters.values()
-    ):
-        raise ModelFileError("its parameters do not fit its architecture")
+    return kind, arguments, net, records
+
+
+def constraints_of(net: Network, records: Any) -> dict[str, Constraint]:
+    """Return constraints from their records; ModelFileError if these make no sense."""
     try:
-        constraints = constraints_from(net, records)
+        return constraints_from(net, records)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError("damaged: its constraints make no sense") from error
-    return kind, arguments, net, constraints

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from .. import validation
 from ..cells.specs import CELLS
 from ..engine.chance import Chance
 from ..layout.initialise import initialise
+from ..layout.network import Network
 from .architecture import Architecture
+from .exported import OPSET
 from .gradients import Differentiable
 from .jacobian import Linearised
 from .states import Hidden
@@ -20,6 +22,8 @@ from .summary import Summarised
 from .weights import Weights, parameter_memory
 
 if TYPE_CHECKING:
+    import onnx
+
     from ..validation import Dtype, Seed
 
 
@@ -62,7 +66,7 @@ class Stack(Differentiable, Hidden, Linearised, Summarised, Weights):
         initial: Mapping[str, Any] | None = None,
         seed: Seed = None,
     ) -> None:
-        self.cell: str = validation.choice("cell", cell, CELLS)
+        self.cell: str = cell
         options = {
             "input_size": input_size,
             "hidden_size": hidden_size,
@@ -73,14 +77,37 @@ class Stack(Differentiable, Hidden, Linearised, Summarised, Weights):
             "embedding_size": embedding_size,
             "dtype": dtype,
         }
-        chosen = Architecture.of(
-            {**options, "return_sequences": True, "loss": "linear"}, type(self)
-        )
-        self._options = {name: getattr(chosen, name) for name in options}
-        self._net = chosen.network(self.cell)._replace(output_size=0)
+        self._options, self._net = self._network(cell, options)
         self._generator = validation.generator(seed)
         self._bind(parameter_memory(self._net))
         initialise(self._views, self._net, self._generator, initial)
+
+    @classmethod
+    def _network(cls, cell: str, options: dict[str, Any]) -> tuple[dict[str, Any], Network]:
+        """Return the checked options and the network."""
+        cell = validation.choice("cell", cell, CELLS)
+        arguments = {**options, "return_sequences": True, "loss": "linear"}
+        chosen = Architecture.of(arguments, cls)
+        net: Network = chosen.network(cell)._replace(output_size=0)
+        return {name: getattr(chosen, name) for name in options}, net
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | BinaryIO | None = None,
+        *,
+        lengths: bool = False,
+        states: bool = False,
+        opset: int = OPSET,
+    ) -> onnx.ModelProto:
+        """Return the layers as a graph of ONNX, whose output `outputs` is (N, T, D H).
+
+        As `Model.to_onnx`, where the parameters are described.
+        """
+        from ..formats.onnx import export
+
+        record = {"stack": {"cell": self.cell, **self._options, "dtype": self.dtype.name}}
+        options = {"lengths": lengths, "states": states, "opset": opset}
+        return export(self._net, self._views, record, path, output="decision_function", **options)
 
     @property
     def dtype(self) -> np.dtype:
