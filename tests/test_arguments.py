@@ -127,6 +127,7 @@ FIT = {
 }
 STEPS = {"batch": COUNT, "output": CHOICE}
 IN_C = {"path": PATH, "name": {"none", "text", "long text"}, "output": CHOICE}
+LIBRARY = {"path": PATH, "name": {"none", "text", "long text"}}
 RTNEURAL = {"path": PATH, "output": CHOICE}
 ONNX = {
     "path": {"none", *PATH},
@@ -341,6 +342,17 @@ def test_to_c(model, name, right, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+@each(LIBRARY)
+def test_to_library(model, name, right, tmp_path):
+    refuses(lambda **wrong: model.to_library(**{"path": tmp_path / "m.so", **wrong}), name, right)
+    assert not any(tmp_path.iterdir())
+
+
+@each({"api": CHOICE})
+def test_to_flax(model, name, right):
+    refuses(lambda **wrong: model.to_flax(**wrong), name, right)
+
+
 @each(RTNEURAL)
 def test_to_rtneural(model, name, right, tmp_path):
     refuses(lambda **wrong: model.to_rtneural(**{"path": tmp_path / "m", **wrong}), name, right)
@@ -403,6 +415,8 @@ def test_no_argument_is_left_out():
         LSTM.states: STATES,
         LSTM.jacobian: JACOBIAN,
         LSTM.to_c: IN_C,
+        LSTM.to_flax: {"api": CHOICE},
+        LSTM.to_library: LIBRARY,
         LSTM.to_rtneural: RTNEURAL,
         LSTM.to_onnx: ONNX,
         Stack: STACK,
@@ -412,7 +426,7 @@ def test_no_argument_is_left_out():
         assert {*inspect.signature(method).parameters} - {"self"} == {*table}, method
     public = {n for n in dir(LSTM) if callable(getattr(LSTM, n)) and n[0] != "_"}
     # x and y; path; nothing
-    others = {"forward", "backward", "save", "to_library", "description", "summary"}
+    others = {"forward", "backward", "save", "to_keras", "to_torch", "description", "summary"}
     assert public - others - {"copy"} == {m.__name__ for m in methods if not isinstance(m, type)}
     assert {kind for kind in OPTIMIZERS.values() if kind.__module__.startswith("rnn_fast.")} <= {
         *OBJECTS

@@ -104,7 +104,8 @@ TYPOS = (
 )
 #: packages without types, or with so many that reading them would take most of the time
 OTHERS = (
-    "torch jax keras sklearn scipy pandas matplotlib h5py joblib numba llvmlite safetensors tqdm"
+    "torch jax flax keras onnx onnxruntime sklearn scipy pandas matplotlib h5py joblib numba "
+    "llvmlite safetensors tqdm"
 )
 #: Strict but for this: functions of the documentation have no annotations, a page is one namespace,
 #: and the bases from `OTHERS` are not known.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -52,14 +53,8 @@ def write_c(
         The file cannot be written; an old file is then untouched.
     """
     path = validation.path("path", path)
-    if name is None:
-        name = os.path.splitext(os.path.basename(path))[0]
-    if not isinstance(name, str):
-        raise TypeError(f"name must be text; got {validation.shown(name)}")
-    if not re.fullmatch(NAME, name):
-        raise ValueError(f"name must be an identifier in C; got {validation.shown(name)}")
-    if net.directions > 1:
-        raise ValueError("a bidirectional model has no next step: it reads from the end")
+    name = checked_name(name, path)
+    check_steps(net)
     views = parameter_views(flat, net)
     for parameter, view in views.items():
         if not all_finite(view):
@@ -69,6 +64,29 @@ def write_c(
     ends = output_of(net, output) if net.output_size else Output(net.hidden_size, "")
     text = header(title, net, views, ends)
     files.replace(path, text.replace("NAME", name).encode())
+
+
+def checked_name(name: Any, path: str) -> str:
+    """Return what names in C begin with: `name`, or the name of the file without its ending.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no identifier.
+    """
+    if name is None:
+        name = os.path.splitext(os.path.basename(path))[0]
+    if not isinstance(name, str):
+        raise TypeError(f"name must be text; got {validation.shown(name)}")
+    if not re.fullmatch(NAME, name):
+        raise ValueError(f"name must be an identifier in C; got {validation.shown(name)}")
+    return name
+
+
+def check_steps(net: Network) -> None:
+    """Make sure that a network can be run step by step; ValueError if not."""
+    if net.directions > 1:
+        raise ValueError("a bidirectional model has no next step: it reads from the end")
 
 
 def header(title: str, net: Network, views: dict[str, np.ndarray], output: Output) -> str:

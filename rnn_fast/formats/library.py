@@ -7,7 +7,6 @@ they lie in memory of the caller; the addresses in them are filled in by ``NAME_
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -18,12 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import validation
 from ..engine.unit_stream import IS_FINITE, UNIT_STREAM, Steps, UnitStream
 from ..engine.workspace import address
 from ..jit import native_object, target
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
-from ..validation import shown
+from .c import check_steps, checked_name
 
 _LINE = 64  #: bytes that arrays are aligned to
 
@@ -40,17 +40,15 @@ class Frozen(NamedTuple):
     key: tuple[Any, ...]  #: of the program
 
 
-def write_library(model: Any, path: str | os.PathLike[str], name: str) -> None:
+def write_library(model: Any, path: str | os.PathLike[str], name: str | None) -> None:
     """Write ``path`` and a header beside it; see `Model.to_library`."""
     net: Network = model._net
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError(f"name must be an identifier of C; got {shown(name)}")
-    if net.directions > 1:
-        raise ValueError("a model with a reverse direction cannot run step by step")
+    place = Path(validation.path("path", path))
+    name = checked_name(name, str(place))
+    check_steps(net)
     compiler = _compiler()
     _run([*compiler, "--version"])
     frozen = freeze(net, model._flat)
-    path = Path(path)
     with tempfile.TemporaryDirectory() as folder:
         source, code = Path(folder, "model.c"), Path(folder, "program.o")
         header, built = Path(folder, "model.h"), Path(folder, "library")
@@ -60,8 +58,8 @@ def write_library(model: Any, path: str | os.PathLike[str], name: str) -> None:
         source.write_text(_source(net, name, symbol, frozen), encoding="utf-8")
         options = ["-shared", "-O2", "-std=c99", *([] if sys.platform == "win32" else ["-fPIC"])]
         _run([*compiler, *options, str(source), str(code), "-o", str(built)])
-        shutil.copyfile(built, path)
-        shutil.copyfile(header, path.with_suffix(".h"))
+        shutil.copyfile(built, place)
+        shutil.copyfile(header, place.with_suffix(".h"))
 
 
 def freeze(net: Network, parameters: np.ndarray) -> Frozen:

@@ -125,7 +125,7 @@ class Exported:
 
         return to_model(self)
 
-    def to_library(self, path: str | os.PathLike[str], name: str = "model") -> None:
+    def to_library(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         """Write a shared library that runs one sequence step by step, and a header beside it.
 
         It has the bits of `stream`, without Python: the compiled program and the weights behind two
@@ -141,13 +141,14 @@ class Exported:
         ----------
         path : path
             Of the library, such as ``model.so``.
-        name : str
-            An identifier of C.
+        name : str, optional
+            An identifier in C, with which all names begin.  Default: the name of the file without
+            its ending.
 
         Raises
         ------
-        ValueError
-            `name` is no identifier, or the model has a reverse direction.
+        TypeError, ValueError
+            `path` is no path, `name` no identifier, or the model is bidirectional.
         ImportError
             Numba is not installed.
         RuntimeError

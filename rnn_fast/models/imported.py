@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ..cells.specs.simple import Nonlinearity
     from ..validation import Seed
-    from .stack import Stack
 
 
 def from_flax(
@@ -153,7 +152,7 @@ def from_onnx(
     loss_options: dict[str, Any] | None = None,
     learning_rate: float | None = None,
     seed: Seed = None,
-) -> Model | Stack:
+) -> Model | Any:
     """Return a model that computes the same as a graph of ONNX, with copies of the weights.
 
     Graphs that `Model.to_onnx` wrote come back with all options and the same bits.  Of others those

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from rnn_fast import GRU, load
+from rnn_fast import GRU, from_onnx, load
 from rnn_fast.cli.export import FORMATS
 from rnn_fast.cli.main import main
 
@@ -52,14 +52,15 @@ def test_torch_loads_safely(cli, model, tmp_path):
     np.testing.assert_array_equal(state["rnn.weight_hh_l0"].numpy(), load(model).Whh)
 
 
-MISSING = pytest.mark.xfail(not hasattr(GRU, "to_onnx"), reason="to_onnx is not there yet")
-
-
-@pytest.mark.parametrize(
-    "format", ["c", "library", "rtneural", pytest.param("onnx", marks=MISSING)]
-)
+@pytest.mark.parametrize("format", FORMATS)
 def test_formats_are_methods_of_models(format):
-    assert format in FORMATS and callable(getattr(GRU, f"to_{format}"))
+    assert callable(getattr(GRU, f"to_{format}"))
+
+
+def test_onnx(cli, model, tmp_path):
+    pytest.importorskip("onnx")
+    assert cli(model, "--to", "onnx", tmp_path / "amp.onnx") == (0, "", "")
+    np.testing.assert_array_equal(from_onnx(tmp_path / "amp.onnx").Whh, load(model).Whh)
 
 
 def refused(result, *words):

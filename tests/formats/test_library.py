@@ -102,8 +102,8 @@ def test_a_token_that_there_is_not_changes_nothing(written):
 @pytest.mark.parametrize(
     ("options", "name", "message"),
     [
-        ({}, "two words", "name must be an identifier of C; got 'two words'"),
-        ({"bidirectional": True}, "model", "reverse direction cannot run step by step"),
+        ({}, "two words", "name must be an identifier in C; got 'two words'"),
+        ({"bidirectional": True}, "model", "a bidirectional model has no next step"),
     ],
 )
 def test_bad_arguments(tmp_path, options, name, message):
