@@ -26,6 +26,7 @@ from ..layout.parameters import parameter_views
 from .c import check_steps, checked_name
 
 _LINE = 64  #: bytes that arrays are aligned to
+_LEAST_ADDRESS = 1 << 32
 
 
 class Frozen(NamedTuple):
@@ -71,7 +72,9 @@ def freeze(net: Network, parameters: np.ndarray) -> Frozen:
             stream.state[:, k] = views[state]
     stream.load()
     steps = Steps(stream, 1)
-    arrays = _apart([steps.block, steps.job.block, steps.x, steps.out, *steps.job.arrays()])
+    tables = stream.space.layout.arrays.values()
+    records = [steps.block, steps.job.block, steps.x, steps.out, *steps.job.arrays(), *tables]
+    arrays = _apart(records)
     starts, image = {}, bytearray()
     for start, array in arrays:
         image += bytes(-len(image) % _LINE)
@@ -83,6 +86,9 @@ def freeze(net: Network, parameters: np.ndarray) -> Frozen:
         inside = np.flatnonzero((words >= start) & (words < start + max(1, array.nbytes)))
         pointers += [(8 * int(i), starts[start] + int(words[i]) - start) for i in inside]
 
+    found = np.array(pointers, np.int64).reshape(-1, 2)
+    _check_complete(arrays, starts, words, found)
+
     def place(array: np.ndarray) -> int:
         here = address(array)
         start = max(each for each in starts if each <= here)
@@ -90,7 +96,7 @@ def freeze(net: Network, parameters: np.ndarray) -> Frozen:
 
     return Frozen(
         bytes(image),
-        np.array(pointers, np.int64).reshape(-1, 2),
+        found,
         place(steps.block),
         place(steps.x),
         place(steps.out),
@@ -107,6 +113,20 @@ def _apart(arrays: list[np.ndarray]) -> list[tuple[int, np.ndarray]]:
         if not found or start + array.nbytes > found[-1][0] + found[-1][1].nbytes:
             found.append((start, array))
     return found
+
+
+def _check_complete(
+    arrays: list[tuple[int, np.ndarray]],
+    starts: dict[int, int],
+    words: np.ndarray,
+    pointers: np.ndarray,
+) -> None:
+    """Make sure that no address of this process is left; sizes and places are far smaller."""
+    left = set(np.flatnonzero(abs(words) > _LEAST_ADDRESS).tolist()) - {*(pointers[:, 0] // 8)}
+    for start, array in arrays:
+        first = starts[start] // 8
+        if array.dtype == np.int64 and left & {*range(first, first + array.size)}:
+            raise AssertionError("an array of the stream is missing")
 
 
 def _lines(texts: list[str], per_line: int) -> str:

@@ -6,7 +6,7 @@ from common import assert_same_bits
 
 from rnn_fast import GRU
 from rnn_fast.engine.tiling import batch_tile, vector_lanes
-from rnn_fast.jit import target, vector_registers
+from rnn_fast.jit import processor, vector_registers
 from rnn_fast.layout.network import Network
 from rnn_fast.tuning import tuned
 
@@ -27,14 +27,14 @@ def waste(net, batch):
 def test_half_vectors_waste_less_where_they_are_as_fast(batch):
     net = network(64)
     batch = int(batch * vector_lanes(net))
-    with tuned(splitting=(target()[0],)):
+    with tuned(splitting=(processor(),)):
         assert waste(net, batch) <= vector_lanes(net) // 2
     with tuned(splitting=()):
         assert batch_tile(net, 64, batch).numbers == vector_lanes(net)
         assert waste(net, batch) > vector_lanes(net) // 2 or batch < vector_lanes(net)
 
 
-@pytest.mark.parametrize("splitting", [(), (target()[0],)])
+@pytest.mark.parametrize("splitting", [(), (processor(),)])
 def test_whole_vectors_are_kept_where_halves_gain_little(splitting):
     with tuned(splitting=splitting):
         for batch in (1, 2, 4, 32):
@@ -49,7 +49,7 @@ def test_whole_vectors_are_kept_where_halves_gain_little(splitting):
 def test_predictions_have_the_same_bits_with_half_vectors():
     model, X = GRU(3, 20, seed=0), np.random.default_rng(0).standard_normal((20, 9, 3))
     predictions = []
-    for splitting in ((), (target()[0],)):
+    for splitting in ((), (processor(),)):
         with tuned(splitting=splitting):
             predictions += [model.predict(X), model.predict(X[:3])]
     assert_same_bits(predictions[0], predictions[2])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
+import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,30 +17,54 @@ pytest.importorskip("numba")
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 
 
+#: runs steps of a library in a process that knows nothing of the model: a row for each step
+SCRIPT = """
+import ctypes, json, sys
+import numpy as np
+
+path, dtype, outputs, steps, places = json.load(sys.stdin)
+library, header = ctypes.CDLL(path), open(path[:-2] + "h").read()
+size = int(header.partition("#define TWO_WORDS_BYTES ")[2].split()[0])
+y, rows = np.zeros(outputs, dtype), []
+memories = {}
+for place, step in zip(places, steps):
+    if place not in memories or step == "reset":
+        memories[place] = memory = np.full(size + 16, 0xAA, np.uint8)  # it begins anywhere
+        library.two_words_reset(ctypes.c_void_p(memory.ctypes.data + 8))
+    if step == "reset":
+        continue
+    memory, x = memories[place], np.array(step, np.int64 if type(step) is int else dtype)
+    pointers = [ctypes.c_void_p(p) for p in (memory.ctypes.data + 8, x.ctypes.data, y.ctypes.data)]
+    done = library.two_words_step(*pointers)
+    assert (memory[:8] == 0xAA).all() and (memory[-8:] == 0xAA).all()
+    rows.append([float(value).hex() for value in y] if done else None)
+print(json.dumps(rows))
+"""
+
+
 class Library:
-    """A library's functions, with memory of one sequence at an odd address."""
+    """A library in a process of its own."""
 
-    def __init__(self, path, name, dtype, outputs):
-        library, header = ctypes.CDLL(str(path)), path.with_suffix(".h").read_text()
-        self._reset, self._step = (getattr(library, f"{name}_{each}") for each in ("reset", "step"))
-        size = int(header.partition(f"#define {name.upper()}_BYTES ")[2].split()[0])
-        self._memory = np.full(size + 16, 0xAA, np.uint8)
-        self._start = ctypes.c_void_p(self._memory.ctypes.data + 8)
-        self._y = np.zeros(outputs, dtype)
-        self.reset()
+    def __init__(self, path, dtype):
+        self._path, self._dtype = path, dtype
 
-    def reset(self):
-        self._reset(self._start)
+    def steps(self, steps, places=None):
+        """Outputs of the steps, None where one was refused; "reset" begins anew.
 
-    def step(self, x):
-        """The outputs, or None if the step was refused."""
-        x = np.ascontiguousarray(x)
-        done = self._step(
-            self._start, ctypes.c_void_p(x.ctypes.data), self._y.ctypes.data_as(ctypes.c_void_p)
+        places : list, optional
+            The sequence that each step belongs to.
+        """
+        steps = [step.tolist() if isinstance(step, np.ndarray) else step for step in steps]
+        given = [str(self._path), self._dtype.name, 2, steps, places or [0] * len(steps)]
+        out = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
         )
-        ends = self._memory[:8], self._memory[-8:]
-        assert all((end == 0xAA).all() for end in ends)
-        return self._y.copy() if done else None
+        assert out.returncode == 0, out.stderr
+        rows = json.loads(out.stdout)
+        return [row and np.array([*map(float.fromhex, row)], self._dtype) for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +76,7 @@ def written(tmp_path_factory):
         model = kind(3, 9, 2, seed=0, **options)
         path = tmp_path_factory.mktemp("library") / "some.so"
         model.to_library(path, "two_words")
-        return model, lambda: Library(path, "two_words", model.dtype, 2)
+        return model, Library(path, model.dtype)
 
     return write
 
@@ -58,45 +84,41 @@ def written(tmp_path_factory):
 STACK = {"loss": "mse", "num_layers": 2, "learn_initial_state": True}
 
 
+def assert_same(outputs, wanted):
+    """The same bits, and the same steps refused."""
+    assert [y is None for y in outputs] == [y is None for y in wanted]
+    for y, right in zip(outputs, wanted, strict=True):
+        if right is not None:
+            np.testing.assert_array_equal(y, right)
+
+
 @pytest.mark.parametrize(("kind", "dtype"), [(LSTM, "float32"), (GRU, "float64")])
 def test_a_library_has_the_bits_of_a_stream(written, kind, dtype):
     model, library = written(kind, dtype=dtype, **STACK)
-    library, stream = library(), model.stream()
-    steps = np.random.default_rng(0).standard_normal((7, 3)).astype(dtype)
-    for _ in range(2):
-        for x in steps:
-            np.testing.assert_array_equal(library.step(x), stream.step(x))
-        library.reset()
-        stream.reset()
+    x = np.random.default_rng(0).standard_normal((7, 3)).astype(dtype)
+    outputs = library.steps([*x, "reset", *x])
+    assert_same(outputs, [*model.stream().run(x)] * 2)
 
 
 def test_sequences_at_the_same_time_do_not_meet(written):
     model, library = written(LSTM, dtype="float32", **STACK)
-    one, other = library(), library()
     x = np.random.default_rng(0).standard_normal((2, 6, 3)).astype("f4")
-    outputs = [(one.step(a), other.step(b)) for a, b in zip(*x, strict=True)]
-    wanted = np.stack([model.stream().run(sequence) for sequence in x])
-    np.testing.assert_array_equal(np.swapaxes(outputs, 0, 1), wanted)
+    outputs = library.steps([*np.swapaxes(x, 0, 1).reshape(12, 3)], [0, 1] * 6)
+    wanted = np.swapaxes([model.stream().run(sequence) for sequence in x], 0, 1)
+    assert_same(outputs, [*wanted.reshape(12, 2)])
 
 
 def test_a_number_that_is_not_finite_changes_nothing(written):
     model, library = written(LSTM, dtype="float32", **STACK)
-    library, stream = library(), model.stream()
-    for x in np.array([[1, 2, 3], [1, np.nan, 0], [np.inf, 0, 0], [2, 1, 0]], "f4"):
-        y = library.step(x)
-        assert (y is None) == (not np.isfinite(x).all())
-        if y is not None:
-            np.testing.assert_array_equal(y, stream.step(x))
+    x = np.array([[1, 2, 3], [1, np.nan, 0], [np.inf, 0, 0], [2, 1, 0]], "f4")
+    first, last = model.stream().run(x[[0, 3]])
+    assert_same(library.steps([*x]), [first, None, None, last])
 
 
 def test_a_token_that_there_is_not_changes_nothing(written):
     model, library = written(LSTM, embedding_size=4, loss="cross_entropy")
-    library, stream = library(), model.stream(output="decision_function")
-    for token in (0, 2, 3, -1, 1):
-        y = library.step(np.array([token]))
-        assert (y is None) == (token not in range(3))
-        if y is not None:
-            np.testing.assert_array_equal(y, stream.step(token))
+    wanted = model.stream(output="decision_function").run([0, 2, 1])
+    assert_same(library.steps([0, 2, 3, -1, 1]), [wanted[0], wanted[1], None, None, wanted[2]])
 
 
 @pytest.mark.parametrize(
@@ -114,6 +136,6 @@ def test_bad_arguments(tmp_path, options, name, message):
 
 def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("CC", "false")
-    with pytest.raises(RuntimeError, match="false failed"):
+    with pytest.raises(RuntimeError, match="false --version failed"):
         GRU(2, 5, loss="mse", seed=0).to_library(tmp_path / "model.so")
     assert list(tmp_path.iterdir()) == []

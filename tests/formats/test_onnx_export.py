@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import reference
 from leaky import CELL as LEAKY_MEMORY
+from registered import registered
 
 from rnn_fast import GRU, LSTM, LeakyRNN, Recurrent, SimpleRNN, Stack, from_onnx
 from rnn_fast.cells.specs import CELLS, Cell
@@ -29,6 +30,7 @@ try:
 except ImportError:  # the reference is slow, and passes over lengths
     onnxruntime = None
 
+registration = registered(CELLS, LEAKY_MEMORY, minimal_gated.CELL)
 I, H, N, T = 4, 5, 3, 6
 TOLERANCE = {"f4": 1e-5, "f8": 1e-12}
 

@@ -10,13 +10,16 @@ import warnings
 import numpy as np
 import pytest
 from minimal_gated import CELL as MINIMAL_GATED
+from registered import registered
 
 from rnn_fast import GRU, LSTM, LeakyRNN, Recurrent, Stack, from_onnx
+from rnn_fast.cells.specs import CELLS
 from rnn_fast.errors import ModelFileError
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+registration = registered(CELLS, MINIMAL_GATED)
 pytestmark = pytest.mark.usefixtures("one_tile")
 I, H = 3, 4
 RNG = np.random.default_rng(0)

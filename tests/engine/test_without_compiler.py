@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import leaky
 import minimal_gated
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from rnn_fast.losses import LOSSES
 from rnn_fast.tuning import tuned
 
 pytestmark = pytest.mark.usefixtures("one_tile")
-registration = registered(CELLS, minimal_gated.CELL)
+registration = registered(CELLS, leaky.CELL, minimal_gated.CELL)
 PLAIN = Spaces(is_plain=lambda net: True)
 RNG = np.random.default_rng(0)
 NAMES = [*reference.CELLS]
