@@ -8,7 +8,6 @@ one does not.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from types import FunctionType
 
@@ -121,6 +120,8 @@ def digest_of(cell: Cell) -> str:
     TypeError
         A function uses something that cannot be part of compiled maths.
     """
+    import hashlib
+
     digest = hashlib.sha256(repr(cell).encode())
     for key, function in cell.maths:
         digest.update(f"\0{key}".encode())

@@ -19,14 +19,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib
 import importlib.util
 import json
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +54,8 @@ SETTINGS = (
 
 def settings() -> dict[str, str]:
     """Return Numba's settings that change code, from the environment and a configuration file."""
+    import hashlib
+
     chosen = {name: os.environ[name] for name in SETTINGS if name in os.environ}
     file = Path(".numba_config.yaml")
     if file.is_file():
@@ -115,6 +115,8 @@ def cache_directories() -> Iterator[str]:
     number without a home.  It is checked like any other, so another user can make it useless but
     nothing worse.
     """
+    import tempfile
+
     chosen = os.environ.get("RNN_FAST_CACHE_DIR")
     if chosen:
         yield os.path.expanduser(chosen)
@@ -130,6 +132,8 @@ def cache_directories() -> Iterator[str]:
 
 
 def _key(name: str) -> bytes:
+    import hashlib
+
     return hashlib.sha256(json.dumps([name, stamp()]).encode()).digest()
 
 
@@ -140,6 +144,8 @@ def file_of(name: str) -> str:
 
 def read_cache(name: str) -> bytes | None:
     """Return the object code received or kept for program `name`, if any is whole."""
+    import hashlib
+
     if (received := RECEIVED.get(file_of(name))) is not None:
         return received
     head = MAGIC + _key(name)
@@ -168,6 +174,8 @@ def write_cache(name: str, code: bytes) -> str:
     trouble : str
         Why the code is kept nowhere, and the remedy; empty if it is kept.
     """
+    import hashlib
+
     numba = sys.modules.get("numba")
     if numba is not None and numba.__version__ != versions()["numba"]:
         return "Numba was upgraded after this process had begun; restart it"

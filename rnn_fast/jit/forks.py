@@ -7,7 +7,7 @@ Python's collector paused.  So a fork waits until no thread compiles or loads a 
 
 from __future__ import annotations
 
-import logging  # noqa: F401  (2 ms)  A fork holds its lock, unless it comes before this module
+import functools
 import os
 import sys
 import threading
@@ -24,6 +24,7 @@ class Loading:
         self.lock = threading.RLock()
 
     def __enter__(self) -> None:
+        guard_forks()
         self.lock.acquire()
 
     def __exit__(self, *error: Any) -> None:
@@ -93,8 +94,13 @@ class ForkGuard:
                 setattr(owner, name, threading.RLock())
 
 
-GUARD = ForkGuard(locks_of_compilers, PATIENCE)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=GUARD.before, after_in_parent=GUARD.in_parent, after_in_child=GUARD.in_child
-    )
+@functools.cache
+def guard_forks() -> None:
+    """Let forks wait from now on; the first program that is loaded asks for it."""
+    import logging  # noqa: F401  A fork holds its lock, unless it came before this
+
+    guard = ForkGuard(locks_of_compilers, PATIENCE)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=guard.before, after_in_parent=guard.in_parent, after_in_child=guard.in_child
+        )

@@ -9,7 +9,6 @@ made from; of other sources a pack is not used.
 from __future__ import annotations
 
 import json
-import lzma
 import os
 import struct
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,6 @@ from typing import Any
 
 MAGIC = b"rnn_fast pack 1\n"
 _LENGTH = struct.Struct("<I")
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 FOLDER = Path(__file__).parent / "machine_code"  #: of the wheel
 
 
@@ -39,9 +37,12 @@ def write_pack(
     streams : iterable of mappings
         Groups by name, as packed images, in the order in which they are compressed together.
     """
+    import lzma
+
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
     about, blobs = [], []
     for groups in streams:
-        blob = lzma.compress(b"".join(groups.values()), check=lzma.CHECK_SHA256, filters=_FILTERS)
+        blob = lzma.compress(b"".join(groups.values()), check=lzma.CHECK_SHA256, filters=filters)
         sizes = {name: len(data) for name, data in groups.items()}
         about.append({"bytes": len(blob), "groups": sizes})
         blobs.append(blob)
@@ -109,6 +110,8 @@ class Pack:
 
     def _whole(self, data: bytes) -> bytes:
         """Return decompressed data."""
+        import lzma
+
         try:
             return lzma.decompress(data)
         except (lzma.LZMAError, EOFError) as error:

@@ -10,7 +10,6 @@ read by their files, or through the importer of a zip file; an install without s
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import os
 import sys
@@ -51,6 +50,8 @@ def _package() -> Any:
 
 def fingerprint() -> str:
     """Return a hash of the sources of all compiled floors, as they are now."""
+    import hashlib
+
     digest = hashlib.sha256()
     for floor in FLOORS:
         for name, file in _files(_package() / floor, floor):
@@ -153,6 +154,8 @@ def module_fingerprint(module: str) -> str:
     ImportError
         There is no such module, or its importer cannot give its source.
     """
+    import hashlib
+
     loaded = sys.modules.get(module)
     spec = loaded.__spec__ if loaded else importlib.util.find_spec(module)
     script = getattr(loaded, "__file__", None)
