@@ -3,8 +3,8 @@
 Plain ``njit(cache=True)`` was seen to run old code after an edit of a function that the cached one
 calls, to mix up files of two processes that write at once, to fail at import on a read-only
 install, and to ignore bounds checking in its key.  It also needs Numba imported (0.6 s) to load
-anything.  So this cache holds less: the object code of one C function that calls nothing outside
-itself.  Loading needs llvmlite alone, no Numba and no unpickling.
+anything.  So this cache holds less: the machine code of one C function that calls nothing outside
+itself.  Loading needs no Numba and no unpickling; llvmlite only tells the name of the processor.
 
 The name of a file is a hash of everything that shapes its code: the program's name, the sources of
 the compiled floors (`sources`) and of modules outside that it names, the versions of Python, Numba,

@@ -12,6 +12,7 @@ import numpy as np
 
 from .image import BRANCH, IN_PAGE, NEAR, PAGES, Image
 
+#: kinds of relative addresses, by machine and by number of the relocation
 _KINDS = {
     (62, 2): NEAR,  # R_X86_64_PC32
     (62, 4): NEAR,  # R_X86_64_PLT32

@@ -31,7 +31,7 @@ def _libc() -> Any:
 
 
 class Executable:
-    """Code in memory, as long as this object lives.
+    """Code in memory, at least as long as this object lives.
 
     Parameters
     ----------
@@ -41,12 +41,11 @@ class Executable:
     ------
     OSError
         The system allows no new code in this process.
-
     """
 
     def __init__(self, image: Image) -> None:
         put = _windows if sys.platform == "win32" else _unix
-        self._free, self._address = put(image.linked())
+        self._address, self._memory = put(image.linked())
         self._entries = image.entries
 
     def address(self, name: str) -> int:
@@ -64,13 +63,9 @@ class Executable:
             function.inner = self.address(inner_name(name))
         return function
 
-    def __del__(self) -> None:
-        if free := self.__dict__.get("_free"):
-            free()
 
-
-def _unix(code: np.ndarray) -> tuple[Any, int]:
-    """Return what frees the memory, and its address."""
+def _unix(code: np.ndarray) -> tuple[int, Any]:
+    """Return the address of code in memory, and the object that holds the memory."""
     pages = mmap.mmap(-1, code.size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     pages.write(code.data)
     view = ctypes.c_char.from_buffer(pages)
@@ -82,15 +77,14 @@ def _unix(code: np.ndarray) -> tuple[Any, int]:
     if sys.platform == "darwin":
         # Linux does this itself when a page becomes executable, x86-64 needs nothing
         libc.sys_icache_invalidate(ctypes.c_void_p(address), ctypes.c_size_t(code.size))
-    # The mapping lives as long as the view does.
-    return functools.partial(id, view), address
+    return address, view
 
 
-def _windows(code: np.ndarray) -> tuple[Any, int]:
-    """Return what frees the memory, and its address."""
+def _windows(code: np.ndarray) -> tuple[int, Any]:
+    """Return the address of code in memory, which lives as long as the process."""
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
     kernel.VirtualAlloc.restype = ctypes.c_void_p
-    reserve_and_commit, release, writable, executable = 0x3000, 0x8000, 0x04, 0x20
+    reserve_and_commit, writable, executable = 0x3000, 0x04, 0x20
     size = ctypes.c_size_t(code.size)
     address = kernel.VirtualAlloc(None, size, reserve_and_commit, writable)
     if not address:
@@ -100,7 +94,7 @@ def _windows(code: np.ndarray) -> tuple[Any, int]:
     if not kernel.VirtualProtect(place, size, executable, ctypes.byref(before)):
         _refuse(ctypes.get_last_error())  # type: ignore[attr-defined]
     kernel.FlushInstructionCache(kernel.GetCurrentProcess(), place, size)
-    return functools.partial(kernel.VirtualFree, place, 0, release), address
+    return address, None
 
 
 def _refuse(number: int) -> None:

@@ -1,11 +1,9 @@
 """Machine code as a process maps it: the functions and constants of one object file, in a row.
 
 A program calls nothing outside itself, so all its addresses are relative to one another, and no
-linker of a platform is needed to load it.  LLVM's object is read here once, when it is made.  Kept
-are the bytes of its sections with the places of relative addresses blank, and a table of these:
-equal kernels of two programs then have equal bytes, and compress to one.
-
-The numbers of relocations are those of the ELF supplements for x86-64 and for AArch64.
+linker of a platform is needed to load it.  Kept are the bytes of its sections with the places of
+relative addresses blank, and a table of these: equal kernels of two programs then have equal bytes,
+and compress to one.  `elf` makes an image of LLVM's object.
 """
 
 from __future__ import annotations

@@ -76,9 +76,10 @@ def level() -> str:
     """
     if wanted() or "NUMBA_CPU_NAME" in os.environ or "NUMBA_CPU_FEATURES" in os.environ:
         return wanted().replace("host", "")
-    if not any(path_of(name).exists() for name in family()):
+    shipped = [name for name in family() if fits(path_of(name))]
+    if not shipped:  # then nobody may be there to compile the probe
         return ""
-    return next((name for name in usable() if fits(path_of(name))), "")
+    return next((name for name in usable() if name in shipped), "")
 
 
 def usable() -> list[str]:

@@ -40,7 +40,7 @@ def processor() -> str:
 def object_triple(triple: str) -> str:
     """Return a triple whose objects are ELF with the conventions of `triple`.
 
-    `image` reads no other.
+    `elf` reads no other.
     """
     machine, _, system = triple.partition("-")
     if "windows" in system:

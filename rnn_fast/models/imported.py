@@ -70,7 +70,9 @@ def from_flax(
     arguments["output_size"] = outputs_of(arguments["output_size"], loss, loss_options)
     if nonlinearity is not None:
         arguments["nonlinearity"] = nonlinearity
-    made = kind(
+    return _with_copies(
+        kind,
+        parameters,
         **arguments,
         return_sequences=return_sequences,
         skip=skip,
@@ -79,9 +81,6 @@ def from_flax(
         learning_rate=learning_rate,
         seed=seed,
     )
-    for name, array in parameters.items():
-        setattr(made, name, array)
-    return made
 
 
 def from_keras(
@@ -136,11 +135,15 @@ def from_keras(
     values = form[:-1] if n < n_logits else form
     if len(values) > 1:
         arguments["output_size"] = values
-    made = kind(
-        **arguments, loss=chosen, loss_options=loss_options, learning_rate=learning_rate, seed=seed
+    made = _with_copies(
+        kind,
+        parameters,
+        **arguments,
+        loss=chosen,
+        loss_options=loss_options,
+        learning_rate=learning_rate,
+        seed=seed,
     )
-    for name, array in parameters.items():
-        setattr(made, name, array)
     check_computes(model, made, activation)
     return made
 
@@ -242,7 +245,9 @@ def from_rtneural(
     found = read_rtneural(path, MODELS, validation.real_dtype(dtype))
     loss = loss_of(found.activation, loss)
     sizes = {"output_size": outputs_of(found.arguments["output_size"], loss, loss_options)}
-    model = found.kind(
+    return _with_copies(
+        found.kind,
+        found.parameters,
         **{**found.arguments, **sizes},
         loss=loss,
         loss_options=loss_options,
@@ -251,9 +256,6 @@ def from_rtneural(
         learning_rate=learning_rate,
         seed=seed,
     )
-    for name, array in found.parameters.items():
-        setattr(model, name, array)
-    return model
 
 
 def from_torch(
@@ -310,7 +312,9 @@ def from_torch(
         module, head, embedding, return_sequences=return_sequences, models=MODELS
     )
     arguments["output_size"] = outputs_of(arguments["output_size"], loss, loss_options)
-    model = kind(
+    return _with_copies(
+        kind,
+        parameters,
         **arguments,
         loss=loss,
         loss_options=loss_options,
@@ -318,6 +322,11 @@ def from_torch(
         learning_rate=learning_rate,
         seed=seed,
     )
+
+
+def _with_copies(kind: Any, parameters: Mapping[str, Any], **arguments: Any) -> Any:
+    """Return a model of a class with copies of `parameters`."""
+    model = kind(**arguments)
     for name, array in parameters.items():
         setattr(model, name, array)
     return model

@@ -56,6 +56,26 @@ def test_a_pack_that_ends_early_is_damaged(path):
         Pack(path).group("d")
 
 
+OTHER = """
+import sys
+sys.modules["llvmlite"] = None
+from rnn_fast.jit import level, pack
+print(repr(level()), pack())
+"""
+
+
+@pytest.mark.skipif(not LOWEST, reason="no level for this machine")
+def test_a_pack_of_other_sources_is_left_aside(tmp_path):
+    """Also where nothing can be compiled, the question to the processor neither."""
+    write_pack(tmp_path / f"{LOWEST}.pack", {"sources": "those"}, STREAMS)
+    environment = {key: value for key, value in os.environ.items() if key != "RNN_FAST_TARGET"}
+    environment["RNN_FAST_PACKS"] = str(tmp_path)
+    out = subprocess.run(
+        [sys.executable, "-c", OTHER], env=environment, capture_output=True, text=True
+    )
+    assert out.stdout.split() == ["''", "None"], out.stderr
+
+
 # ----------------------------------------------------------------------- a sample of the programs
 
 TRAIN = """
