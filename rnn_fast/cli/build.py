@@ -25,12 +25,19 @@ def add_build(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     )
     command.set_defaults(run=build)
     levels = f"processors to compile for: {', '.join(LEVELS)} (default: all of this machine's kind)"
-    command.add_argument("levels", nargs="*", metavar="LEVEL", choices=[*LEVELS], help=levels)
+    command.add_argument("levels", nargs="*", metavar="LEVEL", type=level_name, help=levels)
     add = command.add_argument
     jobs = "processes at the same time (default: all cores)"
     add("--jobs", type=number(int, 1), default=os.cpu_count() or 1, metavar="N", help=jobs)
     where = "folder for a file of each level (default: where the package looks for them)"
     add("--to", type=Path, default=FOLDER, metavar="FOLDER", help=where)
+
+
+def level_name(text: str) -> str:
+    """Return a name of `LEVELS`; argparse before Python 3.12 takes no ``choices`` of nothing."""
+    if text not in LEVELS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(LEVELS)}")
+    return text
 
 
 def build(args: argparse.Namespace) -> None:

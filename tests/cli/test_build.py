@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rnn_fast.cli.main import main
-from rnn_fast.jit.levels import LEVELS
+from rnn_fast.jit.levels import LEVELS, family
 from rnn_fast.jit.packs import write_pack
 from rnn_fast.jit.sources import imported
 
@@ -17,6 +17,13 @@ def test_a_pack_of_these_sources_stays(tmp_path, capsys):
     assert main(["build", "aarch64", "--to", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{pack} is up to date\n"
     assert pack.read_bytes() == before
+
+
+def test_without_a_level_all_of_this_machine_are_meant(tmp_path, capsys):
+    for level in family():
+        write_pack(tmp_path / f"{level}.pack", {"sources": imported()}, [])
+    assert main(["build", "--to", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("is up to date") == len(family())
 
 
 def test_an_unknown_level_is_refused(tmp_path, capsys):
