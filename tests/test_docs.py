@@ -20,7 +20,6 @@ NEEDED = re.compile(r"^(?:import|from) (torch|h5py|joblib|keras|flax)\b", re.M)
 
 
 @pytest.mark.usefixtures("cells_as_before")
-@pytest.mark.all_tiles  # figures as a reader's, to the last digit shown
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code(page, tmp_path):
     os.environ.setdefault("KERAS_BACKEND", "jax")

@@ -545,9 +545,9 @@ def test_a_run_of_a_stream(bench, tmp_path):
 
 
 def test_an_online_run(bench):
-    code, out, err = bench("online", "--rows", "gru-h8t10b1", "--rounds", 1, "--without-peers")
+    code, out, err = bench("online", "--rows", "rnn-h8t10b1", "--rounds", 1, "--without-peers")
     assert (code, err) == (0, "")
-    assert "GRU B1 T10 I1 H8" in out and "`forward` and `backward`, one call per sample" in out
+    assert "RNN B1 T10 I1 H8" in out and "`forward` and `backward`, one call per sample" in out
 
 
 def test_a_ragged_run(bench):
