@@ -364,10 +364,6 @@ class Registry(dict[str, T]):
         self[item.name] = item  # type: ignore[assignment]
         return item
 
-    def place(self, name: str) -> int:
-        """Return the number of a thing in the order of registration."""
-        return list(self).index(self[name].name)
-
     def __missing__(self, name: str) -> T:
         names = ", ".join(map(repr, self))
         raise ValueError(f"{self.kind} must be one of {names}; got {shown(name)}")

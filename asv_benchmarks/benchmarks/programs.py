@@ -203,6 +203,27 @@ def function(dtype: str, name: str, version: str) -> Callable:
 
 def loss(dtype: str, name: str, version: str) -> Callable:
     """Loss and gradient of 4 outputs, with one sample in each lane."""
+    from rnn_fast.losses import kernels
+
+    function = kernels.loss_and_gradient
+    if not takes(function, "job"):
+        return loss_of_several(dtype, name)
+    from rnn_fast.layout.loss import LossJob
+
+    chosen, n = kernels.marker_of(name), lanes(dtype)
+
+    def program(numbers, logits, targets, weights, losses, hits, times):
+        numbers[0] = 4.0  # `LossNumbers`
+        for _ in range(times):
+            for _ in range(4):
+                job = LossJob(numbers, logits, targets, weights, losses, hits, 1.0, n, 4, 0)
+                function(chosen, job)
+
+    return program
+
+
+def loss_of_several(dtype: str, name: str) -> Callable:
+    """`loss` of commits whose programs hold all losses."""
     from rnn_fast.losses import LOSSES
     from rnn_fast.losses.kernels import Choice, loss_and_gradient
 
@@ -215,13 +236,7 @@ def loss(dtype: str, name: str, version: str) -> Callable:
                 buffers = LossBuffers(targets, weights, losses, hits)
                 loss_and_gradient(shape, choice, numbers, logits, buffers, 1.0, 4)
 
-    def before(numbers, logits, targets, weights, losses, hits, times):
-        for _ in range(times):
-            for _ in range(4):
-                buffers = LossBuffers(targets, weights, losses, hits)
-                loss_and_gradient(shape, choice, place, logits, buffers, 1.0, 4)
-
-    return program if takes(loss_and_gradient, "loss") else before
+    return program
 
 
 # ------------------------------------------------------------------------------------- updates

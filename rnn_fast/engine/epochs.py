@@ -16,6 +16,7 @@ from ..layout.network import Network
 from ..tuning import TUNING
 from .chance import NOTHING, Chance
 from .guide import Guide
+from .loss import loss_fields
 from .operations import (
     RESULTS,
     SINGLE_EPOCH,
@@ -86,7 +87,6 @@ class Epochs:
         self._key: tuple[Any, ...] | None = None  # of the job
         self.job: Any = None
         self.batch_size, self._few = 0, False
-        self._loss = net.loss_numbers()
 
     def load(
         self,
@@ -120,7 +120,6 @@ class Epochs:
         self._single = single
         T = min(self.bptt or longest, longest)
         fields = {"y": targets.y, "batch": batch_size, "penalties": self.descent.penalties}
-        fields["loss"] = net.loss_numbers(True) if targets.skips else self._loss
         if single:
             fields["x"] = data.x
         else:
@@ -135,7 +134,7 @@ class Epochs:
             self._key = None
             self.job = self._single_job(T) if single else self._batch_job(T, longest, batch_size)
             self._key = key
-        self.job.set(fields)
+        self.job.set({**fields, **loss_fields(self.space, net, targets.skips)})
         if self.guide is not None:
             self.guide.load(net, data, targets, T)
 

@@ -17,6 +17,7 @@ from ..losses.measures import Measures, Spread, means_of, quiet
 from ..tuning import TUNING
 from . import operations, threads
 from .held_out import HeldOut
+from .loss import loss_fields
 from .tiling import seconds_per_row
 from .workspace import Job, spaces
 
@@ -90,6 +91,8 @@ class Evaluation(threading.local):
     def _lead(self, data: Sequences, **fields: np.ndarray | None) -> None:
         """Run the prepared job."""
         assert self._job is not None
+        if fields["sums"] is not None and not self._job.get("evaluate"):
+            self._job.set(loss_fields(self._space, self._net))
         self._job.set({**operations.rows(self._net, data), **fields})
         self._space.lead(self._job)
         self._job.forget("x", "tokens", "y", "weights")

@@ -17,6 +17,7 @@ from ..layout.batch_records import MEASURED, SUMS
 from ..layout.network import Network
 from ..layout.stages import STAGES, Given
 from ..validation import shown
+from .loss import loss_fields
 from .threads import Team
 
 #: ``function(outputs, targets, weights)`` returns the loss of a batch and its gradient
@@ -51,7 +52,6 @@ class Guide:
     def load(self, net: Network, data: Sequences, targets: Targets, T: int) -> None:
         """Take the data of the next runs, in windows of T steps."""
         self._net, self._data, self._targets, self._T = net, data, targets, T
-        self._linear = linear(net).loss_numbers()
         n = len(data.x) if net.sequences else len(data.starts)
         self._outputs = np.zeros((n, net.outputs), net.dtype)
         self._gradients = np.zeros_like(self._outputs)
@@ -91,13 +91,14 @@ class Guide:
         carry = job.get("carry")
         before = None if carry is None else carry.copy()
         forward = {"stage": STAGES.forward, "out": self._outputs, "sums": sums, "given": None}
-        job.set({**forward, "y": y, "weights": weights, "loss": self._net.loss_numbers(skips)})
+        job.set({**forward, "y": y, "weights": weights, **loss_fields(space, self._net, skips)})
         space.lead(job, team)
         if before is not None and not space.keeps:  # it runs forward once more
             carry[:] = before
         guided = self._guided(chosen, window, sums)
         backward = {"stage": STAGES.backward, "out": None, "sums": None, "given": guided}
-        job.set({**backward, "y": self._gradients, "weights": None, "loss": self._linear})
+        fields = loss_fields(space, linear(self._net))
+        job.set({**backward, "y": self._gradients, "weights": None, **fields})
         space.lead(job, team)
 
     def _guided(self, chosen: np.ndarray, window: int, sums: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from ..jit import Program
 from ..layout.network import Network
 from ..layout.single import TASKS
+from .loss import loss_fields
 from .workspace import MEMORY, Memory, SingleSpace, addresses, function_of
 
 ONLINE_STEP = Program("rnn_fast.kernels.single.program", "online_step", block="integers")
@@ -66,6 +67,7 @@ class OnlineStep(Step):
         self, net: Network, parameters: np.ndarray, T: int, memory: Memory = MEMORY
     ) -> None:
         space = SingleSpace(net, T, memory=memory)
+        loss = loss_fields(space, net)
         self.x = np.zeros((T, net.input_size))
         self.y = np.zeros(net.target_size, net.dtype)
         self.outputs = np.zeros(net.output_size)
@@ -82,7 +84,8 @@ class OnlineStep(Step):
             self._gradients,
             self.outputs,
             self._rate,
-            net.loss_numbers(),
+            loss["evaluate"],
+            loss["loss"],
         )
         places = addresses(*self._arrays)
         blocks = (np.array([*places, task, 0], np.int64) for task in range(len(TASKS)))

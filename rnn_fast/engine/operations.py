@@ -17,6 +17,7 @@ from ..layout.batch_records import MEASURED, Sums
 from ..layout.network import Network
 from ..layout.stages import Wanted
 from ..tuning import TUNING
+from .loss import loss_fields
 from .plain import demand_compiler
 from .threads import Team
 from .tiling import runs_in_units
@@ -97,9 +98,12 @@ def hidden_fields(out: np.ndarray, table: np.ndarray) -> dict[str, Any]:
     return {"hidden": out, "hidden_step": step, "wanted": table, "n_wanted": len(table)}
 
 
-def _job(net: Network, data: Sequences, targets: Targets) -> dict[str, Any]:
+def compared(space: Any, net: Network, targets: Targets | None) -> dict[str, Any]:
+    """Fields of a job on a space for targets and the loss; of None, none."""
+    if targets is None:
+        return {}
     y, weights, skips = targets
-    return {**inputs(net, data), "y": y, "weights": weights, "loss": net.loss_numbers(skips)}
+    return {"y": y, "weights": weights, **loss_fields(space, net, skips)}
 
 
 def epoch_space(
@@ -164,7 +168,8 @@ def loss_and_gradients(
     space.run(
         program,
         team=team,
-        **_job(net, data, targets),
+        **inputs(net, data),
+        **compared(space, net, targets),
         order=by_length(np.arange(n), data.lengths, n),
         n=n,
         batch=n,
@@ -270,14 +275,11 @@ def predictions(
 
     `space` is of `prediction_space`.
     """
-    y, weights, skips = targets or (None, None, False)
     return space.job(
         UNIT_PREDICTIONS if isinstance(space, UnitSpace) else PREDICTIONS,
         dropout=np.zeros(2),
-        loss=net.loss_numbers(skips),
         **inputs(net, data),
-        y=y,
-        weights=weights,
+        **compared(space, net, targets),
         order=order,
         n=len(order),
         parameters=parameters,

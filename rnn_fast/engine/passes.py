@@ -22,6 +22,7 @@ from ..layout.stages import STAGES
 from ..tuning import TUNING
 from .chance import NOTHING, Chance
 from .guide import given, linear
+from .loss import loss_fields
 from .operations import (
     BATCH_EPOCH,
     RESULTS,
@@ -104,7 +105,7 @@ def _work(net: Network, T: int, n: int, memory: Memory, options: dict[str, bool]
     result = np.zeros(RESULTS)
     job = space.job(
         program,
-        loss=net.loss_numbers(),
+        **loss_fields(space, net),
         n=n,
         batch=n,
         given=given(divisor=1.0),

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from ..cells.specs import CELLS
 from ..jit import Program, vector_bytes, vector_registers
 from ..jit.shipped import group_name
+from ..losses import LOSSES
 from ..optimizers import OPTIMIZERS
 from ..tuning import TUNING
 from ..validation import DTYPES
 from .constraints import CONSTRAINED
+from .loss import LOSS
 from .online_step import ONLINE_STEP
 from .operations import BATCH_EPOCH, PREDICTIONS, SINGLE_EPOCH, UNIT_EPOCH, UNIT_PREDICTIONS
 from .optimizer_state import DESCENT
@@ -23,11 +25,11 @@ from .unit_stream import UNIT_STREAM
 
 
 class Group(NamedTuple):
-    """Programs that differ in the cell, or the optimizer, alone."""
+    """Programs that differ in the cell, the loss or the optimizer alone."""
 
     program: Program
     dtype: str
-    members: tuple[str, ...]  #: names of the cells or the optimizers; none: there is one program
+    members: tuple[str, ...]  #: of cells, losses or optimizers; none: there is one program
     tile: tuple[Any, ...] = ()
 
     @property
@@ -53,6 +55,7 @@ def groups() -> Iterator[Group]:
     """Yield all groups of the level that programs are made for."""
     built_in = {name: cell for name, cell in CELLS.items() if not foreign(cell.sources)}
     cells = tuple(built_in)
+    losses = tuple(name for name, loss in LOSSES.items() if not foreign(loss.sources))
     single = tuple(name for name, cell in built_in.items() if cell.is_elementwise)
     for dtype in DTYPES:
         name, lanes = dtype.name, vector_bytes() // dtype.itemsize
@@ -66,6 +69,8 @@ def groups() -> Iterator[Group]:
         for vecs in SINGLE_VECS:
             yield Group(SINGLE_EPOCH, name, single, tile_of_vecs(vecs))
             yield Group(ONLINE_STEP, name, single, tile_of_vecs(vecs))
+        for numbers in {tile.numbers: None for tile in _batch_tiles(lanes)} | {lanes: None}:
+            yield Group(LOSS, name, losses, (numbers,))
         yield Group(DESCENT, name, tuple(OPTIMIZERS))
         yield Group(CONSTRAINED, name, ())
         yield Group(STRETCH, name, ())

@@ -11,6 +11,7 @@ from ..layout.batch_records import Sums
 from ..layout.memory import aligned
 from ..layout.network import Network
 from ..layout.unit_records import STEP_TASKS, StepJob
+from .loss import loss_fields
 from .online_step import Step
 from .workspace import MEMORY, Memory, UnitSpace, addresses, function_of
 
@@ -50,7 +51,7 @@ class UnitStep(Step):
             order=np.zeros(1, np.int64),
             n=1,
             batch=1,
-            loss=net.loss_numbers(),
+            **loss_fields(space, net),
             parameters=parameters,
             gradients=self._gradients,
             update=parameters.size,

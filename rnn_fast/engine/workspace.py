@@ -18,7 +18,6 @@ from ..layout.memory import aligned, offsets, round_up
 from ..layout.network import Network, parameter_offsets
 from ..layout.single import SingleJob, single_layout, single_places
 from ..layout.units import UnitLayout
-from ..losses import LOSSES
 from ..tuning import TUNING
 from ..validation import DTYPES
 from .outside import outside
@@ -47,11 +46,10 @@ MEMORY = Memory()
 
 def function_of(program: Program, net: Network, *key: Any) -> Callable[[int], None]:
     """Return the compiled function of a program for a network, further specialised by `key`."""
-    sources = outside(CELLS[net.cell], *LOSSES.values())
-    return program(_NAMES[net.dtype], net.cell, *key, sources=sources)
+    return program(NAMES[net.dtype], net.cell, *key, sources=outside(CELLS[net.cell]))
 
 
-_NAMES = {dtype: dtype.name for dtype in DTYPES}  # NumPy takes 2 us to make a dtype's name
+NAMES = {dtype: dtype.name for dtype in DTYPES}  # NumPy takes 2 us to make a dtype's name
 
 
 class BatchSpace:
@@ -75,6 +73,8 @@ class BatchSpace:
 
     Attributes
     ----------
+    numbers : int
+        In a vector.
     groups : int
         Threads that can work on a batch.
     n_bytes : int
@@ -94,7 +94,7 @@ class BatchSpace:
     ) -> None:
         self.net, self.tile, self._memory = net, batch_tile(net, T, batch), memory
         self.keeps = keeps
-        lanes = self.tile.lanes
+        lanes, self.numbers = self.tile.lanes, self.tile.numbers
         row = CELLS[net.cell].n_grads * net.hidden_size * lanes * net.dtype.itemsize
         chunk = max(1, min(T, 64, 65536 // row))
         self.layouts = [BatchLayout(net, T, self.tile[:2], lanes, chunk, **options)]
@@ -267,7 +267,7 @@ class SingleSpace:
     """
 
     def __init__(self, net: Network, T: int, rows: int = 0, memory: Memory = MEMORY):
-        lanes = vector_lanes(net)
+        lanes = self.numbers = vector_lanes(net)
         self.net, self.tile = net, single_tile(net)
         vecs = self.tile[1]
         I, H, O = net.input_size, net.hidden_size, net.output_size
@@ -308,8 +308,8 @@ class UnitSpace:
         memory: Memory = MEMORY,
         **options: bool,
     ) -> None:
-        self.net, self.tile, lanes = net, unit_tile(batch), vector_lanes(net)
-        self.layout = UnitLayout(net, T, batch, self.tile, lanes, moments, **options)
+        self.net, self.tile, self.numbers = net, unit_tile(batch), vector_lanes(net)
+        self.layout = UnitLayout(net, T, batch, self.tile, self.numbers, moments, **options)
         self.offsets, self.work = memory.buffers(self.layout.buffers(), net.dtype)
         self.dtokens = memory.vector(batch * T * net.embedding, net.dtype)
         self.sizes = np.array(self.layout.place(self.offsets), np.int64)

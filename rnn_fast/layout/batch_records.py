@@ -206,6 +206,7 @@ class BatchJob(NamedTuple):
     kept: Reals  # (blocks of a batch, kept_step): `RunBuffers` from stage to stage, or 0
     kept_step: int
     given: Doubles  # `Given`, of a stage, or 0
+    evaluate: int  # address of the program of the loss
     loss: Doubles  # `LossNumbers`, then the loss's options
     parameters: Reals
     gradients: Reals  # of the last batch, written

@@ -79,7 +79,7 @@ class Network(NamedTuple):
         return values + ((each,) if each > 1 else ())
 
     def loss_numbers(self, skips: bool = False) -> np.ndarray:
-        """Return the array by which a program knows the loss: `LossNumbers`, then the options.
+        """Return the array that the program of the loss reads: `LossNumbers`, then the options.
 
         Nobody writes to it.
 
@@ -89,7 +89,7 @@ class Network(NamedTuple):
         each = self.value_size
         outputs = each if skips or each > 1 else self.outputs
         labels = LOSSES[self.loss].classifies
-        return loss_numbers(LOSSES.place(self.loss), outputs, skips, labels, *self.loss_options)
+        return loss_numbers(outputs, skips, labels, *self.loss_options)
 
     @property
     def n_parameters(self) -> int:

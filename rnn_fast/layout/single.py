@@ -57,6 +57,7 @@ class SingleJob(NamedTuple):
     order: Ints  # (n,): samples to visit
     n: int
     batch: int  # samples of an update
+    evaluate: int  # address of the program of the loss
     loss: Doubles  # `LossNumbers`, then the loss's options
     parameters: Reals
     n_parameters: int
@@ -81,6 +82,7 @@ class OnlineJob(NamedTuple):
     gradients: Reals
     outputs: Doubles  # (O,), written: probabilities or values
     learning_rate: Doubles  # (1,)
+    evaluate: int  # address of the program of the loss
     loss: Doubles  # `LossNumbers`, then the loss's options
     task: int  # place in `TASKS`
     is_finite: int  # written: 1 if x is finite in the reals of the network

@@ -37,9 +37,8 @@ class LossOption(NamedTuple):
 
 
 class LossNumbers(NamedTuple):
-    """First numbers of the array by which a program knows a loss; the loss's options follow."""
+    """First numbers of the array that the program of a loss reads; the loss's options follow."""
 
-    place: float  #: in `LOSSES`
     outputs: float  #: logits that one call of the loss's kernel takes: all, or those of one value
     skips: float  #: 1: a target that is NaN does not count
     labels: float  #: 1: a prediction is right if all its labels are

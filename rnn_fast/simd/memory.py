@@ -10,6 +10,7 @@ import operator
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic
@@ -81,21 +82,42 @@ def exists(typing_context, p):
     return types.boolean(p), codegen
 
 
+def _store_fields(context, builder, record, values, p):
+    """Write a tuple's integers, addresses, and doubles as they are, from the word `p` on."""
+    for i, kind in enumerate(record):
+        value = builder.extract_value(values, i)
+        if isinstance(kind, types.CPointer):
+            value = builder.ptrtoint(value, INT64)
+        elif isinstance(kind, types.Float):
+            value = context.cast(builder, value, kind, types.float64)
+            value = builder.bitcast(value, INT64)
+        else:
+            value = context.cast(builder, value, kind, types.int64)
+        builder.store(value, advance(builder, p, INT64(i)))
+
+
 @intrinsic
 def store_record(typing_context, p, record):
-    """Write a tuple of numbers, and of pointers as addresses, from `p` on."""
+    """Write a tuple of numbers and pointers to the words from `p` on."""
 
     def codegen(context, builder, signature, args):
-        for i, kind in enumerate(record):
-            value = builder.extract_value(args[1], i)
-            if isinstance(kind, types.CPointer):
-                value = builder.ptrtoint(value, INT64)
-            else:
-                value = context.cast(builder, value, kind, p.dtype)
-            builder.store(value, advance(builder, args[0], INT64(i)))
+        _store_fields(context, builder, record, args[1], args[0])
         return context.get_dummy_value()
 
     return types.void(p, record), codegen
+
+
+@intrinsic
+def on_stack(typing_context, record):
+    """A tuple of numbers and pointers as words on the stack, until the kernel returns."""
+    result = types.CPointer(types.int64)
+
+    def codegen(context, builder, signature, args):
+        words = cgutils.alloca_once(builder, INT64, size=len(record))
+        _store_fields(context, builder, record, args[0], words)
+        return words
+
+    return result(record), codegen
 
 
 @intrinsic

@@ -18,9 +18,9 @@ from .llvm import address as advance
 from .types import Reals
 
 
-def field_types(record, number, vec=None):
+def field_types(record, vec=None):
     """Numba types of a record's fields, by their annotations (`layout.pointers`)."""
-    kinds = {"int": number, "float": number, "Any": number}
+    kinds = {"int": types.int64, "float": types.float64}
     kinds |= {"Ints": types.CPointer(types.int64), "Doubles": types.CPointer(types.float64)}
     if vec is not None:
         kinds["Reals"] = Reals(vec)
@@ -33,7 +33,7 @@ class View(types.Type):
 
     def __init__(self, record, vec=None):
         self.places = {name: i for i, name in enumerate(record._fields)}
-        self.fields = field_types(record, types.int64, vec)
+        self.fields = field_types(record, vec)
         super().__init__(f"View({record.__name__}, {vec})")
 
 
@@ -96,6 +96,8 @@ def _field(context, builder, view, value, name):
     number, kind = _read(builder, value, place), view.fields[place]
     if isinstance(kind, types.CPointer):
         return builder.inttoptr(number, context.get_value_type(kind))
+    if isinstance(kind, types.Float):
+        return builder.bitcast(number, context.get_value_type(kind))
     return number
 
 

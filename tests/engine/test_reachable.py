@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_fast.cells.specs import CELLS
+from rnn_fast.engine.loss import LOSS
 from rnn_fast.engine.operations import BATCH_EPOCH, SINGLE_EPOCH, UNIT_EPOCH
 from rnn_fast.engine.reachable import groups
 from rnn_fast.engine.tiling import batch_tile, single_tile, unit_tile
@@ -37,6 +38,7 @@ def test_every_tile_that_is_chosen_is_in_a_group():
         asked.add(names(BATCH_EPOCH, net.dtype.name, batch_tile(net, T, batch)))
         asked.add(names(UNIT_EPOCH, net.dtype.name, unit_tile(batch)))
         asked.add(names(SINGLE_EPOCH, net.dtype.name, single_tile(net)))
+        asked.add(names(LOSS, net.dtype.name, (batch_tile(net, T, batch).numbers,)))
     assert asked <= known
     assert len(asked) > 20
 
@@ -47,3 +49,5 @@ def test_a_group_has_the_cells_that_its_driver_runs():
             assert all(CELLS[name].is_elementwise for name in group.members)
         elif group.program in (BATCH_EPOCH, UNIT_EPOCH):
             assert {"gru", "lstm", "tanh"} <= set(group.members)
+        elif group.program is LOSS:
+            assert {"bce", "mse"} <= set(group.members)

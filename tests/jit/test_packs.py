@@ -96,7 +96,13 @@ needs_level = pytest.mark.skipif(not LOWEST, reason="no level for this machine")
 def sample_of(name):
     """Whether a group is needed for a constrained training by single samples."""
     return "float64" in name and any(
-        part in name for part in ("single_epoch(float64, 4, 2", "descent", "constrained")
+        part in name
+        for part in (
+            "single_epoch(float64, 4, 2",
+            "loss.loss(float64, 2)",
+            "descent",
+            "constrained",
+        )
     )
 
 
@@ -110,7 +116,7 @@ def sample(tmp_path_factory):
 @needs_level
 def test_a_pack_built_again_has_the_same_bytes(sample):
     first, second = map(Pack, sample)
-    assert len(first.groups) == 3 + (PROBE_GROUP in first)
+    assert len(first.groups) == 4 + (PROBE_GROUP in first)
     assert first.groups == second.groups
     assert first.manifest == second.manifest
     assert [first.group(name) for name in first.groups] == [

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import namedtuple
 
 import numpy as np
 import pytest
 
 import rnn_fast
 from rnn_fast import SimpleRNN
-from rnn_fast.jit import compiled
+from rnn_fast.engine.loss import LOSS
+from rnn_fast.engine.workspace import addresses
+from rnn_fast.jit import vector_bytes
+from rnn_fast.layout.loss import LossJob
 from rnn_fast.layout.network import Network
 from rnn_fast.losses import LOSSES
 from rnn_fast.losses.measures import Measures, Spread
@@ -25,40 +27,23 @@ def labels(loss, logits):
     return LOSSES[loss].labels(logits)
 
 
-KIND = namedtuple("kind", "targets weights losses hits")
-
-
-@functools.cache
-def compiled_losses(dtype):
-    """All losses of a register of samples."""
-    from rnn_fast.losses.kernels import Choice, loss_and_gradient
-    from rnn_fast.simd import Shape
-
-    shape, choice = Shape(dtype, 1, 1), Choice()
-
-    def program(loss, O, logits, targets, weights, losses, hits):
-        buffers = KIND(targets, weights, losses, hits)
-        loss_and_gradient(shape, choice, loss, logits, buffers, 1.0, O)
-
-    reals = dict.fromkeys(("logits", *KIND._fields), "reals")
-    return compiled(program, dtype, loss="doubles", O="int", **reals), shape.lanes
-
-
 def by_kernel(loss, logits, y, *, skips=False, options=(), weights=None):
-    """Losses, hits and gradients of each sample, by the compiled loss."""
+    """Losses, hits and gradients of each sample, by the compiled loss, two registers at a time."""
     logits, y = np.asarray(logits), np.asarray(y)
-    net = Network("gru", logits.dtype, 1, 1, logits.shape[1], loss, loss_options=options)
-    numbers = net.loss_numbers(skips)
-    run, lanes = compiled_losses(logits.dtype.name)
+    dtype, width = logits.dtype, vector_bytes() // logits.dtype.itemsize
+    net = Network("gru", dtype, 1, 1, logits.shape[1], loss, loss_options=options)
+    numbers, run, lanes = net.loss_numbers(skips), LOSS(dtype.name, loss, width), 2 * width
     results = []
     for i in range(0, len(logits), lanes):
-        z, targets = (np.zeros((part.shape[1], lanes), logits.dtype) for part in (logits, y))
+        z, targets = (np.zeros((part.shape[1], lanes), dtype) for part in (logits, y))
         n = len(logits[i : i + lanes])
         z[:, :n], targets[:, :n] = logits[i : i + lanes].T, y[i : i + lanes].T
-        arrays = [z, targets, *(np.ones(lanes, z.dtype) for _ in range(3))]
+        arrays = [numbers, z, targets, *(np.ones(lanes, dtype) for _ in range(3))]
         if weights is not None:
-            arrays[2][:n] = weights[i : i + lanes]
-        run(numbers.ctypes.data, len(z), *(array.ctypes.data for array in arrays))
+            arrays[3][:n] = weights[i : i + lanes]
+        one = np.float64(1).view(np.int64)
+        job = np.array(LossJob(*addresses(*arrays), one, lanes, len(z), outputs=0), np.int64)
+        run(job.ctypes.data)
         found = [array[:n].astype(float) for array in arrays[-2:]]
         results.append([*found, z[:, :n].T.astype(float)])
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]

@@ -6,7 +6,7 @@ import pytest
 def registered(registry, *items):
     """Return a fixture that keeps `items` in their registry for the tests of one module.
 
-    Elsewhere a further loss would be in every program, and among those that random cases draw.
+    Elsewhere random cases would draw them.
     """
     for item in items:
         registry.pop(item.name, None)  # their own modules registered them

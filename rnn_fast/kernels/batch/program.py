@@ -16,7 +16,6 @@ from ...jit import kernel
 from ...layout.batch_records import PARTIAL, SUMS, TEAM, BatchJob, Task
 from ...layout.descent import Part
 from ...layout.stages import STAGES
-from ...losses.kernels import Choice
 from ...simd import Shape, exists, pointer, size, store_record, typed_view
 from ..descent import call_descent, store_part
 from ..team import OVER, close_phase, end_work, finish, open_phase, rest, take
@@ -145,7 +144,7 @@ def batch_epoch(
 
     A small last block has tiles of rows x `narrow` vectors; 0: as the others.
     """
-    cell, losses = marker_of(cell_name), Choice()
+    cell = marker_of(cell_name)
     shape, tail = Shape(dtype, rows, vecs, numbers), Shape(dtype, rows, narrow or vecs, numbers)
 
     def program(job):
@@ -156,7 +155,7 @@ def batch_epoch(
         before its update.  A stage is half of one window, see `Stages`.
         """
         job = typed_view(BatchJob, job, shape)
-        space, tail_space = space_of(job, losses), tail_space_of(job, losses)
+        space, tail_space = space_of(job), tail_space_of(job)
         prepare(shape, space)
         if exists(job.tail_sizes):
             prepare(tail, tail_space)
@@ -208,7 +207,7 @@ def predictions(
     dtype: str, cell_name: str, rows: int, vecs: int, numbers: int, narrow: int
 ) -> Callable:
     """Logits and measures: a sample has the same bits alone and in any company."""
-    cell, losses = marker_of(cell_name), Choice()
+    cell = marker_of(cell_name)
     shape, tail = Shape(dtype, rows, vecs, numbers), Shape(dtype, rows, narrow or vecs, numbers)
 
     def program(job):
@@ -218,7 +217,7 @@ def predictions(
         states.
         """
         job = typed_view(BatchJob, job, shape)
-        space, tail_space = space_of(job, losses), tail_space_of(job, losses)
+        space, tail_space = space_of(job), tail_space_of(job)
         _, lanes = size(shape)
         prepare(shape, space)
         if exists(job.tail_sizes):

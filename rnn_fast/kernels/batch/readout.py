@@ -7,8 +7,8 @@ from numba import int64
 from ...jit import kernel
 from ...layout.batch_records import SUMS
 from ...layout.stages import GIVEN
-from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size
+from ..loss import compare
 from .inputs import clear_ends, load_inputs
 from .matrices import multiply, weight_gradients
 from .vectors import add, copy, scale
@@ -89,9 +89,10 @@ def store_logits(shape, sizes, block, t, logits, out):
 @kernel
 def measure(shape, space, job, block, t, logits):
     """Add losses, hits and weights of step t to those of each sample."""
+    _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
     load_targets(shape, sizes, buffers, job, block, t)
-    loss_and_gradient(shape, space.losses, job.loss, logits, buffers, 0.0, sizes.O)
+    compare(job, logits, buffers, 0.0, lanes, sizes.O)
     sums = job.sums + block.ids.places[0]  # places of a block lie side by side
     losses, hits, weights = sums, sums + job.n, sums + 2 * job.n
     for v in range(block.n):
@@ -142,7 +143,7 @@ def read_step(shape, space, job, block, factor, result, first, slot):
     t = first + slot if sizes.sequences else block.T - 1
     logits = logits_of(shape, space, outputs_of(shape, space, block.T, t, slot), t, slot)
     load_targets(shape, sizes, buffers, job, block, t)
-    loss_and_gradient(shape, space.losses, job.loss, logits, buffers, factor, sizes.O)
+    compare(job, logits, buffers, factor, lanes, sizes.O)
     total, hits, weights = 0.0, 0.0, 0.0
     for v in range(block.n):
         weight = float(buffers.weights[v])

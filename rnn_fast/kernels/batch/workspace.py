@@ -19,23 +19,22 @@ class Space(NamedTuple):
     buffers: Any  # BatchBuffers
     work: Any  # of this thread
     weights: Any  # packed, read by all threads
-    losses: Any  # Choice
 
 
 @kernel
-def space_of(job, losses):
+def space_of(job):
     """`Space` of a `BatchJob`."""
     sizes = view(BatchSizes, job.sizes)
     buffers = buffers_of(BatchBuffers, job.work, job.offsets)
-    return Space(sizes, buffers, job.work, job.packed, losses)
+    return Space(sizes, buffers, job.work, job.packed)
 
 
 @kernel
-def tail_space_of(job, losses):
+def tail_space_of(job):
     """`Space` of the narrower tile that takes a small last block."""
     sizes = view(BatchSizes, job.tail_sizes)
     buffers = buffers_of(BatchBuffers, job.work, job.tail_offsets)
-    return Space(sizes, buffers, job.work, job.packed, losses)
+    return Space(sizes, buffers, job.work, job.packed)
 
 
 @kernel
@@ -43,7 +42,7 @@ def kept_space(space, job, b):
     """`Space` of block b of a batch, whose states are kept from stage to stage."""
     if exists(job.kept):
         kept = job.kept + (b * job.kept_step - space.sizes.places[0])
-        return Space(space.sizes, space.buffers, kept, space.weights, space.losses)
+        return Space(space.sizes, space.buffers, kept, space.weights)
     return space
 
 

@@ -13,10 +13,10 @@ from ...jit import kernel
 from ...layout.batch_records import SUMS
 from ...layout.descent import Part
 from ...layout.single import TASKS, OnlineJob, SingleBuffers, SingleJob, SingleSizes
-from ...losses.kernels import Choice, outputs
 from ...optimizers.updates import descend_plainly
 from ...simd import Shape, address_of, buffers_of, exists, typed_view, view
 from ..descent import call_descent, store_part
+from ..loss import put_out
 from .recurrence import (
     load_sequence,
     pad,
@@ -86,7 +86,6 @@ def store_parameters(sizes, buffers, job):
 def single_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """Training on one sample at a time, or on very few."""
     cell, (sums, row, tile, one) = marker_of(cell_name), single_shapes(dtype, partial, vecs)
-    losses = Choice()
 
     def program(job):
         """Visit the samples of the `SingleJob`, as `batch_epoch`."""
@@ -103,7 +102,7 @@ def single_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callabl
                 sample = job.order[b * job.batch + i]
                 load_sequence(sizes, buffers, job.x + sample * sizes.T * sizes.I)
                 unit_forward(cell, sums, row, sizes, buffers)
-                unit_loss(one, losses, sizes, buffers, job.y + sample * sizes.Y, 1.0 / n, job.loss)
+                unit_loss(job, sizes, buffers, job.y + sample * sizes.Y, 1.0 / n)
                 result[SUMS.loss] += buffers.losses[0]
                 result[SUMS.hits] += buffers.hits[0]
                 result[SUMS.weight] += 1.0
@@ -121,7 +120,7 @@ def single_epoch(dtype: str, cell_name: str, partial: int, vecs: int) -> Callabl
 def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable:
     """One sequence: forward, or backward with an update."""
     cell, (sums, row, tile, one) = marker_of(cell_name), single_shapes(dtype, partial, vecs)
-    largest, losses = float(np.finfo(dtype).max), Choice()
+    largest = float(np.finfo(dtype).max)
 
     def program(record):
         """Do the task that the `OnlineJob` names.
@@ -142,11 +141,11 @@ def online_step(dtype: str, cell_name: str, partial: int, vecs: int) -> Callable
                 turn_weights(sizes, buffers.w)
                 load_sequence(sizes, buffers, job.x)
                 unit_forward(cell, sums, row, sizes, buffers)
-                outputs(losses, job.loss, buffers.logits, job.outputs, sizes.O)
+                put_out(job, buffers.logits, job.outputs, sizes.O)
             else:
                 restore_sequence(sizes, buffers, job.x)
         else:
-            unit_loss(one, losses, sizes, buffers, job.y, 1.0, job.loss)
+            unit_loss(job, sizes, buffers, job.y, 1.0)
             unit_backward(cell, sums, row, sizes, buffers)
             unit_gradients(sums, row, tile, sizes, buffers, True)
             unpad(sizes, buffers.dw, job.gradients)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from ...cells.kernels import activate, activate_backward
 from ...jit import kernel
-from ...losses.kernels import loss_and_gradient
 from ...simd import (
     apply,
     fill,
@@ -29,6 +28,7 @@ from ...simd import (
     zeros,
 )
 from ..batch.matrices import clear, product
+from ..loss import compare
 
 
 @kernel(inline=True)
@@ -208,10 +208,10 @@ def unit_gradients(sums, row, tile, sizes, buffers, fresh):
 
 
 @kernel
-def unit_loss(row, losses, sizes, buffers, y, weight, loss):
+def unit_loss(job, sizes, buffers, y, weight):
     """Loss of the sample and its gradient with respect to the logits, in lane 0."""
     L = width(y)
     for o in range(sizes.Y):
         buffers.targets[o * L] = y[o]
     buffers.weights[0] = weight
-    loss_and_gradient(row, losses, loss, buffers.logits, buffers, 1.0, sizes.O)
+    compare(job, buffers.logits, buffers, 1.0, L, sizes.O)

@@ -11,11 +11,11 @@ from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import BatchJob
 from ...layout.unit_records import STEP_TASKS, StepJob
-from ...losses.kernels import Choice, outputs
 from ...optimizers.updates import descend_plainly
 from ...simd import typed_view, view, width
 from ..batch.readout import total_weight
 from ..batch.samples import choose_samples
+from ..loss import put_out
 from .products import tiles_of
 from .program import gradients_back
 from .readout import load_top, logits_of
@@ -44,22 +44,23 @@ def take_in(x, n, largest, to):
 
 
 @kernel
-def store_outputs(tiles, space, losses, loss, T, out):
+def store_outputs(tiles, space, job, out):
     """Write the outputs (T or 1, O) of the sequence, from its logits."""
     sizes, L = space.sizes, width(space.buffers.top)
+    T = sizes.T
     rows = T if sizes.sequences else 1
     for first in range(0, rows, L):
         n = min(L, rows - first)
         load_top(space, T, first, n)
         logits = logits_of(tiles, space, first, n)
         for v in range(n):
-            outputs(losses, loss, logits + v, out + (first + v) * sizes.O, sizes.O)
+            put_out(job, logits + v, out + (first + v) * sizes.O, sizes.O)
 
 
 def unit_step(dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grads: int) -> Callable:
     """One sequence: forward, or backward with an update."""
     cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
-    largest, losses = float(np.finfo(dtype).max), Choice()
+    largest = float(np.finfo(dtype).max)
 
     def program(record):
         """Do the task that the `StepJob` names.
@@ -69,7 +70,7 @@ def unit_step(dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grad
         """
         step = view(StepJob, record)
         job = typed_view(BatchJob, step.job, tiles.read)
-        space = space_of(job, losses)
+        space = space_of(job)
         sizes, T = space.sizes, space.sizes.T
         block = choose_samples(
             sizes.samples, space.buffers, job, job.order, int64(0), int64(1), int64(0), T
@@ -83,7 +84,7 @@ def unit_step(dtype: str, cell_name: str, rows: int, vecs: int, steps: int, grad
                 turn_weights(tiles, space)
                 zero = begin(space, job, int64(0))
                 forward(cell, tiles, space, job, block, zero, int64(0))
-                store_outputs(tiles, space, losses, job.loss, T, step.outputs)
+                store_outputs(tiles, space, job, step.outputs)
         else:
             factor = 1.0 / total_weight(sizes, job, job.order, int64(1), int64(0))
             gradients_back(cell, tiles, space, job, block, factor, int64(0), 0.0)

@@ -16,7 +16,6 @@ from ...jit import kernel
 from ...layout.batch_records import SUMS, BatchJob, Unpack
 from ...layout.descent import Part
 from ...layout.stages import STAGES
-from ...losses.kernels import Choice
 from ...simd import address_of, exists, typed_view, view
 from ..batch.embedding import add_embedding_gradient, update_embedding
 from ..batch.matrices import UNPACK, clear, unpack
@@ -199,12 +198,11 @@ def unit_epoch(
 ) -> Callable:
     """Training in small batches."""
     cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
-    losses = Choice()
 
     def program(job):
         """Visit the samples of the `BatchJob`, as `kernels.batch.program.batch_epoch`."""
         job = typed_view(BatchJob, job, tiles.read)
-        space = space_of(job, losses)
+        space = space_of(job)
         if job.stage != STAGES.backward:
             prepare(space)
         pad_all(space, job)
@@ -226,12 +224,11 @@ def unit_predictions(
 ) -> Callable:
     """Logits and measures: a sample has the bits that the batch driver gives it."""
     cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
-    losses = Choice()
 
     def program(job):
         """Predict the samples of the `BatchJob`, as `kernels.batch.program.predictions`."""
         job = typed_view(BatchJob, job, tiles.read)
-        space = space_of(job, losses)
+        space = space_of(job)
         sizes, start = space.sizes, int64(0)
         prepare(space)
         move_rows(sizes, space.buffers.w, job.parameters, False)

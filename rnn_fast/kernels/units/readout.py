@@ -9,11 +9,11 @@ from numba import int64
 
 from ...jit import kernel
 from ...layout.batch_records import SUMS
-from ...losses.kernels import loss_and_gradient
 from ...simd import exists, size, transpose, width
 from ..batch import matrices
 from ..batch.matrices import clear, weight_gradients
 from ..batch.readout import load_target
+from ..loss import compare
 from .workspace import buffers_of_run, run_of
 
 
@@ -107,9 +107,7 @@ def read_out(tiles, space, job, block, factor, result):
         load_top(space, block.T, first, n)
         logits = logits_of(tiles, space, first, n)
         load_targets(space, job, block, first, n)
-        loss_and_gradient(
-            tiles.read, space.losses, job.loss, logits, space.buffers, factor, sizes.O
-        )
+        compare(job, logits, space.buffers, factor, L, sizes.O)
         add_losses(space.buffers, n, result)
         gradients_of_rows(tiles, space, first, n)
 
@@ -175,7 +173,7 @@ def predict(tiles, space, job, block):
         if exists(job.out):
             store_logits(sizes, block, first, n, logits, job.out)
         if exists(job.sums):
-            measure(tiles, space, job, block, first, n, logits)
+            measure(space, job, block, first, n, logits)
 
 
 @kernel
@@ -193,11 +191,11 @@ def store_logits(sizes, block, first, n, logits, out):
 
 
 @kernel
-def measure(tiles, space, job, block, first, n, logits):
+def measure(space, job, block, first, n, logits):
     """Add losses, hits and weights of n rows to those of each sample."""
     sizes, buffers = space.sizes, space.buffers
     load_targets(space, job, block, first, n)
-    loss_and_gradient(tiles.read, space.losses, job.loss, logits, buffers, 0.0, sizes.O)
+    compare(job, logits, buffers, 0.0, width(logits), sizes.O)
     for v in range(n):
         sums, weight = job.sums + block.ids.places[(first + v) % sizes.samples], buffers.weights[v]
         if weight > 0.0:

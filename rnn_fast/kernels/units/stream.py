@@ -11,7 +11,6 @@ from ...cells.kernels import marker_of
 from ...jit import kernel
 from ...layout.batch_records import BatchJob
 from ...layout.unit_records import STREAM_TASKS, StreamJob
-from ...losses.kernels import Choice
 from ...simd import typed_view, view
 from ..batch.samples import choose_samples
 from ..batch.states import State
@@ -51,7 +50,7 @@ def unit_stream(
 ) -> Callable:
     """Logits of the next steps, from states that stay where they are."""
     cell, tiles = marker_of(cell_name), tiles_of(dtype, rows, vecs, steps, grads)
-    largest, losses = float(np.finfo(dtype).max), Choice()
+    largest = float(np.finfo(dtype).max)
 
     def program(record):
         """Do the task that the `StreamJob` names.
@@ -61,7 +60,7 @@ def unit_stream(
         """
         stream = view(StreamJob, record)
         job = typed_view(BatchJob, stream.job, tiles.read)
-        space = space_of(job, losses)
+        space = space_of(job)
         sizes = space.sizes
         if stream.task == PREPARE:
             prepare(space)

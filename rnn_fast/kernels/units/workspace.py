@@ -18,15 +18,14 @@ class UnitSpace(NamedTuple):
     sizes: Any  # UnitSizes
     buffers: Any  # UnitBuffers
     work: Any
-    losses: Any  # Choice
 
 
 @kernel
-def space_of(job, losses):
+def space_of(job):
     """`UnitSpace` of a `BatchJob`."""
     sizes = view(UnitSizes, job.sizes)
     buffers = buffers_of(UnitBuffers, job.work, job.offsets)
-    return UnitSpace(sizes, buffers, job.work, losses)
+    return UnitSpace(sizes, buffers, job.work)
 
 
 @kernel
