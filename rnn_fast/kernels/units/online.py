@@ -18,7 +18,7 @@ from ..batch.samples import choose_samples
 from ..loss import put_out
 from .products import tiles_of
 from .program import gradients_back
-from .readout import load_top, logits_of
+from .readout import load_top, logits_of, rows_of
 from .recurrence import forward
 from .states import begin
 from .weights import move_rows, turn_weights
@@ -47,12 +47,11 @@ def take_in(x, n, largest, to):
 def store_outputs(tiles, space, job, out):
     """Write the outputs (T or 1, O) of the sequence, from its logits."""
     sizes, L = space.sizes, width(space.buffers.top)
-    T = sizes.T
-    rows = T if sizes.sequences else 1
+    rows, lanes = rows_of(space, sizes.T)
     for first in range(0, rows, L):
         n = min(L, rows - first)
-        load_top(space, T, first, n)
-        logits = logits_of(tiles, space, first, n)
+        load_top(space, T, first, n, lanes)
+        logits = logits_of(tiles, space, first, n, lanes)
         for v in range(n):
             put_out(job, logits + v, out + (first + v) * sizes.O, sizes.O)
 

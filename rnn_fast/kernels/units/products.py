@@ -46,6 +46,7 @@ class Tiles(NamedTuple):
     steps: Any  # of many steps
     grads: Any  # of gradients of weights
     read: Any  # of the readout
+    packed: Any  # a row of its packed weights
 
 
 def tiles_of(dtype: str, rows: int, vecs: int, steps: int, grads: int) -> Tiles:
@@ -61,6 +62,7 @@ def tiles_of(dtype: str, rows: int, vecs: int, steps: int, grads: int) -> Tiles:
         steps=shapes(lambda v: steps),
         grads=shapes(lambda v: grads),
         read=Shape(dtype, READ_ROWS, 1),
+        packed=Shape(dtype, 1, 1, READ_ROWS),
     )
 
 

@@ -13,12 +13,12 @@ from numba import int64
 
 from ...cells.kernels import marker_of
 from ...jit import kernel
-from ...layout.batch_records import SUMS, BatchJob, Unpack
+from ...layout.batch_records import SUMS, BatchJob
 from ...layout.descent import Part
 from ...layout.stages import STAGES
-from ...simd import address_of, exists, typed_view, view
+from ...simd import address_of, exists, typed_view
 from ..batch.embedding import add_embedding_gradient, update_embedding
-from ..batch.matrices import UNPACK, clear, unpack
+from ..batch.matrices import clear
 from ..batch.program import longest_of, share_of_a_step
 from ..batch.readout import add_given, weight_of
 from ..batch.samples import choose_samples
@@ -95,16 +95,12 @@ def gradients_back(cell, tiles, space, job, block, factor, window, share):
     `share` is that of a step in the penalty of the states.
     """
     sizes, buffers = space.sizes, space.buffers
-    clear(buffers.dv, sizes.dv)
     clear(buffers.dw, sizes.vectors)
     read_out(tiles, space, job, block, factor, job.result)
     to_state = (sizes.learned_state != 0 or exists(job.dstate)) and window == 0
     to_input = sizes.embedding != 0 or exists(job.dx)
     dx = backward(cell, tiles, space, job, block, to_state, to_input, share)
     store_input_gradients(space, job, block, dx)
-    for i in range(sizes.n_unpacks):
-        part = view(Unpack, sizes.unpacks + i * UNPACK)
-        unpack(tiles.read, buffers.dv + part.grads, part, buffers.dw + part.out, False)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """Rows of outputs to logits and loss, as many at a time as a register has lanes, and back.
 
-From here on rows lie in lanes, as samples do in the batch driver, and its kernels do the rest.
+From here on rows lie in lanes, as samples do in the batch driver, and its kernels do the rest.  A
+single row would leave all lanes but one empty: its products have units or outputs in lanes.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 from numba import int64
 
 from ...jit import kernel
-from ...layout.batch_records import SUMS
-from ...simd import exists, size, transpose, width
+from ...layout.batch_records import SUMS, Unpack
+from ...simd import exists, load, size, store, store_tile, transpose, view, width, zeros
 from ..batch import matrices
-from ..batch.matrices import clear, weight_gradients
+from ..batch.matrices import UNPACK, clear, product, unpack, weight_gradients
 from ..batch.readout import load_target
+from ..batch.vectors import copy
 from ..loss import compare
 from .workspace import buffers_of_run, run_of
 
@@ -31,18 +33,29 @@ def output_of(space, T, row, d):
 
 
 @kernel
-def load_top(space, T, first, n):
+def rows_of(space, T):
+    """Rows that are read out, and the lanes that they lie in: 1 for a single row."""
+    sizes = space.sizes
+    rows = T * sizes.samples if sizes.sequences else sizes.samples
+    return rows, width(space.buffers.top) if rows > 1 else 1
+
+
+@kernel
+def load_top(space, T, first, n, lanes):
     """top (1 + D H, lanes) = [1; y] of n rows from `first` on, zero in the lanes left over."""
     sizes, top = space.sizes, space.buffers.top
     L, H, height = width(top), sizes.H, 1 + sizes.directions * sizes.H
-    if n < L:
+    if n < lanes:
         clear(top, height * L)
     for v in range(n):
         top[v] = 1.0
     for d in range(sizes.directions):
-        to = top + (1 + d * H) * L
+        to = top + (1 + d * H) * lanes
         whole = int64(0)
-        if n == L and sizes.samples == 1 and (d == 0 or not sizes.sequences):
+        if lanes == 1:
+            copy(to, output_of(space, T, first, d), H)
+            whole = H
+        elif n == L and sizes.samples == 1 and (d == 0 or not sizes.sequences):
             whole = H - H % L
             for j in range(0, whole, L):
                 y = output_of(space, T, first, d)
@@ -55,7 +68,7 @@ def load_top(space, T, first, n):
         for v in range(n):
             mask = readout_mask(space, first + v)
             for j in range(height - 1):
-                top[(1 + j) * L + v] *= mask[j]
+                top[(1 + j) * lanes + v] *= mask[j]
 
 
 @kernel
@@ -67,13 +80,30 @@ def readout_mask(space, row):
 
 
 @kernel
-def logits_of(tiles, space, first, n):
+def multiply_one(tiles, a, step, packed, K, N, out):
+    """out (N) = W a, in the order of `matrices.multiply`; packed (N / rows, K, rows) with zeros.
+
+    Number k of a is ``a[k * step]``.  Whole tiles are written.
+    """
+    _, rows = size(tiles.packed)
+    for u in range(0, N, rows):
+        acc = product(zeros(tiles.packed), a, 0, step, packed + u * K, rows, K)
+        store_tile(out + u, 0, acc)
+
+
+@kernel
+def logits_of(tiles, space, first, n, lanes):
     """logits = V [1; y], of the n rows in `top`, and their first inputs with a skip."""
     sizes, buffers = space.sizes, space.buffers
     L = width(buffers.top)
     K = 1 + sizes.directions * sizes.H
     w = buffers.turned + sizes.v_forward
-    matrices.multiply(tiles.read, w, K, sizes.O, K, buffers.top, buffers.logits, 0)
+    if lanes == 1:
+        multiply_one(tiles, buffers.top, 1, w, K, sizes.O, buffers.dtop)
+        for o in range(sizes.O):
+            buffers.logits[o * L] = buffers.dtop[o]
+    else:
+        matrices.multiply(tiles.read, w, K, sizes.O, K, buffers.top, buffers.logits, 0)
     if sizes.skip:
         for v in range(n):
             x = buffers_of_run(space, 0).x + (first + v) * run_of(space, 0).x_step
@@ -87,10 +117,13 @@ def load_targets(space, job, block, first, n):
     """Targets (Y, lanes) and weights of some rows; 0 where nothing is compared."""
     sizes, buffers = space.sizes, space.buffers
     L = width(buffers.weights)
-    for v in range(L):
-        row = first + min(v, n - 1)
-        t, b = row // sizes.samples, row % sizes.samples
-        load_target(sizes, buffers, job, block, b, t, b < block.n and v < n, v, L)
+    for v in range(n):
+        t, b = (first + v) // sizes.samples, (first + v) % sizes.samples
+        load_target(sizes, buffers, job, block, b, t, b < block.n, v, L)
+    for v in range(n, L):
+        buffers.weights[v] = 0.0
+        for o in range(sizes.Y):
+            buffers.targets[o * L + v] = 0.0
 
 
 @kernel
@@ -100,16 +133,23 @@ def read_out(tiles, space, job, block, factor, result):
     if sizes.O == 0:
         load_output_gradients(space, job, block)
         return
-    L = width(space.buffers.top)
-    rows = block.T * sizes.samples if sizes.sequences else sizes.samples
+    buffers, L = space.buffers, width(space.buffers.top)
+    rows, lanes = rows_of(space, block.T)
+    clear(buffers.dv, sizes.dv if lanes > 1 else 0)
     for first in range(0, rows, L):
         n = min(L, rows - first)
-        load_top(space, block.T, first, n)
-        logits = logits_of(tiles, space, first, n)
+        load_top(space, block.T, first, n, lanes)
+        logits = logits_of(tiles, space, first, n, lanes)
         load_targets(space, job, block, first, n)
-        compare(job, logits, space.buffers, factor, L, sizes.O)
-        add_losses(space.buffers, n, result)
-        gradients_of_rows(tiles, space, first, n)
+        compare(job, logits, buffers, factor, L, sizes.O)
+        add_losses(buffers, n, result)
+        if lanes == 1:
+            gradients_of_row(tiles, space)
+        else:
+            gradients_of_rows(tiles, space, first, n)
+    for i in range(sizes.n_unpacks if lanes > 1 else 0):
+        part = view(Unpack, sizes.unpacks + i * UNPACK)
+        unpack(tiles.read, buffers.dv + part.grads, part, buffers.dw + part.out, False)
 
 
 @kernel
@@ -161,15 +201,36 @@ def gradients_of_rows(tiles, space, first, n):
 
 
 @kernel
+def gradients_of_row(tiles, space):
+    """Gradients of V and of the outputs, of a single row."""
+    sizes, buffers = space.sizes, space.buffers
+    logits, L, O = buffers.logits, width(buffers.logits), sizes.O
+    height = sizes.directions * sizes.H
+    whole = (1 + height) // L * L
+    for o in range(O):
+        dv, dlogit = buffers.dw + (sizes.v + o * (1 + height)), logits[o * L]
+        for k in range(0, whole, L):
+            store(dv + k, load(buffers.top + k) * dlogit)
+        for k in range(whole, 1 + height):
+            dv[k] = buffers.top[k] * dlogit
+    v_backward = buffers.turned + sizes.v_backward
+    multiply_one(tiles, logits, L, v_backward, O, height, buffers.dy)
+    if sizes.readout_dropout:
+        mask = readout_mask(space, 0)
+        for j in range(height):
+            buffers.dy[j] *= mask[j]
+
+
+@kernel
 def predict(tiles, space, job, block):
     """Write the logits of every step, or of the last one, and measure them, as the job says."""
     sizes = space.sizes
     L = width(space.buffers.top)
-    rows = block.T * sizes.samples if sizes.sequences else sizes.samples
+    rows, lanes = rows_of(space, block.T)
     for first in range(0, rows, L):
         n = min(L, rows - first)
-        load_top(space, block.T, first, n)
-        logits = logits_of(tiles, space, first, n)
+        load_top(space, block.T, first, n, lanes)
+        logits = logits_of(tiles, space, first, n, lanes)
         if exists(job.out):
             store_logits(sizes, block, first, n, logits, job.out)
         if exists(job.sums):
