@@ -121,6 +121,21 @@ def on_stack(typing_context, record):
 
 
 @intrinsic
+def prefetch(typing_context, p):
+    """Ask for the cache line at `p`, for the second cache; nothing happens if there is none."""
+
+    def codegen(context, builder, signature, args):
+        at = builder.bitcast(args[0], ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [at.type, INT32, INT32, INT32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [at.type], kind)
+        reads, second, data = INT32(0), INT32(2), INT32(1)
+        builder.call(function, [at, reads, second, data])
+        return context.get_dummy_value()
+
+    return types.void(p), codegen
+
+
+@intrinsic
 def load(typing_context, p):
     """The Vec at `p`."""
     vec = vec_at(p)

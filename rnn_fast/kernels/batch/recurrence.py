@@ -17,7 +17,7 @@ from ...jit import kernel
 from ...layout.batch_records import SUMS
 from ...simd import exists, size
 from ..noise import ROWS, RUN, add_input_noise, add_lane_noise, deviation, lane_keys
-from .inputs import draw_mask, load_embedded, load_from_below, load_inputs
+from .inputs import draw_mask, load_embedded, load_from_below, load_inputs, prefetch_inputs
 from .matrices import clear, multiply, run_gradients, run_products
 from .states import add_activity, add_final_gradients, freeze, hold, load_states, state_gradients
 from .vectors import add, copy, scale
@@ -147,17 +147,20 @@ def step_backward(cell, shape, space, run, step, t, da, shortest, further):
 
 
 @kernel
-def run_backward(cell, shape, space, job, r, block, dy, every, dx, to_state, to_input, partial):
+def run_backward(
+    cell, shape, space, job, r, block, dy, every, dx, to_state, to_input, partial, ahead
+):
     """Back through time: gradients of W and, where asked for, of the initial state and the input.
 
     dy : gradient with respect to the run's outputs at every step, or at the last.
     dx : gradient with respect to the inputs; the reverse run adds to the other run's.
     partial : doubles, to which the penalty of the states is added.
+    ahead : place in the order of the samples whose inputs will be read next.
     """
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
     run, states = run_sizes(space, r), run_buffers(space, r)
-    n, last = sizes.H * lanes, block.T
+    n, last, due = sizes.H * lanes, block.T, 0
     meets = every or exists(job.activity)  # one question a step where neither is
     if every:
         clear(buffers.dh, n)
@@ -171,6 +174,11 @@ def run_backward(cell, shape, space, job, r, block, dy, every, dx, to_state, to_
         first = max(0, last - sizes.chunk)
         for s in range(last - 1, first - 1, -1):
             t = block.T - 1 - s if run.reverse else s
+            due += lanes  # the next block's samples, spread over this block's steps
+            while due >= block.T:
+                due -= block.T
+                prefetch_inputs(job, block, ahead, sizes.T, run.I)
+                ahead += 1
             if meets:
                 if every:
                     add(buffers.dh, dy + t * sizes.dy_step, n)
@@ -190,8 +198,11 @@ def run_backward(cell, shape, space, job, r, block, dy, every, dx, to_state, to_
 
 
 @kernel
-def backward(cell, shape, space, job, block, to_state, to_input, partial):
-    """All layers, from `read_out`'s dy; returns the pointer to dx."""
+def backward(cell, shape, space, job, block, to_state, to_input, partial, ahead):
+    """All layers, from `read_out`'s dy; returns the pointer to dx.
+
+    ahead : place in the order of the samples that come after the block.
+    """
     _, lanes = size(shape)
     sizes, buffers = space.sizes, space.buffers
     n, D = sizes.H * lanes, sizes.directions
@@ -206,8 +217,9 @@ def backward(cell, shape, space, job, block, to_state, to_input, partial):
         down = layer > 0 or to_input
         for d in range(D):
             r = layer * D + d
+            dy_d, next_x = dy + d * n, job.n if r > 0 or sizes.embedding else ahead
             run_backward(
-                cell, shape, space, job, r, block, dy + d * n, every, dx, to_state, down, partial
+                cell, shape, space, job, r, block, dy_d, every, dx, to_state, down, partial, next_x
             )
             if to_state:
                 state_gradients(shape, space, block, r, job.dstate)

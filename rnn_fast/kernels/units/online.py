@@ -50,7 +50,7 @@ def store_outputs(tiles, space, job, out):
     rows, lanes = rows_of(space, sizes.T)
     for first in range(0, rows, L):
         n = min(L, rows - first)
-        load_top(space, T, first, n, lanes)
+        load_top(space, sizes.T, first, n, lanes)
         logits = logits_of(tiles, space, first, n, lanes)
         for v in range(n):
             put_out(job, logits + v, out + (first + v) * sizes.O, sizes.O)
