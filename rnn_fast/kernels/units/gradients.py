@@ -66,7 +66,7 @@ def narrow_gradient(tiles, R, C, k, M, da, da_step, b, b_step, grads, fresh):
 @kernel(inline=True)
 def add_row(sums, row, M, da, da_step, b, b_step, to, fresh):
     """to (lanes) += sum over M rows of b[m] da[m, :]."""
-    new = row_panel(sums, row, b, 0, b_step, da, 0, da_step, 1, M)
+    new = row_panel(sums, row, b, 0, b_step, da, 0, da_step, 1, M, False)
     store_tile(to, 0, new if fresh else new + load_tile(row, to, 0))
 
 

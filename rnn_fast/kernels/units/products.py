@@ -70,15 +70,17 @@ def tiles_of(dtype: str, rows: int, vecs: int, steps: int, grads: int) -> Tiles:
 
 
 @kernel(inline=True)
-def row_panel(sums, row, a, a_part, a_step, b, b_part, ldb, parts, K):
+def row_panel(sums, row, a, a_part, a_step, b, b_part, ldb, parts, K, backwards):
     """``sum over g, k of a[g, k] b[g, k, :]``, a Tile of one row.
 
-    Term k of a part goes to partial sum ``k % rows``; the terms left over are added last.
+    Term k of a part goes to partial sum ``k % rows``; the terms left over are added last.  If
+    `backwards`, the last part is the first.
     """
     rows, _ = size(sums)
     acc = zeros(sums)
     whole = K - K % rows
-    for g in range(parts):
+    for i in range(parts):
+        g = parts - 1 - i if backwards else i
         for k in range(0, whole, rows):
             factors = spread(sums, a + (g * a_part + k * a_step), a_step)
             acc = fma(factors, load_tile(sums, b + (g * b_part + k * ldb), ldb), acc)
@@ -90,11 +92,11 @@ def row_panel(sums, row, a, a_part, a_step, b, b_part, ldb, parts, K):
 
 
 @kernel(inline=True)
-def put_row_panel(sums, row, a, a_part, panel, height, parts, K, out, add):
+def put_row_panel(sums, row, a, a_part, panel, height, parts, K, out, add, backwards):
     """Write or add the product of a row with a panel."""
     _, wide = size(row)
     part = height // parts * wide
-    new = row_panel(sums, row, a, a_part, 1, panel, part, wide, parts, K)
+    new = row_panel(sums, row, a, a_part, 1, panel, part, wide, parts, K, backwards)
     if add:
         new = new + load_tile(row, out, 0)
     store_tile(out, 0, new)
@@ -104,8 +106,8 @@ def put_row_panel(sums, row, a, a_part, panel, height, parts, K, out, add):
 def multiply_row(tiles, a, a_part, packed, height, parts, K, N, out, add, backwards):
     """out (N) = a W, or += where `add`; W (height, N) in panels, K rows of each part are used.
 
-    Weights that the first cache cannot hold are best read backwards every other time: what was read
-    last is still there.
+    Weights that the first cache cannot hold are best read backwards every other time, panels and
+    parts of a panel: what was read last is still there.
     """
     sums, line = tiles.sums, tiles.line
     _, wide = size(line.wide)
@@ -115,14 +117,16 @@ def multiply_row(tiles, a, a_part, packed, height, parts, K, N, out, add, backwa
     for i in range(0, whole, wide):
         u = whole - wide - i if backwards else i
         at = packed + u * height
-        put_row_panel(sums.wide, line.wide, a, a_part, at, height, parts, K, out + u, add)
+        put_row_panel(
+            sums.wide, line.wide, a, a_part, at, height, parts, K, out + u, add, backwards
+        )
     left = (N - whole) // two * two
     for u in range(whole, whole + left, two):
         at = packed + u * height
-        put_row_panel(sums.two, line.two, a, a_part, at, height, parts, K, out + u, add)
+        put_row_panel(sums.two, line.two, a, a_part, at, height, parts, K, out + u, add, backwards)
     for u in range(whole + left, N, one):
         at = packed + u * height
-        put_row_panel(sums.one, line.one, a, a_part, at, height, parts, K, out + u, add)
+        put_row_panel(sums.one, line.one, a, a_part, at, height, parts, K, out + u, add, backwards)
 
 
 # --------------------------------------------------------------------------------- many rows

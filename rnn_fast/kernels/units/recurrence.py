@@ -30,7 +30,7 @@ from .states import add_activity, add_final_gradients, state_gradients
 from .workspace import buffers_of_run, run_of
 
 
-@kernel
+@kernel(inline=True)
 def step_of(space, run, own, row):
     """The cell's `Step` of one row of a run."""
     sizes = space.sizes
