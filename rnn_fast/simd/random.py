@@ -1,7 +1,9 @@
 """Random numbers of a counter and a key, a Vec at a time: nothing else decides them.
 
-A number's 32 bits are the counter, mixed with the lower half of the key, and again with the upper
-half; the mixing is Chris Wellons' lowbias32, whose outputs show the least bias of its form.
+A number's 32 bits are the counter, mixed, plus the lower half of the key; mixed again, together
+with the upper half; and multiplied by an odd number, which carries all bits into the upper 24 that
+are used.  The mixing is Chris Wellons' lowbias32, whose outputs show the least bias of its form.
+The counter's own mixing is the same for all lanes where each has a key.
 """
 
 from __future__ import annotations
@@ -10,44 +12,51 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .llvm import INT32, INT64, constant, splat
+from .llvm import INT32, INT64, call_llvm, constant, splat
 from .types import vec_at
 
 GOLDEN = 0x9E3779B9
 
 
+def _folded(builder, x):
+    """x ^ (x >> 16)."""
+    return builder.xor(x, builder.lshr(x, constant(x.type, 16)))
+
+
 def _mixed(builder, x):
-    kind = x.type
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        x = builder.xor(x, builder.lshr(x, constant(kind, shift)))
-        x = builder.mul(x, constant(kind, factor))
-    return builder.xor(x, builder.lshr(x, constant(kind, 16)))
+    """lowbias32 but for its last `_folded`."""
+    x = builder.mul(_folded(builder, x), constant(x.type, 0x7FEB352D))
+    x = builder.xor(x, builder.lshr(x, constant(x.type, 15)))
+    return builder.mul(x, constant(x.type, 0x846CA68B))
 
 
-def _uniform(context, builder, vec, counters, keys):
-    """Numbers in (-1, 1), odd multiples of 2**-24, of integers and keys of 64 bits."""
-    kind = ir.VectorType(INT32, vec.n)
-    x = builder.mul(counters, constant(kind, GOLDEN))
-    x = _mixed(builder, builder.add(x, builder.trunc(keys, kind)))
-    upper = builder.lshr(keys, constant(keys.type, 32))
-    x = _mixed(builder, builder.xor(x, builder.trunc(upper, kind)))
+def _uniform(context, builder, vec, counters, low, high):
+    """Numbers in (-1, 1), odd multiples of 2**-24, of integers and keys in two halves."""
+    counters = _folded(builder, _mixed(builder, counters))
+    x = _mixed(builder, builder.add(counters, low))
+    x = builder.mul(builder.xor(_folded(builder, x), high), constant(x.type, GOLDEN))
     real = context.get_value_type(vec)
-    x = builder.sitofp(builder.ashr(x, constant(kind, 8)), real)
-    return builder.fmul(builder.fadd(x, constant(real, 0.5)), constant(real, 2.0**-23))
+    x = builder.sitofp(builder.ashr(x, constant(x.type, 8)), real)
+    return call_llvm(builder, "fmuladd", x, constant(real, 2.0**-23), constant(real, 2.0**-24))
 
 
 @intrinsic
-def lane_uniforms(typing_context, p, counter, keys):
-    """A Vec as `load` reads it at `p`, of numbers in (-1, 1): each lane has a key of its own."""
+def lane_uniforms(typing_context, p, counter, low, high):
+    """A Vec as `load` reads it at `p`, of numbers in (-1, 1): each lane has a key of its own.
+
+    The lower and upper halves of the keys are at `low` and `high`.
+    """
     vec = vec_at(p)
 
     def codegen(context, builder, signature, args):
-        wide = ir.VectorType(INT64, vec.n)
-        at = builder.bitcast(args[2], wide.as_pointer())
-        counters = splat(builder, builder.trunc(args[1], INT32), ir.VectorType(INT32, vec.n))
-        return _uniform(context, builder, vec, counters, builder.load(at, align=8))
+        kind = ir.VectorType(INT32, vec.n)
+        counters = splat(builder, builder.trunc(args[1], INT32), kind)
+        halves = (
+            builder.load(builder.bitcast(half, kind.as_pointer()), align=4) for half in args[2:]
+        )
+        return _uniform(context, builder, vec, counters, *halves)
 
-    return vec(p, types.int64, keys), codegen
+    return vec(p, types.int64, low, high), codegen
 
 
 @intrinsic
@@ -56,9 +65,16 @@ def unit_uniforms(typing_context, p, counter, key):
     vec = vec_at(p)
 
     def codegen(context, builder, signature, args):
-        narrow, wide = ir.VectorType(INT32, vec.n), ir.VectorType(INT64, vec.n)
-        counters = splat(builder, builder.trunc(args[1], INT32), narrow)
-        counters = builder.add(counters, ir.Constant(narrow, [*range(vec.n)]))
-        return _uniform(context, builder, vec, counters, splat(builder, args[2], wide))
+        kind = ir.VectorType(INT32, vec.n)
+        counters = splat(builder, builder.trunc(args[1], INT32), kind)
+        counters = builder.add(counters, ir.Constant(kind, [*range(vec.n)]))
+        halves = (args[2], builder.lshr(args[2], INT64(32)))
+        return _uniform(
+            context,
+            builder,
+            vec,
+            counters,
+            *(splat(builder, builder.trunc(half, INT32), kind) for half in halves),
+        )
 
     return vec(p, types.int64, types.int64), codegen

@@ -12,6 +12,9 @@ from common import assert_same_bits, learned
 from rnn_fast import GRU, LeakyRNN, SimpleRNN
 from rnn_fast.data.rows import Sequences
 from rnn_fast.engine.chance import Chance
+from rnn_fast.jit import compiled
+from rnn_fast.kernels.noise import normal
+from rnn_fast.simd import load, store, width
 from rnn_fast.tuning import tuned
 
 pytestmark = pytest.mark.usefixtures("one_tile")
@@ -27,22 +30,59 @@ def key(seed, place):
     return x ^ (x >> 31)
 
 
-def lowbias32(x):
-    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+def folded(x):
     return x ^ (x >> 16)
 
 
+def lowbias32(x):
+    """But for its last `folded`."""
+    x = folded(x) * np.uint32(0x7FEB352D)
+    return (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+
+
+def uniforms(seed, N, n):
+    """N samples' numbers in (-1, 1), (N, n), as the docstrings of the kernels say."""
+    halves = np.array([divmod(key(seed, place), 2**32) for place in range(N)], np.uint32)
+    upper, lower = halves[:, :1], halves[:, 1:]
+    x = lowbias32(folded(lowbias32(np.arange(n, dtype=np.uint32))) + lower)
+    bits = (folded(x) ^ upper) * np.uint32(0x9E3779B9)
+    return ((bits.view(np.int32) >> 8) + 0.5) * 2.0**-23
+
+
+def exact(x):
+    """The normal number of each x in (-1, 1)."""
+    numbers = [NormalDist().inv_cdf((1 + each) / 2) for each in x.ravel().tolist()]
+    return np.array(numbers).reshape(x.shape)
+
+
 def normals(seed, N, T, n):
-    """The noise of N samples, (N, T, n), as the docstrings of the kernels say."""
-    counters = np.arange(T * n, dtype=np.uint32)
-    found = []
-    for place in range(N):
-        lower, upper = (np.uint32(part) for part in reversed(divmod(key(seed, place), 2**32)))
-        bits = lowbias32(lowbias32(counters * np.uint32(0x9E3779B9) + lower) ^ upper)
-        x = ((bits.view(np.int32) >> 8) + 0.5) * 2.0**-23
-        found.append([NormalDist().inv_cdf((1 + each) / 2) for each in x])
-    return np.array(found).reshape(N, T, n)
+    """The noise of N samples, (N, T, n)."""
+    return exact(uniforms(seed, N, T * n)).reshape(N, T, n)
+
+
+def furthest(x):
+    """Kolmogorov and Smirnov's statistic of numbers that should be uniform in (-1, 1)."""
+    n = x.size
+    steps = np.arange(1, n + 1) / n
+    gaps = steps - (1 + np.sort(x, axis=None)) / 2
+    return np.sqrt(n) * max(gaps.max(), (1 / n - gaps).max())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**62 - 1])
+def test_the_numbers_are_independent(seed):
+    """Of samples, steps, units and seeds; each bound is passed by chance once in 10**6 times."""
+    x = uniforms(seed, 500, 1000)
+    assert furthest(x) < 2.7
+    assert max(map(furthest, x)) < 3.2 and max(map(furthest, x.T)) < 3.2  # 1000 times each
+    for numbers in (x, x**2 - 1 / 3, np.sign(x)):
+        scaled = numbers / np.sqrt((numbers**2).mean())
+        beside = uniforms(seed + 1, 500, 1000) if numbers is x else scaled[::-1]
+        products = [scaled * beside, *(scaled[:, k:] * scaled[:, :-k] for k in (1, 2, 8, 50, 64))]
+        products += [scaled[k:] * scaled[:-k] for k in (1, 2, 16, 64)]
+        corners = scaled[1:, 1:] * scaled[:-1, :-1]
+        products.append(corners * scaled[1:, :-1] * scaled[:-1, 1:])
+        for each in products:
+            assert abs(each.mean()) * np.sqrt(each.size) < 5
 
 
 def test_the_noise_is_normal():
@@ -53,6 +93,22 @@ def test_the_noise_is_normal():
     noise = normals(1, 200, 1, 100)[:, 0]
     for pairs in (np.corrcoef(noise), np.corrcoef(noise.T)):  # of samples, of counters
         assert np.abs(pairs - np.eye(len(pairs))).max() < 6 / np.sqrt(100)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_error_of_a_normal_number(dtype):
+    def program(x, z, n):
+        for i in range(0, n, width(x)):
+            store(z + i, normal(load(x + i)))
+
+    places = np.unique(np.concatenate([2**23 - np.arange(1, 2000), np.arange(0, 2**23, 997)]))
+    places = np.resize(places, -(-len(places) // 16) * 16)
+    x = ((places + 0.5) * 2.0**-23).astype(dtype)
+    x[::2] *= -1
+    z = np.empty_like(x)
+    compiled(program, dtype, x="reals", z="reals", n="int")(x.ctypes.data, z.ctypes.data, len(x))
+    far = np.abs(z / exact(x) - 1)
+    assert far.max() < 5.3e-6
 
 
 def update(case, **options):
