@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .llvm import INT32, INT64, call_llvm, constant, splat
+from .llvm import INT32, INT64, address, build_tile, call_llvm, constant, splat
 from .types import vec_at
 
 GOLDEN = 0x9E3779B9
@@ -41,22 +41,27 @@ def _uniform(context, builder, vec, counters, low, high):
 
 
 @intrinsic
-def lane_uniforms(typing_context, p, counter, low, high):
-    """A Vec as `load` reads it at `p`, of numbers in (-1, 1): each lane has a key of its own.
+def lane_uniforms(typing_context, row, counter, low, high):
+    """A Tile of the one-row Shape `row`, of numbers in (-1, 1): each lane has a key of its own.
 
     The lower and upper halves of the keys are at `low` and `high`.
     """
-    vec = vec_at(p)
+    tile = row.tile
 
     def codegen(context, builder, signature, args):
-        kind = ir.VectorType(INT32, vec.n)
+        kind = ir.VectorType(INT32, tile.vec.n)
         counters = splat(builder, builder.trunc(args[1], INT32), kind)
-        halves = (
-            builder.load(builder.bitcast(half, kind.as_pointer()), align=4) for half in args[2:]
-        )
-        return _uniform(context, builder, vec, counters, *halves)
 
-    return vec(p, types.int64, low, high), codegen
+        def element(_, c):
+            starts = (address(builder, half, INT64(c * tile.vec.n)) for half in args[2:])
+            halves = (
+                builder.load(builder.bitcast(start, kind.as_pointer()), align=4) for start in starts
+            )
+            return _uniform(context, builder, tile.vec, counters, *halves)
+
+        return build_tile(context, builder, tile, element)
+
+    return tile(row, types.int64, low, high), codegen
 
 
 @intrinsic

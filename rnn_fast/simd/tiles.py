@@ -8,7 +8,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .llvm import INT32, INT64, address, build_tile, call_llvm, load_vector, splat, store_vector
-from .types import vec_at
+from .types import Shape, vec_at
 
 
 @intrinsic
@@ -20,6 +20,18 @@ def size(typing_context, shape):
         return cgutils.pack_array(builder, [INT64(rows), INT64(width)])
 
     return types.UniTuple(types.intp, 2)(shape), codegen
+
+
+@intrinsic
+def one_row(typing_context, shape):
+    """The Shape of one row of a Shape."""
+    whole = shape.shape
+    row = type(shape)(Shape(whole.dtype.name, 1, whole.vecs, whole.vec.n))
+
+    def codegen(context, builder, signature, args):
+        return context.get_dummy_value()
+
+    return row(shape), codegen
 
 
 @intrinsic
