@@ -117,4 +117,4 @@ def add_unit_noise(key, counter, n, std, p):
 def add_row_noise(key, counter, n, std, p):
     """p (n,) += noise, any n."""
     for i in range(n):
-        p[i] += std * first(normal(unit_uniforms(p, counter + i, key)))
+        p[i] = first(fma(std, normal(unit_uniforms(p, counter + i, key)), p[i]))

@@ -60,7 +60,8 @@ def run_forward(cell, shape, space, job, block, seed, r, zero):
             i += run.n_products
             run_products(shape, space.weights, table, i, run.n_late_products, z, step.a, first)
         if noisy:
-            add_lane_noise(shape, block, s * sizes.H, sizes.H, std, step.a)
+            t = T - 1 - s if run.reverse else s
+            add_lane_noise(shape, block, t * sizes.H, sizes.H, std, step.a)
         cells.forward(cell, step)
         t = T - 1 - s if run.reverse else s
         if t >= shortest:

@@ -71,7 +71,7 @@ def run_forward(cell, tiles, space, job, block, seed, r, zero):
             if t < block.ids.lengths[b]:
                 if std > 0.0:
                     key = int64(mixed(seed + (r + 1) * RUN, block.ids.places[b]))
-                    add_unit_noise(key, s * sizes.H, sizes.Hp, std, step.a)
+                    add_unit_noise(key, t * sizes.H, sizes.Hp, std, step.a)
                 cells.forward(cell, step)
                 for j in range(sizes.H, sizes.Hp):  # no gradient may come from padding
                     step.h[j] = 0.0
