@@ -161,7 +161,9 @@ APPLY = {
     "n_threads": SOME_COUNT,
     "check_finite": FLAG,
 }
-DISTRIBUTION = {name: right for name, right in APPLY.items() if name != "return_state"}
+NOISE = {"none"}  # of models with noise
+PREDICT = {**APPLY, "noise_seed": NOISE}
+DISTRIBUTION = {name: right for name, right in PREDICT.items() if name != "return_state"}
 MEASURE = {
     **dict.fromkeys(("X", "y", "lengths", "mask", "sample_weight", "class_weight"), DATA),
     "missing": SOME_CHOICE,
@@ -169,11 +171,12 @@ MEASURE = {
     "n_threads": SOME_COUNT,
     "check_finite": FLAG,
 }
+EVALUATE = {**MEASURE, "noise_seed": NOISE}
 GRADIENTS = {**MEASURE, "input_gradients": FLAG}
 JACOBIAN = {"state": DATA, "x": DATA, "inputs": FLAG, "n_threads": SOME_COUNT}
 PULLED = {**APPLY, "input_gradients": FLAG, "training": FLAG}
 STATES = {
-    **{name: right for name, right in APPLY.items() if name != "return_state"},
+    **DISTRIBUTION,
     "layer": {"negative"},
     "cell_state": FLAG,
 }
@@ -294,7 +297,7 @@ def test_fit_stream(model, name, right):
 
 
 @pytest.mark.parametrize("method", ["decision_function", "predict_proba", "predict"])
-@each(APPLY)
+@each(PREDICT)
 def test_predictions(model, method, name, right):
     refuses(lambda **wrong: getattr(model, method)(X, **wrong), name, right)
 
@@ -310,7 +313,7 @@ def test_stream(model, name, right):
     refuses(model.stream, name, right)
 
 
-@each(MEASURE)
+@each(EVALUATE)
 def test_evaluate(model, name, right):
     refuses(lambda **wrong: model.evaluate(X, Y, **wrong), name, right)
 
@@ -404,12 +407,12 @@ def test_no_argument_is_left_out():
         LSTM.partial_fit: UPDATE,
         LSTM.apply_gradients: FROM_GRADIENTS,
         LSTM.constrain: CONSTRAINTS,
-        LSTM.decision_function: APPLY,
-        LSTM.predict_proba: APPLY,
-        LSTM.predict: APPLY,
+        LSTM.decision_function: PREDICT,
+        LSTM.predict_proba: PREDICT,
+        LSTM.predict: PREDICT,
         LSTM.predict_distribution: DISTRIBUTION,
         LSTM.stream: STEPS,
-        LSTM.evaluate: MEASURE,
+        LSTM.evaluate: EVALUATE,
         LSTM.loss_and_gradients: GRADIENTS,
         LSTM.vjp: PULLED,
         LSTM.states: STATES,

@@ -7,6 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..layout.network import Network
+from ..validation import whole
+
+
+class Noise(NamedTuple):
+    """Noise of a prediction, which has no dropout."""
+
+    deviations: np.ndarray  #: `Chance.deviations`
+    seed: int  #: in [0, 2**62)
+
+    def fields(self, window: int) -> dict[str, Any]:
+        """Fields of a `BatchJob` for a window of steps."""
+        return {"noise": self.deviations, "seed": self.seed + window}
 
 
 class Chance(NamedTuple):
@@ -30,6 +42,27 @@ class Chance(NamedTuple):
         """True if there is noise."""
         return self.input_noise > 0 or self.recurrent_noise > 0
 
+    @property
+    def deviations(self) -> np.ndarray:
+        """Standard deviations of the noise, (2,) float64, as a `BatchJob` has them."""
+        return np.array([self.input_noise, self.recurrent_noise])
+
+    def noise(self, noise_seed: Any) -> Noise | None:
+        """Return the noise of a prediction; None without a seed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The seed is no integer of at least 0, or there are no deviations.
+        """
+        if noise_seed is None:
+            return None
+        seed = whole("noise_seed", noise_seed, least=0)
+        if not self.is_noisy:
+            raise ValueError("noise_seed is for models with input_noise or recurrent_noise")
+        # a window of steps adds 1: neighbours among seeds must not be neighbours there
+        return Noise(self.deviations, int(np.random.default_rng(seed).integers(2**62)))
+
     def masks(self, net: Network) -> dict[str, bool]:
         """Options of a layout: the masks that there must be room for."""
         between = self.dropout > 0 and net.layers > 1
@@ -37,7 +70,7 @@ class Chance(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         """Fields of a `BatchJob`."""
-        noise = np.array([self.input_noise, self.recurrent_noise]) if self.is_noisy else None
+        noise = self.deviations if self.is_noisy else None
         return {"dropout": np.array([self.dropout, self.readout_dropout]), "noise": noise}
 
 

@@ -16,6 +16,7 @@ from ..losses import LOSSES
 from ..losses.measures import Measures, Spread, means_of, quiet
 from ..tuning import TUNING
 from . import operations, threads
+from .chance import Noise
 from .held_out import HeldOut
 from .loss import loss_fields
 from .tiling import seconds_per_row
@@ -43,15 +44,15 @@ class Evaluation(threading.local):
         *,
         state: np.ndarray | None = None,
         final: np.ndarray | None = None,
+        noise: Noise | None = None,
     ) -> np.ndarray:
         """Return `operations.logits`, computed by up to `n_threads` threads; None: all cores."""
-        if state is final is None and self._prepared(data):
+        if state is final is noise is None and self._prepared(data):
             self._lead(data, out=self._out, sums=None)
             return self._out.copy()
+        options = {"state": state, "final": final, "noise": noise}
         with self._team(data, n_threads) as team:
-            return operations.logits(
-                self._net, data, self._parameters, state=state, final=final, team=team
-            )
+            return operations.logits(self._net, data, self._parameters, team=team, **options)
 
     def sums(
         self,
@@ -60,9 +61,10 @@ class Evaluation(threading.local):
         n_threads: int | None = None,
         *,
         state: np.ndarray | None = None,
+        noise: Noise | None = None,
     ) -> np.ndarray:
         """Return losses, hits and weights, summed over all sequences, long ones first."""
-        if state is None and not targets.skips and self._prepared(data):
+        if state is noise is None and not targets.skips and self._prepared(data):
             self._sums[:] = 0
             y, weights, _ = targets
             self._lead(data, out=None, sums=self._sums, y=y, weights=weights)
@@ -76,6 +78,7 @@ class Evaluation(threading.local):
                 targets=targets,
                 sums=sums,
                 state=state,
+                noise=noise,
                 team=team,
             )
         return total(sums)
@@ -155,17 +158,26 @@ class Evaluation(threading.local):
             means = means_of(LOSSES[self._net.loss], losses, hits, weight, part.spread())
         return {name: np.broadcast_to(values, len(sums)) for name, values in means.items()}
 
-    def measure_all(self, block: Block, n_threads: int | None = None) -> dict[str, float]:
+    def measure_all(
+        self, block: Block, n_threads: int | None = None, noise: Noise | None = None
+    ) -> dict[str, float]:
         """Return the measures of all sequences of a block."""
         measures = Measures(self._net.loss)
-        self._add(measures, block, block.spread(self._net), n_threads)
+        self._add(measures, block, block.spread(self._net), n_threads, noise)
         return measures.means()
 
-    def _add(self, measures: Measures, block: Block, spread: Spread, n_threads: int | None) -> None:
+    def _add(
+        self,
+        measures: Measures,
+        block: Block,
+        spread: Spread,
+        n_threads: int | None,
+        noise: Noise | None = None,
+    ) -> None:
         """Add all sequences of a block to the measures."""
         assert block.targets is not None  # a measured part has targets
         sequences = block.inputs.sequences
-        sums = self.sums(sequences, block.targets, n_threads, state=block.state)
+        sums = self.sums(sequences, block.targets, n_threads, state=block.state, noise=noise)
         measures.add(sums, spread)
 
 

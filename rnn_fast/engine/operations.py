@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.rows import Sequences, Targets
+from ..errors import CompilerMissing
 from ..jit import Program
 from ..layout.batch_records import MEASURED, Sums
 from ..layout.network import Network
 from ..layout.stages import Wanted
 from ..tuning import TUNING
+from .chance import Noise
 from .loss import loss_fields
 from .plain import demand_compiler
 from .threads import Team
@@ -197,6 +199,7 @@ def predict(
     state: np.ndarray | None = None,
     final: np.ndarray | None = None,
     hidden: dict[str, Any] | None = None,
+    noise: Noise | None = None,
     team: Team | None = None,
     spaces: Spaces = spaces,
 ) -> None:
@@ -219,7 +222,16 @@ def predict(
         Written: states after the last step; of reverse runs, after step 0.
     hidden : dict or None
         Of `hidden_fields`, for states after each step.
+    noise : Noise or None
+        Of each sequence by its number.
+
+    Raises
+    ------
+    CompilerMissing
+        There is noise, and NumPy would predict.
     """
+    if noise and spaces.is_plain(net):
+        raise CompilerMissing("noise in a prediction")
     n, longest = len(data.starts), int(data.lengths.max())
     window = longest
     if net.directions == 1 and longest > TUNING.predict_steps:
@@ -245,6 +257,7 @@ def predict(
             sums=measured,
             final=final,
             **(hidden or {}),
+            **(noise.fields(first // window) if noise else {}),
         )
         space.lead(job, team)
         if sums is not None and measured is not None and place is not None:

@@ -14,6 +14,7 @@ from ..data.states import public_state
 from ..data.targets import Missing
 from ..data.weights import ClassWeight
 from ..engine import threads
+from ..engine.chance import Noise
 from ..engine.evaluation import Evaluation
 from ..engine.workspace import spaces
 from ..layout.network import Network
@@ -36,6 +37,7 @@ class Applied(TypedDict, total=False):
 
     lengths: Any
     initial_state: Any
+    noise_seed: int | None
     n_threads: int | None
     check_finite: bool
 
@@ -46,6 +48,7 @@ class Predictor(Described):
     _net: Network
     _flat: np.ndarray
     _evaluation: Evaluation
+    _chance: Any  # a property of the model
 
     @overload
     def decision_function(
@@ -66,6 +69,7 @@ class Predictor(Described):
         lengths: Any = None,
         initial_state: Any = None,
         return_state: bool = False,
+        noise_seed: int | None = None,
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
@@ -82,9 +86,18 @@ class Predictor(Described):
         return_state : bool
             Whether to return (logits, state), where `state` is the state of each sequence after
             its last step.  It is the `initial_state` of the next chunk of these sequences; chunks
-            have the same bits as whole sequences.
+            have the same bits as whole sequences, without noise.
+        noise_seed : int, optional
+            Seed of `input_noise` and `recurrent_noise`, which are then added as in training.  The
+            noise of a sequence depends on the seed and on its place in X, and on nothing else.  All
+            data are read into memory.  Default: no noise.
+
+        Raises
+        ------
+        ValueError
+            A `noise_seed` for a model without noise.
         """
-        arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        arguments = (X, lengths, initial_state, return_state, noise_seed, n_threads, check_finite)
         return self._predict(lambda values: values, *arguments)
 
     @overload
@@ -106,6 +119,7 @@ class Predictor(Described):
         lengths: Any = None,
         initial_state: Any = None,
         return_state: bool = False,
+        noise_seed: int | None = None,
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
@@ -123,7 +137,7 @@ class Predictor(Described):
             raise ValueError(
                 f"predict_proba needs a model with loss bce or cross_entropy, not {self.loss}"
             )
-        arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        arguments = (X, lengths, initial_state, return_state, noise_seed, n_threads, check_finite)
         return self._predict(LOSSES[self.loss].activation, *arguments)
 
     @overload
@@ -143,6 +157,7 @@ class Predictor(Described):
         lengths: Any = None,
         initial_state: Any = None,
         return_state: bool = False,
+        noise_seed: int | None = None,
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
@@ -153,7 +168,7 @@ class Predictor(Described):
         means, for quantile with an axis of the levels at the end.  With an output after every step
         there is an axis T after N.  The parameters are the same as for `decision_function`.
         """
-        arguments = (X, lengths, initial_state, return_state, n_threads, check_finite)
+        arguments = (X, lengths, initial_state, return_state, noise_seed, n_threads, check_finite)
         return self._predict(LOSSES[self.loss].predict, *arguments)
 
     def predict_distribution(
@@ -162,6 +177,7 @@ class Predictor(Described):
         *,
         lengths: Any = None,
         initial_state: Any = None,
+        noise_seed: int | None = None,
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> tuple[Any, Any]:
@@ -179,7 +195,7 @@ class Predictor(Described):
             raise ValueError(
                 f"predict_distribution needs a model with loss gaussian, not {self.loss}"
             )
-        arguments = (X, lengths, initial_state, False, n_threads, check_finite)
+        arguments = (X, lengths, initial_state, False, noise_seed, n_threads, check_finite)
         both = self._predict(loss.activation, *arguments)
         if isinstance(both, list):
             return [each[..., 0] for each in both], [each[..., 1] for each in both]
@@ -238,6 +254,7 @@ class Predictor(Described):
         lengths: Any,
         initial_state: Any,
         return_state: bool,
+        noise_seed: Any,
         n_threads: Any,
         check_finite: bool,
     ) -> Any:
@@ -246,19 +263,26 @@ class Predictor(Described):
         return_state = flag("return_state", return_state)
         if n_threads is not None:
             threads.wanted(n_threads)
-        if all_none(lengths, initial_state) and not return_state:
+        if all_none(lengths, initial_state, noise_seed) and not return_state:
             plain = plain_block(self._net, X, None, check_finite)
             if plain is not None:
                 return self._out(function, plain, n_threads)
-        net = self._net
-        feed = Dataset(net, X, lengths=lengths, state=initial_state, check_finite=check_finite)
+        net, noise = self._net, self._chance.noise(noise_seed)
+        feed = Dataset(
+            net,
+            X,
+            lengths=lengths,
+            state=initial_state,
+            check_finite=check_finite,
+            whole=noise is not None,
+        )
         outs, states = [], []
         for visit in feed.whole():
             final = None
             if return_state:
                 shape = (len(visit.block.inputs), net.states, net.runs, net.hidden_size)
                 states.append(final := np.zeros(shape, net.dtype))
-            outs.append(self._out(function, visit.block, n_threads, final))
+            outs.append(self._out(function, visit.block, n_threads, final, noise))
         spaces.trim()
         result = outs[0] if len(outs) == 1 else np.concatenate(outs)
         return (result, public_state(np.concatenate(states))) if return_state else result
@@ -269,10 +293,13 @@ class Predictor(Described):
         block: Block,
         n_threads: int | None,
         final: np.ndarray | None = None,
+        noise: Noise | None = None,
     ) -> Any:
         """Return `function` of the logits of a block, in the form of its sequences."""
         inputs, _, state = block
-        logits = self._evaluation.logits(inputs.sequences, n_threads, state=state, final=final)
+        logits = self._evaluation.logits(
+            inputs.sequences, n_threads, state=state, final=final, noise=noise
+        )
         return public_outputs(
             self._net, inputs, function(logits.reshape(-1, *self._net.output_form))
         )
@@ -288,6 +315,7 @@ class Predictor(Described):
         class_weight: ClassWeight = None,
         missing: Missing | None = None,
         initial_state: Any = None,
+        noise_seed: int | None = None,
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> dict[str, float]:
@@ -297,17 +325,18 @@ class Predictor(Described):
         all correct.  R2 is 1 minus the sum of squared errors over the sum of squared deviations of
         the targets from their means, both over all outputs; it is NaN if all targets are equal.
         With `sample_weight` or `class_weight` all means and sums are weighted.  The parameters are
-        the same as for `fit`.
+        the same as for `fit`, and `noise_seed` as for `predict`.
         """
         check_finite = flag("check_finite", check_finite)
         if n_threads is not None:
             threads.wanted(n_threads)
         weights = {"mask": mask, "sample_weight": sample_weight, "class_weight": class_weight}
         weights["missing"] = missing
-        if y is not None and all_none(lengths, initial_state, *weights.values()):
+        if y is not None and all_none(lengths, initial_state, noise_seed, *weights.values()):
             plain = plain_block(self._net, X, y, check_finite)
             if plain is not None:
                 return self._evaluation.measure_all(plain, n_threads)
+        noise = self._chance.noise(noise_seed)
         feed = Dataset(
             self._net,
             X,
@@ -315,8 +344,12 @@ class Predictor(Described):
             lengths=lengths,
             state=initial_state,
             check_finite=check_finite,
+            whole=noise is not None,
             **weights,
         )
-        measures = self._evaluation.measure(feed.whole(), n_threads)
+        if noise is None:
+            measures = self._evaluation.measure(feed.whole(), n_threads)
+        else:
+            measures = self._evaluation.measure_all(feed.load(0), n_threads, noise)
         spaces.trim()
         return measures

@@ -42,8 +42,8 @@ COMMON = """
     input_noise, recurrent_noise : float
         Standard deviations of normal noise that training adds, afresh in each epoch: to every input
         of the lowest layer, and to every pre-activation ``Wxh x_t + Whh h_{t-1} + bh``, of cells
-        that have one (`SimpleRNN`, `LeakyRNN`).  Predictions have none.  For the sigma of a
-        process in continuous time, say sqrt(2 / alpha) sigma.
+        that have one (`SimpleRNN`, `LeakyRNN`).  Predictions have none without a `noise_seed`.
+        For the sigma of a process in continuous time, say sqrt(2 / alpha) sigma.
     readout_dropout : float
         Probability, in [0, 1), with which `fit` sets an output of the top layer to zero before the
         read-out; the others are divided by 1 - readout_dropout.

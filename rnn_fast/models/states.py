@@ -21,6 +21,7 @@ class Hidden:
 
     _net: Network
     _flat: np.ndarray
+    _chance: Any  # a property of the model
 
     def states(
         self,
@@ -30,6 +31,7 @@ class Hidden:
         cell_state: bool = False,
         lengths: Any = None,
         initial_state: Any = None,
+        noise_seed: int | None = None,
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Any:
@@ -37,7 +39,7 @@ class Hidden:
 
         Parameters
         ----------
-        X, lengths, initial_state, n_threads, check_finite
+        X, lengths, initial_state, noise_seed, n_threads, check_finite
             As in `predict`, but all data are read into memory.
         layer : "all" or int
             A layer: 0, or -1 for the top.
@@ -54,12 +56,14 @@ class Hidden:
         Raises
         ------
         ValueError
-            There is no such layer, or `cell_state` of a cell that has none.
+            There is no such layer, `cell_state` of a cell that has none, or a `noise_seed` for a
+            model without noise.
         """
         net, size = self._net, threads.wanted(n_threads)
         layers = chosen_layers(net, layer)
         if flag("cell_state", cell_state) and net.states < 2:
             raise ValueError(f"cell_state: the cell {net.cell} has no state but h")
+        noise = self._chance.noise(noise_seed)
         feed = Dataset(
             net,
             X,
@@ -92,6 +96,7 @@ class Hidden:
                 self._flat,
                 state=state,
                 hidden=operations.hidden_fields(out, np.array(table, np.int64)),
+                noise=noise,
                 team=team,
             )
         spaces.trim()

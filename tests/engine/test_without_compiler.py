@@ -20,6 +20,7 @@ from rnn_fast import GRU
 from rnn_fast.cells.point import Point
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.engine import operations
+from rnn_fast.engine.chance import Chance
 from rnn_fast.engine.plain.steps import PlainStep, PlainStream
 from rnn_fast.engine.workspace import Spaces
 from rnn_fast.errors import CompilerMissing
@@ -177,6 +178,12 @@ def test_one_sequence_at_a_time():
     np.testing.assert_array_equal(step.x, kept)
     with pytest.raises(CompilerMissing, match=r"rnn_fast\[jit\]"):
         step.backward(0.1)
+
+
+def test_numpy_has_no_noise():
+    case = Case(2, "tanh", plain=True)
+    with pytest.raises(CompilerMissing, match="^noise in a prediction needs Numba"):
+        predicted(case, noise=Chance(recurrent_noise=0.1).noise(0))
 
 
 def test_cells_and_losses_without_numpy():

@@ -24,7 +24,7 @@ from .gradients import take_part, write_outputs
 from .matrices import add_up, pack_weights
 from .readout import add_given, weight_of
 from .recurrence import forward
-from .samples import choose_samples
+from .samples import choose_samples, keyed_by_sample
 from .states import state_before
 from .workspace import is_tail, prepare, space_of, tail_space_of
 
@@ -177,7 +177,7 @@ def predict_block(cell, shape, space, job, first, n):
     sizes = space.sizes
     state = state_before(lanes, sizes, job, int64(0))
     block = choose_samples(lanes, space.buffers, job, job.order, first, n, int64(0), sizes.T)
-    forward(cell, shape, space, job, block, state, int64(0))
+    forward(cell, shape, space, job, keyed_by_sample(block), state, job.seed)
     write_outputs(shape, space, job, block)
 
 

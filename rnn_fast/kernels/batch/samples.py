@@ -43,3 +43,14 @@ def choose_samples(lanes, buffers, job, order, first, n, window, steps):
             T, longest = length, v
         shortest = min(shortest, length)
     return Block(ids, n, window, T, shortest, longest)
+
+
+@kernel
+def keyed_by_sample(block):
+    """Return a block whose places are its samples: the keys of noise in predictions.
+
+    A sample then has the same noise whatever the lengths of others.
+    """
+    ids = block.ids
+    keys = LaneIds(ids.samples, ids.rows, ids.lengths, ids.samples, ids.chosen, ids.targets)
+    return Block(keys, block.n, block.window, block.T, block.shortest, block.longest)

@@ -21,7 +21,7 @@ from ..batch.embedding import add_embedding_gradient, update_embedding
 from ..batch.matrices import clear
 from ..batch.program import longest_of, share_of_a_step
 from ..batch.readout import add_given, weight_of
-from ..batch.samples import choose_samples
+from ..batch.samples import choose_samples, keyed_by_sample
 from ..descent import call_descent, store_part
 from .inputs import store_rows
 from .products import tiles_of
@@ -232,7 +232,8 @@ def unit_predictions(
         block = choose_samples(
             sizes.samples, space.buffers, job, job.order, start, job.n, start, sizes.T
         )
-        forward(cell, tiles, space, job, block, begin(space, job, start), start)
+        zero = begin(space, job, start)
+        forward(cell, tiles, space, job, keyed_by_sample(block), zero, job.seed)
         write_outputs(tiles, space, job, block)
 
     return program
