@@ -108,7 +108,7 @@ def test_starts_are_states_of_a_model():
             lambda: SimpleRNN(I, H, bidirectional=True),
             (2, 1, H),
             I,
-            "a bidirectional model has no step",
+            "a bidirectional model has no step from state to state: its reverse states come from",
         ),
         (
             lambda: GRU(I, H, embedding_size=2),

@@ -41,7 +41,10 @@ class Step:
     def __init__(self, model: Any, n_threads: int | None = None) -> None:
         net: Network = model._net
         if net.directions > 1:
-            raise ValueError("a bidirectional model has no step from state to state")
+            raise ValueError(
+                "a bidirectional model has no step from state to state: its reverse states come "
+                "from later inputs"
+            )
         if net.embedding:
             raise ValueError("a model with an embedding has no step on numbers; take its layers")
         self.net = net = net._replace(
@@ -143,7 +146,8 @@ class Linearised:
     ) -> Any:
         """Return the Jacobian of one step with respect to the state, at N states.
 
-        It is computed in float64, of the parameters as they are, without dropout or noise.
+        It is computed in float64, of the parameters as they are, without dropout or noise.  A
+        bidirectional model has none: its reverse states come from later inputs.
 
         Parameters
         ----------
