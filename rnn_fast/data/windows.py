@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..validation import flag, whole
 from .tables import Table, breaks, columns, rows_at, table_of
+from .targets import Missing, missing_word
 
 
 class Windows:
@@ -63,6 +64,7 @@ def windows(
     targets: Any = None,
     split: Any = None,
     drop_missing: bool = False,
+    missing: Missing | None = None,
 ) -> Any:
     """Cut series into windows of inputs, and the targets that come after each.
 
@@ -85,6 +87,8 @@ def windows(
     drop_missing : bool
         Whether to leave out windows with missing numbers (NaN) among inputs or targets, and windows
         across a gap: a step of the index that is longer than 1.5 median steps.
+    missing : "nan", optional
+        Whether NaN among the targets is kept, for the option `missing` of `fit`.
 
     Returns
     -------
@@ -110,6 +114,7 @@ def windows(
         stride=whole("stride", stride),
         ahead=whole("ahead", ahead, least=0),
         drops=flag("drop_missing", drop_missing),
+        keeps=missing_word("missing", missing) is not None,
     )
     several = isinstance(series, (list, tuple)) and any(map(_is_series, series[:1]))
     cut, names = [], None
@@ -142,6 +147,7 @@ class Form(NamedTuple):
     stride: int
     ahead: int
     drops: bool  #: whether windows with missing numbers are left out
+    keeps: bool  #: whether missing numbers among the targets are kept
 
     @property
     def lag(self) -> int:
@@ -181,7 +187,8 @@ def _parts(table: Table, x: np.ndarray, y: np.ndarray, form: Form, split: Any) -
     for a, b in itertools.pairwise(bounds):
         starts = np.arange(a, b - form.span + 1, form.stride)
         wrong = _any(missing[0], starts, form.length)
-        wrong |= _any(missing[1], starts + form.lag, form.horizon)
+        if not form.keeps:
+            wrong |= _any(missing[1], starts + form.lag, form.horizon)
         torn = _any(after_gap, starts + 1, form.span - 1)
         if not form.drops and (wrong | torn).any():
             at = int(starts[wrong | torn][0])

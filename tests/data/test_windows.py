@@ -98,6 +98,12 @@ def test_missing_numbers():
     X, _ = windows(series, 4, 2, targets=1, inputs=[0, 2], drop_missing=True)
     assert len(X) == 13  # those of the two targets
     assert len(windows(series, 4, 2, targets=0, inputs=[0, 2])[0]) == 15
+    X, y = windows(series, 4, 2, targets=1, inputs=[0, 2], missing="nan")
+    assert len(X) == 15 and np.isnan(y).sum() == 2
+    with pytest.raises(ValueError, match="missing numbers"):
+        windows(series, 4, 2, missing="nan")
+    with pytest.raises(ValueError, match="missing must be one of 'nan'"):
+        windows(series, 4, 2, missing="NaN")
 
 
 def frame(pandas, **options):
