@@ -14,6 +14,7 @@ import sklearn
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from rnn_fast import GRU, LSTM, DivergedError, EarlyStopping, LeakyRNN, SimpleRNN
@@ -56,7 +57,7 @@ def test_every_option_is_a_parameter():
     from_the_data = {"output_size", "X", "y", "lengths", "sample_weight"}
     by_another_name = {"seed", "validation_split"}  # random_state, validation_fraction
     chosen_for_labels = {"stratify"}
-    for_the_model_alone = {"self", "return_sequences", "skip", "mask", "missing", "initial_state"}
+    for_the_model_alone = {"self", "return_sequences", "skip", "mask", "initial_state"}
     for_the_model_alone |= {"validation_data"}
     left_out = from_the_data | by_another_name | chosen_for_labels | for_the_model_alone
     assert theirs - ours == left_out
@@ -236,6 +237,31 @@ def test_several_outputs():
     fitted = RNNRegressor(**SMALL).fit(X, y)
     assert same_bits(fitted.model_, by_hand(y=y, output_size=2))
     assert fitted.predict(X).shape == (N, 2) and fitted.predict(X).dtype == np.float64
+
+
+def test_targets_that_are_missing():
+    y = np.stack([SUMS, X[:, -1, 0]], 1)
+    there = np.random.default_rng(1).random(y.shape) > 0.3
+    holed, weights = np.where(there, y, np.nan), np.arange(1.0, N + 1)
+    fitted = RNNRegressor(**SMALL, missing="nan").fit(X, holed)
+    assert same_bits(fitted.model_, by_hand(y=holed, output_size=2, missing="nan"))
+    assert fitted.score(X, y) == pytest.approx(r2_score(y, fitted.predict(X)), rel=1e-12)
+    errors, spreads = [], []
+    for k, some in enumerate(there.T):
+        own = weights[some] / weights[some].sum()
+        values, predicted = y[some, k], fitted.predict(X)[some, k]
+        errors.append(own @ (values - predicted) ** 2)
+        spreads.append(own @ (values - own @ values) ** 2)
+    wanted = 1 - np.mean(np.divide(errors, spreads))
+    assert fitted.score(X, holed, weights) == pytest.approx(wanted, rel=1e-12)
+    search = GridSearchCV(fitted, {"hidden_size": [3]}, cv=2, error_score="raise")
+    assert np.isfinite(search.fit(X, holed).best_score_)
+    with pytest.raises(ValueError, match="y has no targets of output 1"):
+        fitted.score(X, np.where([True, False], y, np.nan))
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        RNNRegressor(**SMALL).fit(X, holed)
+    with pytest.raises(ValueError, match="missing must be one of 'nan'"):
+        RNNRegressor(missing="NaN").fit(X, holed)
 
 
 def test_labels_are_checked():

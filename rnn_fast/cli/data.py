@@ -68,7 +68,8 @@ def read_arrays(path: Path, *names: str, optional: str) -> list[Any]:
 def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
     """Return the loss for targets `y`, (n,) or (n, O), and the outputs it needs.
 
-    Targets 0 and 1 call for bce, other integers for cross_entropy, real numbers for mse.
+    Targets 0 and 1 call for bce, other integers for cross_entropy, real numbers for mse; NaN for
+    none.
 
     Raises
     ------
@@ -78,7 +79,8 @@ def infer(y: np.ndarray, loss: str | None) -> tuple[str, int]:
     columns = int(np.prod(y.shape[1:]))
     whole = y.dtype.kind in "biu"
     if loss is None:
-        binary = y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())
+        numbers = y[~np.isnan(y)] if y.dtype.kind == "f" else y
+        binary = y.dtype.kind in "biuf" and bool(np.isin(numbers, (0, 1)).all())
         loss = "bce" if binary else "cross_entropy" if whole and columns == 1 else "mse"
         if LOSSES[loss].takes_classes and not 0 <= y.min() <= y.max() < len(y):
             raise InputError(
@@ -100,6 +102,8 @@ def generate_data(args: Namespace) -> Data:
     """
     if args.test_fraction is not None:
         raise InputError("--test-fraction goes with --data; generated tests are fresh sequences")
+    if args.missing:
+        raise InputError("--missing goes with --data; of generated targets none is missing")
     if args.embedding is not None:
         raise InputError("--embedding goes with --data; generated sequences hold no indices")
     N = args.samples or SAMPLES
@@ -126,6 +130,8 @@ def read_data(args: Namespace) -> Data:
     if n_test >= len(X):
         raise InputError(f"{args.data}: of {len(X)} sequences none is left to learn from")
     test = np.random.default_rng(args.seed).permutation(len(X)) < n_test
+    if args.missing:
+        check_targets(args, X, y, lengths, test)
     return Data(X, y, lengths, test, *infer(counted_targets(args, X, y, lengths), args.loss))
 
 
@@ -142,6 +148,17 @@ def check_shapes(args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any) ->
         raise InputError(f"{args.data}: X {X.shape} and y {y.shape} are not of the same length")
     if lengths is not None and lengths.shape != (len(X),):
         raise InputError(f"{args.data}: lengths {lengths.shape} and X {X.shape} do not fit")
+
+
+def check_targets(
+    args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any, test: np.ndarray
+) -> None:
+    """Raise InputError if all targets are missing among those to learn from, or held out."""
+    for name, which in (("to learn from", ~test), ("held out", test)):
+        some = None if lengths is None else lengths[which]
+        targets = counted_targets(args, X[which], y[which], some)
+        if targets.size and targets.dtype.kind == "f" and np.isnan(targets).all():
+            raise InputError(f"{args.data}: all targets of the sequences {name} are missing")
 
 
 def counted_targets(args: Namespace, X: np.ndarray, y: np.ndarray, lengths: Any) -> np.ndarray:

@@ -38,6 +38,7 @@ def add_study(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     add("path", nargs="?", type=Path, metavar="STORE", help="a store to look at, without --data")
     add = command.add_argument_group("data").add_argument
     add("--data", type=Path, metavar="FILE.npz", help="arrays X (N, T, I), y, perhaps lengths (N,)")
+    add("--missing", choices=("nan",), metavar="nan", help="NaN in y does not count: it is missing")
     folds = "folds of validation data, or of test data times folds of validation data: 5, 10x9"
     add("--folds", type=fold_counts, metavar="[KxL]", help=folds)
     add("--by", metavar="NAME", help="array of --data, (N,): each of its values has its own folds")
@@ -186,6 +187,7 @@ def train_study(args: argparse.Namespace) -> Any:
             X,
             y,
             lengths=lengths,
+            missing=args.missing,
             store=args.store,
             n_jobs=args.jobs,
             client=client,

@@ -46,6 +46,7 @@ def add_train(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     option("--data", Path, "FILE.npz", "arrays X (N, T, I), y, and perhaps lengths (N,)")
     held = f"share of --data held out, at random, to test on (default: {TEST_FRACTION})"
     option("--test-fraction", number(float, 0, 1), "F", held)
+    option("--missing", ("nan",), "nan", "NaN in y of --data does not count: it is missing")
     option("--samples", count, "N", f"sequences to generate (default: {SAMPLES})")
     option("--length", count, "T", f"steps of each (default: {LENGTH})")
     group = command.add_argument_group("network")
@@ -109,11 +110,13 @@ def train(args: argparse.Namespace) -> None:
     size = f"{np.sum(~data.test)} sequences of {T} steps of {features}"
     say(f"{model!r}\nlearning from {size}: {source}")
     whole = data.part(np.full(len(data.X), True))
-    before = model.evaluate(**whole)  # all in one piece, so that errors name the user's own index
+    # all in one piece, so that errors name the user's own index
+    before = model.evaluate(**whole, missing=args.missing)
     say(f"untrained: {measures(before)}")
     try:
         history = model.fit(
             **data.part(~data.test),
+            missing=args.missing,
             epochs=args.epochs,
             batch_size=args.batch_size,
             schedule=args.schedule,
@@ -136,7 +139,7 @@ def train(args: argparse.Namespace) -> None:
         f"{sum(history.seconds):.3g} s (a first run compiles, later ones load what it kept)"
     )
     if data.test.any():
-        held_out = measures(model.evaluate(**data.part(data.test)))
+        held_out = measures(model.evaluate(**data.part(data.test), missing=args.missing))
         say(f"{np.sum(data.test)} held-out sequences: {held_out}")
         one = data.part(np.flatnonzero(data.test)[:1])
         say(f"one prediction: {prediction(model, **one)}")

@@ -27,9 +27,8 @@ REFUSED = {
     "n_threads": "n_jobs says how many threads there are",
     "verbose": "it is an argument of fit_many, for all runs",
 }
-REFUSED |= dict.fromkeys(("y", "lengths", "mask", "sample_weight"), REFUSED["X"])
+REFUSED |= dict.fromkeys(("y", "lengths", "mask", "sample_weight", "missing"), REFUSED["X"])
 REFUSED |= dict.fromkeys(("checkpoint_every", "resume"), REFUSED["checkpoint"])
-REFUSED["missing"] = "the mask of a study's data says which targets count"
 REFUSED["check_finite"] = REFUSED["verbose"]
 #: names of columns that a study adds, and beginnings of such names
 COLUMNS = ("status", "error", "best_epoch", "epochs_trained", "seconds")

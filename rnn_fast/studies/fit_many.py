@@ -27,6 +27,7 @@ from .work import DIVERGED, DONE, FAILED, curves
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..data.targets import Missing
     from .runs import Runs
 
 
@@ -39,6 +40,7 @@ def fit_many(
     lengths: Any = None,
     mask: Any = None,
     sample_weight: Any = None,
+    missing: Missing | None = None,
     store: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
     client: Any = None,
@@ -69,6 +71,9 @@ def fit_many(
         As in `Model.fit`, read into memory as one block.  `mask` and `sample_weight` also weigh
         validation and test data.  Or dicts with the same keys, a set of data for each subject;
         then each row has a ``data``, one of the keys.
+    missing : "nan", optional
+        As in `Model.fit`, of all data: NaN in y is a missing value, in validation and test data
+        too.
     store : path, optional
         File that keeps each result as soon as there is one.  The same call again goes on with
         what is missing, and trains rows that are new.  Default: a temporary file.
@@ -122,6 +127,7 @@ def fit_many(
         lengths=lengths,
         mask=mask,
         sample_weight=sample_weight,
+        missing=missing,
         check_finite=flag("check_finite", check_finite),
     )
     planner = Planner(cell, sources, common)

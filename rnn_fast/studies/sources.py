@@ -15,6 +15,7 @@ from ..data.parts import Part
 from ..data.readers import holds, n_entries, opened, read_part
 from ..data.sequences import is_list
 from ..data.splits import Split
+from ..data.targets import Missing, missing_word
 from ..layout.network import Network
 from ..training.config import TrainingConfig
 from .plain import text_of
@@ -27,6 +28,8 @@ class Sources:
     ----------
     X, y, lengths, mask, sample_weight
         As in `Model.fit`, or dicts with the same keys of such data.
+    missing : "nan" or None
+        As in `Model.fit`, of all data.
     check_finite : bool
 
     Attributes
@@ -43,6 +46,7 @@ class Sources:
         lengths: Any = None,
         mask: Any = None,
         sample_weight: Any = None,
+        missing: Missing | None = None,
         check_finite: bool = True,
     ) -> None:
         named = {"X": X, "y": y, "lengths": lengths, "mask": mask, "sample_weight": sample_weight}
@@ -51,6 +55,7 @@ class Sources:
             if name not in named:
                 raise TypeError(f"{name} must be the data of the study; got None")
         self.check_finite, self._datasets = check_finite, {}  # type: ignore[var-annotated]
+        self.missing = missing_word("missing", missing)
         if not isinstance(X, Mapping):
             sets = {None: named}
         else:
@@ -70,7 +75,7 @@ class Sources:
                 columns.setdefault(name, {})[key] = value
         if None in self._data:
             columns = {name: column[None] for name, column in columns.items()}
-        return {**columns, "check_finite": self.check_finite}
+        return {**columns, "missing": self.missing, "check_finite": self.check_finite}
 
     @property
     def has_paths(self) -> bool:
@@ -111,6 +116,7 @@ class Sources:
                 prefix="" if key is None else f"{key}: ",
                 whole=True,
                 class_weight=_with_whole_keys(class_weight),
+                missing=self.missing,
                 **data,
             )
         return self._datasets[form]

@@ -271,6 +271,19 @@ def test_the_index_of_a_nan_is_the_users(cli, npz):
     refused(cli("train", "--quiet", "--data", npz(X=X, y=SIGN)), "X[31, 2, 0]")
 
 
+def test_targets_that_are_missing(cli, npz, tmp_path):
+    y, file = np.where(np.arange(40) % 3, SIGN, np.nan), tmp_path / "model"
+    arguments = ("train", "--data", npz(X=sequences(40), y=y), "--epochs", 1)
+    refused(cli(*arguments, "--quiet"), "y[0] = nan is not finite")
+    code, out, err = cli(*arguments, "--missing", "nan", "--save", file)
+    assert code == 0 and "nan," not in out, err
+    assert rnn_fast.load(file).loss == "bce"
+    y[:] = np.nan
+    data = npz(X=sequences(40), y=y)
+    refused(cli("train", "--data", data, "--missing", "nan"), "to learn from are missing")
+    refused(cli("train", "--missing", "nan"), "--missing goes with --data")
+
+
 def test_unreadable_data(cli, npz, tmp_path):
     sound = npz(X=sequences(40), y=SIGN).read_bytes()
     bad = tmp_path / "bad.npz"

@@ -60,6 +60,17 @@ def test_a_study_and_its_best_rows(cli, data, tmp_path):
     assert code == 2 and "early_stopping was 2, and is 3" in err
 
 
+def test_targets_that_are_missing(cli, data, tmp_path):
+    y = np.where(np.arange(24) % 3, X[:, -1, 0], np.nan)
+    np.savez(tmp_path / "holed.npz", X=X, y=y)
+    arguments = ("--data", tmp_path / "holed.npz", "--grid", "hidden=1", "--epochs", 1)
+    arguments += ("--store", tmp_path / "a.study")
+    code, _, err = cli(*arguments)
+    assert code == 2 and "y[0] = nan is not finite" in err
+    code, out, err = cli(*arguments, "--missing", "nan")
+    assert code == 0 and "1 done" in out, err
+
+
 def test_settings_of_all_rows(cli, data, tmp_path):
     store = tmp_path / "a.study"
     code, out, err = cli(

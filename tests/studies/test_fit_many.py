@@ -58,6 +58,29 @@ def test_subjects_have_data_of_their_own():
             assert record["data"] in "ab"
 
 
+@pytest.mark.parametrize("subjects", [False, True])
+def test_targets_are_missing(subjects):
+    """Each run has the bits of `fit` with the same option, and measures what is there."""
+    holed = np.where(np.random.default_rng(1).random((24, 2)) < 0.4, np.nan, X[:, -1])
+    parts = {"train": range(12), "validation": range(12, 18), "test": range(18, 24)}
+    row = {name: list(part) for name, part in parts.items()}
+    data, targets = X, holed
+    if subjects:
+        row, data, targets = {**row, "data": "a"}, {"a": X, "b": X}, {"a": holed, "b": holed}
+    arguments = {**COMMON, "hidden_size": 2, "output_size": 2, "loss": "mse", "seed": 0}
+    with fit_many(GRU, [row], data, targets, missing="nan", **arguments) as study:
+        (record,) = study.records()
+        model = GRU(2, 2, 2, loss="mse", seed=0)
+        held_out = X[12:18], holed[12:18]
+        history = model.fit(X[:12], holed[:12], missing="nan", validation_data=held_out, epochs=3,
+                            verbose=0)  # fmt: skip
+        np.testing.assert_array_equal(study.model(study.ids[0]).Whh, model.Whh)
+    assert record["val_loss"] == history.val_loss[-1] and record["val_r2"] == history.val_r2[-1]
+    assert Sources(**Sources(data, targets, missing="nan").arguments()).missing == "nan"  # in Dask
+    measures = model.evaluate(X[18:], holed[18:], missing="nan")
+    assert {name: record[f"test_{name}"] for name in measures} == measures
+
+
 def test_data_on_disk_are_read_once(tmp_path, expected):
     np.savez(tmp_path / "d.npz", X=X, y=y)
     np.save(tmp_path / "X.npy", X)

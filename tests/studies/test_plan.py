@@ -84,6 +84,7 @@ def test_errors_of_rows(rows, text):
         ({"n_jobs": 0}, "must be at least 1"),
         ({"verbose": 3}, "verbose must be None"),
         ({"lengths": [9] * 8}, "lengths"),
+        ({"missing": "NaN"}, "missing must be one of 'nan'"),
     ],
 )
 def test_errors_of_arguments(arguments, text):
