@@ -59,3 +59,7 @@ class CompilerMissing(ImportError):
         super().__init__(
             f"{wanted} needs Numba, which is not installed; `pip install 'rnn_fast[jit]'` brings it"
         )
+        self._wanted = wanted
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a worker of a cluster sends it
+        return type(self), (self._wanted,)

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import CompilerMissing
+from ..jit import can_compile
 from ..jit.levels import LEVELS, family
 from ..jit.packs import FOLDER
 from ..jit.shipped import fits
@@ -42,15 +44,17 @@ def level_name(text: str) -> str:
 
 def build(args: argparse.Namespace) -> None:
     """Run ``rnn-fast build``."""
-    from tqdm import tqdm
-
-    from ..engine.build import build_pack
-
     for level in args.levels or family():
         path = args.to / f"{level}.pack"
         if fits(path):
             output.say(f"{path} is up to date")
             continue
+        if not can_compile():
+            raise CompilerMissing("build")
+        from tqdm import tqdm
+
+        from ..engine.build import build_pack
+
         with tqdm(desc=level, unit=" groups") as bar:
             build_pack(level, args.to, jobs=args.jobs, bar=bar)
         output.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -20,7 +20,8 @@ import numpy as np
 from .. import validation
 from ..engine.unit_stream import IS_FINITE, UNIT_STREAM, Steps, UnitStream
 from ..engine.workspace import address
-from ..jit import native_object, target
+from ..errors import CompilerMissing
+from ..jit import can_compile, native_object, target
 from ..layout.network import Network
 from ..layout.parameters import parameter_views
 from .c import check_steps, checked_name
@@ -47,6 +48,8 @@ def write_library(model: Any, path: str | os.PathLike[str], name: str | None) ->
     place = Path(validation.path("path", path))
     name = checked_name(name, str(place))
     check_steps(net)
+    if not can_compile():
+        raise CompilerMissing("to_library")
     compiler = _compiler()
     _run([*compiler, "--version"])
     frozen = freeze(net, model._flat)

@@ -149,7 +149,7 @@ class Exported:
         ------
         TypeError, ValueError
             `path` is no path, `name` no identifier, or the model is bidirectional.
-        ImportError
+        CompilerMissing
             Numba is not installed.
         RuntimeError
             There is no C compiler, or it failed.

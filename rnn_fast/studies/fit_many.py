@@ -106,6 +106,8 @@ def fit_many(
     TypeError, ValueError
         A row does not fit, named by its place and by what differs between rows; the store is of
         other data or settings; or workers differ.  Nothing has been trained.
+    CompilerMissing
+        No compiled program can be had, here or by a worker.
     BlockingIOError
         Another process trains a study in this store.
     DivergedError, RuntimeError

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.plain import demand_compiler
 from ..engine.tiling import seconds_per_row
 from ..layout.parameters import penalty_coefficients
 from ..models.base import Model
@@ -107,6 +108,8 @@ class Planner:
         TypeError, ValueError
             A row does not fit, or there are two equal ones; the message names the row by its place
             and by what differs from row to row.
+        CompilerMissing
+            No compiled program can be had.
         """
         table, runs = Runs(rows), {}  # type: ignore[var-annotated]
         if not len(table):
@@ -174,7 +177,9 @@ class Planner:
         cell = choice("cell", self._cell or cell, MODELS)
         key = cell + text_of({k: plain(k, v) for k, v in arguments.items()})
         if key not in self._models:
-            self._models[key] = MODELS[cell](**arguments, seed=0)
+            model = MODELS[cell](**arguments, seed=0)
+            demand_compiler(model._net, "training")
+            self._models[key] = model
         return cell, self._models[key]
 
     def _config(self, model: Model, arguments: dict[str, Any]) -> RunConfig:

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..jit import target
+from ..errors import CompilerMissing
+from ..jit import can_compile, pack, target
 from ..jit.cache import versions
 from .plain import digest_of
 from .plan import Run
@@ -225,7 +226,15 @@ class Store:
 
 
 def machine() -> str:
-    """Return the versions and the processor that a result is of, as JSON."""
+    """Return the versions and the processor that a result is of, as JSON.
+
+    Raises
+    ------
+    CompilerMissing
+        Nothing can be trained here.
+    """
+    if not can_compile() and pack() is None:
+        raise CompilerMissing("a study")
     package = sys.modules[__name__.partition(".")[0]]  # above this room
     about = {"rnn_fast": package.__version__, "python": platform.python_version(), **versions()}
     return json.dumps({**about, "processor": target().processor, "system": sys.platform})

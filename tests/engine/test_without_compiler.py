@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -204,6 +205,11 @@ def test_cells_and_losses_without_numpy():
             predicted(case)
     finally:
         del LOSSES["bare"]
+
+
+def test_the_error_of_a_worker_is_the_same():
+    error = CompilerMissing("a study")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 # ------------------------------------------------------------------- a process without a compiler
