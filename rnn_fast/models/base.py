@@ -17,6 +17,7 @@ from ..layout.constraints import Bounds
 from ..layout.initialise import initialise
 from ..training.fit_stream import StreamLearner
 from ..training.online import Online
+from ..training.turn import Turn
 from .architecture import Architecture
 from .constraints import Constrained
 from .exported import Exported
@@ -67,8 +68,9 @@ class Model(
     ValueError for wrong shapes and values.  The message names the argument and, for a value, its
     index.  Data with NaN or infinity raise ValueError; ``check_finite=False`` skips this check.
 
-    One thread at a time may use a model; different threads may use different models.  A model can
-    be pickled and copied, except the input of the last `forward`.
+    One thread at a time may train a model: a second one gets a RuntimeError.  Others may predict
+    meanwhile, by parameters that an update may be writing.  `forward` and `backward` are for one
+    thread.  A model can be pickled and copied, except the input of the last `forward`.
     """
 
     cell: ClassVar[str]  #: name in files and on the command line
@@ -76,7 +78,7 @@ class Model(
     keras_layer: ClassVar[KerasLayer | None] = None  #: None: Keras has no such layer
     rtneural_layer: ClassVar[RTNeuralLayer | None] = None  #: None: RTNeural has no such layer
     torch_layer: ClassVar[TorchLayer | None] = None  #: None: PyTorch has no such layer
-    _made = (*Weights._made, "_online", "_evaluation", "_updates", "_bounds")
+    _made = (*Weights._made, "_online", "_evaluation", "_updates", "_turn", "_bounds")
 
     def __init__(
         self,
@@ -111,6 +113,7 @@ class Model(
         super()._bind(flat)
         self._online = Online(self._net, flat)
         self._evaluation = Evaluation(self._net, flat)
+        self._turn = Turn()
         self.__dict__.pop("_updates", None)
         self._set_constraints(self.__dict__.get("_constraints", {}))
 

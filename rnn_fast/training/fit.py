@@ -225,41 +225,44 @@ class Learner(Updater):
         OSError
             The data cannot be read, or a checkpoint cannot be written; the model is as the last
             update left it.
+        RuntimeError
+            Another thread trains the model; nothing has changed.
         """
-        config = self._config(locals())
-        dataset = Dataset(
-            self._net,
-            X,
-            y,
-            lengths=lengths,
-            state=initial_state,
-            trains=True,
-            block=config.shuffle_block,
-            batch_size=config.batch_size or 1,
-            check_finite=check_finite,
-            mask=mask,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            missing=missing,
-        )
-        share = config.validation_split
-        labels = dataset.labels() if config.stratify else None
-        split: Any = None
-        if share:
-            from ..data.splits import Split
+        with self._turn:
+            config = self._config(locals())
+            dataset = Dataset(
+                self._net,
+                X,
+                y,
+                lengths=lengths,
+                state=initial_state,
+                trains=True,
+                block=config.shuffle_block,
+                batch_size=config.batch_size or 1,
+                check_finite=check_finite,
+                mask=mask,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                missing=missing,
+            )
+            share = config.validation_split
+            labels = dataset.labels() if config.stratify else None
+            split: Any = None
+            if share:
+                from ..data.splits import Split
 
-            split = Split(dataset, share, labels)
+                split = Split(dataset, share, labels)
 
-        def parts() -> tuple[Source, Part | None]:
-            return split.draw(self._generator) if split else (dataset.whole(), None)
+            def parts() -> tuple[Source, Part | None]:
+                return split.draw(self._generator) if split else (dataset.whole(), None)
 
-        about = {
-            "sequences": len(dataset),
-            "blocks": dataset.blocks[0][1],
-            "validation_split": share,
-            "stratify": config.stratify,
-        }
-        return self._train(config, parts, about)
+            about = {
+                "sequences": len(dataset),
+                "blocks": dataset.blocks[0][1],
+                "validation_split": share,
+                "stratify": config.stratify,
+            }
+            return self._train(config, parts, about)
 
     def _config(self, arguments: Mapping[str, Any]) -> TrainingConfig:
         """Check the arguments of `fit` or `fit_stream`."""

@@ -90,14 +90,15 @@ class StreamLearner(Learner):
         ------
         TypeError, ValueError
             Also for an item, at its turn; the model is as the last update left it.
-        DivergedError, KeyboardInterrupt, Terminated, OSError
+        DivergedError, KeyboardInterrupt, Terminated, OSError, RuntimeError
             As `fit`.  Errors of the iterable pass through.
         """
-        config = self._config(locals())
-        from ..data.stream import Stream
+        with self._turn:
+            config = self._config(locals())
+            from ..data.stream import Stream
 
-        steps = steps_per_epoch
-        if steps is not None:
-            steps = validation.whole("steps_per_epoch", steps)
-        stream = Stream(self._net, batches, steps, epochs, check_finite, missing)
-        return self._train(config, lambda: (stream, None), {"steps_per_epoch": steps})
+            steps = steps_per_epoch
+            if steps is not None:
+                steps = validation.whole("steps_per_epoch", steps)
+            stream = Stream(self._net, batches, steps, epochs, check_finite, missing)
+            return self._train(config, lambda: (stream, None), {"steps_per_epoch": steps})

@@ -15,6 +15,7 @@ from ..data.targets import Missing
 from ..data.weights import ClassWeight
 from ..layout.network import Network
 from .online import Online
+from .turn import Turn
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -64,6 +65,7 @@ class Updater:
     _flat: np.ndarray
     _architecture: Any  # models.architecture.Architecture
     _online: Online
+    _turn: Turn
     _bounds: Bounds | None
     _chance: Any  # properties of the model
     learning_rate: Any
@@ -158,31 +160,34 @@ class Updater:
         DivergedError
             The loss or a parameter is no longer finite.  The parameters and the optimizer are as
             before the call.
+        RuntimeError
+            Another thread trains the model; nothing has changed.
         """
-        config = self._updates.updates.record(locals())
-        block = None
-        rest = lengths, mask, sample_weight, class_weight, missing, initial_state
-        if y is not None and all_none(*rest):
-            block = plain_block(self._net, X, y, config.check_finite)
-        if block is None:
-            block = Dataset(
-                self._net,
-                X,
-                y,
-                lengths=lengths,
-                state=initial_state,
-                trains=True,
-                check_finite=config.check_finite,
-                whole=True,
-                mask=mask,
-                sample_weight=sample_weight,
-                class_weight=class_weight,
-                missing=missing,
-            ).load(0)
-        self._online.stale = True
-        rate = self.learning_rate if learning_rate is None else config.learning_rate
-        loss, state = self._updates.update(block, rate, config, self._generator)
-        return loss if state is None else (loss, public_state(state))
+        with self._turn:
+            config = self._updates.updates.record(locals())
+            block = None
+            rest = lengths, mask, sample_weight, class_weight, missing, initial_state
+            if y is not None and all_none(*rest):
+                block = plain_block(self._net, X, y, config.check_finite)
+            if block is None:
+                block = Dataset(
+                    self._net,
+                    X,
+                    y,
+                    lengths=lengths,
+                    state=initial_state,
+                    trains=True,
+                    check_finite=config.check_finite,
+                    whole=True,
+                    mask=mask,
+                    sample_weight=sample_weight,
+                    class_weight=class_weight,
+                    missing=missing,
+                ).load(0)
+            self._online.stale = True
+            rate = self.learning_rate if learning_rate is None else config.learning_rate
+            loss, state = self._updates.update(block, rate, config, self._generator)
+            return loss if state is None else (loss, public_state(state))
 
     def apply_gradients(
         self,
@@ -214,8 +219,11 @@ class Updater:
             another shape.
         DivergedError
             A parameter is no longer finite.  The parameters and the optimizer are as before.
+        RuntimeError
+            Another thread trains the model; nothing has changed.
         """
-        config = self._updates.applications.record({**BATCHES, **locals()})
-        self._online.stale = True
-        rate = self.learning_rate if learning_rate is None else config.learning_rate
-        self._updates.apply(gradients, rate, config)
+        with self._turn:
+            config = self._updates.applications.record({**BATCHES, **locals()})
+            self._online.stale = True
+            rate = self.learning_rate if learning_rate is None else config.learning_rate
+            self._updates.apply(gradients, rate, config)
