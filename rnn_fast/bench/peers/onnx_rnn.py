@@ -13,44 +13,28 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from ...formats.onnx_operators import OPERATORS
 from ..cells import CELLS
-from ..problems import Params, recurrent_bias
+from ..problems import Params
 from ..rows import Row
 
-OPERATORS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
-GATES: dict[str, tuple[int, ...]] = {
-    "rnn": (0,),
-    "gru": (1, 0, 2),
-    "lstm": (0, 3, 1, 2),
-}  # ours, in the order of ONNX
 OPSET, IR = 17, 8  # that onnxruntime of 2022 and later reads
 
 
 def graph(row: Row, params: Params) -> bytes:
     """Return a model from x (T, 1, I) and states to logits (T, 1, 1, 1) and the next states."""
-
-    def gates(w: np.ndarray) -> np.ndarray:
-        parts = np.split(w, row.gates)
-        return np.concatenate([parts[gate] for gate in GATES[row.cell]])
-
-    second = np.zeros_like(params["bh"]) + recurrent_bias(np, row, params)
-    tensors = {
-        "W": gates(params["Wxh"])[None],
-        "R": gates(params["Whh"])[None],
-        "B": np.concatenate([gates(params["bh"]), gates(second)])[None],
-        "Why": params["Why"].T,
-        "by": params["by"],
-    }
+    operator = next(each for each in OPERATORS if each.model == row.cell)
+    tensors = {name: array[None] for name, array in operator.pack(params).items()}
+    tensors |= {"Why": params["Why"].T, "by": params["by"]}
     states = ["h", "c"][: CELLS[row.cell].states]
     after = [f"{state}_next" for state in states]
-    options = {"linear_before_reset": 1} if row.cell == "gru" else {}
     nodes = [
         helper.make_node(
-            OPERATORS[row.cell],
+            operator.name,
             ["x", "W", "R", "B", "", *states],
             ["hs", *after],
             hidden_size=row.H,
-            **options,
+            **operator.node_attributes(1),
         ),
         helper.make_node("MatMul", ["hs", "Why"], ["product"]),
         helper.make_node("Add", ["product", "by"], ["logits"]),
