@@ -20,9 +20,9 @@ from ..validation import DTYPES, shown
 class Stream:
     """The state of some sequences, and a model's weights as they are when it is made.
 
-    `rnn_fast.GRU(...).stream()` makes it.  A step has the same bits however steps are cut into
-    calls.  Outputs equal `predict` of the whole sequences up to rounding: `predict` sums in
-    another order, which suits many sequences.
+    `rnn_fast.GRU(...).stream()` makes it.  Outputs have the bits of `predict` of the whole
+    sequences, however steps are cut into calls; where NumPy predicts, for want of compiled
+    programs, they equal those of `predict` up to rounding.
 
     One stream is used by one thread at a time; another thread waits.  Several streams of one model
     run side by side.  Compiled code releases the GIL.
