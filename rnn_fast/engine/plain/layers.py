@@ -109,7 +109,7 @@ def _add_products(parts: list[tuple[np.ndarray, np.ndarray]], t: int, h: np.ndar
     """Add the products of h to their rows of a_t; each part has (T, units, n), and its weights."""
     for rows, weights in parts:
         own = rows[t]
-        np.add(own, weights @ h, out=own)
+        np.add(own, np.dot(weights, h), out=own)  # `@` takes 0.4 us more to begin
 
 
 def _products(pieces: list[Piece], meets: int, weights: np.ndarray) -> Iterable[Product]:
