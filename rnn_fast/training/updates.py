@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .. import validation
 from ..data import checks
 from ..data.blocks import Block
 from ..engine import operations, threads
@@ -26,7 +25,7 @@ from ..layout.batch_records import SUMS
 from ..layout.constraints import Bounds
 from ..layout.memory import aligned
 from ..layout.network import Network
-from ..layout.parameters import parameter_views, penalty_coefficients
+from ..layout.parameters import penalty_coefficients
 from ..optimizers import Optimizer, chosen_optimizer
 from ..tuning import TUNING
 from ..validation import (
@@ -43,9 +42,7 @@ from ..validation import (
     whole,
 )
 from .config import TrainingConfig
-
-#: what `loss_and_gradients` returns beside the gradients of the parameters
-BESIDE = frozenset({"X", "initial_state"})
+from .named_gradients import NamedGradients
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ class Updates:
         self._penalties: tuple[UpdateConfig | None, Any] = None, None  # and whose they are
         self._order, self._rates = np.arange(0), np.zeros(0)
         self._result = np.zeros(operations.RESULTS)
-        self._gradients = np.empty(0)  # with its views, made for the first `apply`
+        self._gradients = NamedGradients(net)
         self._flat_update: FlatUpdate | None = None
 
     def epochs(
@@ -236,7 +233,8 @@ class Updates:
         DivergedError
             A parameter is no longer finite; parameters and optimizer are as before.
         """
-        penalties, flat = self._penalties_of(config), self._flat_gradients(gradients)
+        penalties = self._penalties_of(config)
+        flat = self._gradients.flat(gradients, self.bounds)
         epochs = self.kept = self.epochs(
             config.optimizer,
             penalties=penalties,
@@ -250,47 +248,6 @@ class Updates:
             update = self._flat_update = FlatUpdate(descent, self._parameters)
         self._result[:] = 0
         self._make(partial(update.run, flat, rate), "apply_gradients", descent, rate)
-
-    def _flat_gradients(self, gradients: Any) -> np.ndarray:
-        """Return gradients by name as a vector."""
-        if not isinstance(gradients, Mapping):
-            raise TypeError(
-                f"gradients must be a dict of arrays by name; got {validation.shown(gradients)}"
-            )
-        if not self._gradients.size:
-            self._gradients = aligned(self._parameters.size, self._net.dtype)
-            self._views = parameter_views(self._gradients, self._net)
-        names = gradients.keys() - BESIDE
-        if names != self._views.keys():
-            self._check_names(names)
-        for name, view in self._views.items():
-            value = gradients.get(name, 0.0)
-            if not (type(value) is np.ndarray and value.dtype == view.dtype):
-                value = np.asarray(value) if name in names else np.zeros(view.shape)
-            if value.dtype != view.dtype or value.shape != view.shape:
-                value = checks.parameter(f"gradients[{name!r}]", value, view.shape, view.dtype)
-            view[...] = value
-        if not checks.all_finite(self._gradients):
-            for name, view in self._views.items():
-                checks.parameter(f"gradients[{name!r}]", view, view.shape, view.dtype)
-        return self._gradients
-
-    def _check_names(self, names: Set[str]) -> None:
-        """Raise ValueError unless the names are those of all parameters, except frozen ones."""
-        if unknown := names - self._views.keys():
-            raise ValueError(
-                f"gradients names {', '.join(sorted(map(str, unknown)))}, but the parameters are "
-                f"{', '.join(self._views)}"
-            )
-        fixed = np.zeros(0, bool) if self.bounds is None else self.bounds.fixed
-        places = parameter_views(fixed, self._net) if fixed.size else {}
-        missing = [
-            name
-            for name in self._views
-            if name not in names and not (name in places and places[name].all())
-        ]
-        if missing:
-            raise ValueError(f"gradients has none of {', '.join(missing)}")
 
     def _make(self, run: Callable[[], object], method: str, descent: Descent, rate: float) -> None:
         """Run updates; put everything back unless loss and parameters stay finite."""
