@@ -115,6 +115,24 @@ def _work(net: Network, T: int, n: int, memory: Memory, options: dict[str, bool]
     return Work(space, job, np.arange(n), result, rooms={})
 
 
+def _taken(
+    net: Network, T: int, n: int, chance: Chance, input_gradients: bool, pool: Pool
+) -> tuple[Any, Work]:
+    """Return the kind of work memory for n sequences of T steps, and such memory."""
+    options = {**chance.masks(net), "input_gradients": input_gradients}
+    key = (TUNING.changes, net, T, n, *options.values())
+    return key, pool.take(key) or _work(net, T, n, pool.memory, options)
+
+
+def numbers_kept(
+    net: Network, T: int, n: int, chance: Chance, input_gradients: bool, pool: Pool = POOL
+) -> int:
+    """Return the length of `kept` for `Passes` over n sequences of T steps; 0: it cannot be."""
+    key, work = _taken(linear(net), T, n, chance, input_gradients, pool)
+    pool.give(key, work)
+    return 0 if work.space.kept is None else work.space.kept.size
+
+
 class Passes:
     """A forward pass, and backward passes for gradients with respect to its outputs.
 
@@ -133,6 +151,9 @@ class Passes:
         Of these, in [0, 2**62).
     input_gradients : bool
         Whether there is to be a gradient with respect to `data.x`.
+    kept : (`numbers_kept`,) array or None
+        Memory for the states; other passes over the same data can go backward from it.  Default:
+        work memory.
     pool : Pool
         Where work memory comes from, and where it goes with the end of this object.
 
@@ -157,18 +178,18 @@ class Passes:
         chance: Chance = NOTHING,
         seed: int = 0,
         input_gradients: bool = False,
+        kept: np.ndarray | None = None,
         pool: Pool = POOL,
     ) -> None:
         demand_compiler(net, "a gradient")
         self.net = net = linear(net)
         self.data, self.n, T = data, len(data.starts), int(data.lengths.max())
-        options = {**chance.masks(net), "input_gradients": input_gradients}
-        key = (TUNING.changes, net, T, self.n, *options.values())
-        work = pool.take(key) or _work(net, T, self.n, pool.memory, options)
+        key, work = _taken(net, T, self.n, chance, input_gradients, pool)
         self.space, self._job, self._work = work.space, work.job, work
         self._given_back = weakref.finalize(self, pool.give, key, work)
         self._given_back.atexit = False
         fields = {"parameters": parameters, "state": state, "seed": seed, **chance.fields()}
+        fields["kept"] = self.space.kept if kept is None else kept
         order = by_length(work.order, data.lengths, self.n)
         self._job.set({**inputs(net, data), **fields, "order": order})
 
@@ -249,7 +270,7 @@ class Passes:
 
 
 #: arrays of a `BatchJob` that come from outside: of both stages, and of one
-FIELDS = ("x", "tokens", "starts", "lengths", "order", "parameters", "state")
+FIELDS = ("x", "tokens", "starts", "lengths", "order", "parameters", "state", "kept")
 STAGE_FIELDS = (
     *("out", "hidden", "final"),
     *("y", "gradients", "dfinal", "dstate", "dx"),

@@ -124,6 +124,11 @@ class BatchSpace:
         self._team = Team()  # of a thread that works alone
         self._fixed = Job(BatchJob, None, {**self._shared, **self._of_thread(0, self._team)})
 
+    @property
+    def kept(self) -> np.ndarray | None:
+        """Memory for the states of all blocks, if it `keeps` them: field of a job."""
+        return self._shared.get("kept")
+
     def _buffers(self) -> list[int]:
         """Return the elements of each buffer of a thread, of both tiles."""
         return [n for layout in self.layouts for n in layout.buffers()]
@@ -298,6 +303,7 @@ class UnitSpace:
     """
 
     keeps = True  #: states, from stage to stage
+    kept = None  #: they are among its other work memory
 
     def __init__(
         self,

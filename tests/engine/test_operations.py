@@ -14,9 +14,9 @@ from reference import LEAKY
 from rnn_fast.cells.specs import CELLS
 from rnn_fast.data.rows import Sequences, Targets, padded
 from rnn_fast.engine import operations
-from rnn_fast.engine.chance import Chance
+from rnn_fast.engine.chance import NOTHING, Chance
 from rnn_fast.engine.online_step import OnlineStep
-from rnn_fast.engine.passes import Passes, Pool
+from rnn_fast.engine.passes import Passes, Pool, numbers_kept
 from rnn_fast.engine.unit_step import UnitStep
 from rnn_fast.jit import vector_registers
 from rnn_fast.layout.parameters import parameter_views
@@ -90,6 +90,31 @@ def assert_stages_as_oracle(case, tolerance):
     if inputs:
         wanted_dx = np.concatenate(wanted.dx)
         assert_close("x", dx / n, wanted_dx, np.abs(wanted_dx).max(), tolerance, net)
+
+
+@THREE_CELLS
+def test_states_kept_outside(cell):
+    """Other passes go backward from what one has kept, which stays as it is."""
+    with tuned(**DRIVERS["batch"]):
+        for seed in range(10):
+            case, pool = Case(seed, cell), Pool(guarded.GuardedMemory())
+            n, T = len(case.data.starts), int(case.data.lengths.max())
+            size = numbers_kept(case.net, T, n, NOTHING, False, pool)
+            memory = pool.memory.vector(size, case.net.dtype)
+            memory[:] = np.nan
+
+            def passes(kept=None, case=case, pool=pool):
+                given = case.net, case.flat, case.data
+                return Passes(*given, state=case.state, kept=kept, pool=pool)
+
+            alone, first, second = passes(), passes(memory), passes(memory)
+            outputs = alone.forward()
+            assert_same_bits(outputs, first.forward())
+            before, gradients = memory.copy(), np.zeros((2, case.flat.size), case.net.dtype)
+            alone.backward(outputs, gradients[0])
+            second.backward(outputs, gradients[1])
+            assert_same_bits(*gradients)
+            assert_same_bits(before, memory)
 
 
 @pytest.mark.parametrize(("batch", "dtype"), [(2, "float64"), (7, "float32")])
