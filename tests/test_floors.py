@@ -36,6 +36,7 @@ ROOMS = (
     "tasks",
     "sklearn",
     "torch",
+    "jax",
     "bench",
     "__init__",
     "cli",
@@ -46,7 +47,7 @@ HEIGHT = {room: height for height, room in enumerate(ROOMS)}
 #: on a few screens.
 COMPILED = ("jit", "simd", "losses", "optimizers", "cells", "layout", "kernels")
 FILE_LINES, FUNCTION_LINES = 300, 50
-ENTRIES = 28  #: of the package's own folder, at most
+ENTRIES = 29  #: of the package's own folder, at most
 
 
 def package() -> Path:
