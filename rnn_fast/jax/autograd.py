@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from . import recurrence
-from .foreign import register
+from .foreign import register, wait_at_exit
 from .recurrence import Layers
 
 TARGET = "rnn_fast.jax, which is for the CPU"  #: XLA's error on another backend says this
@@ -38,6 +38,7 @@ register(TARGET, compute)
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def call(kind: str, layers: Layers, results: Any, arguments: tuple[Array, ...]) -> Any:
     """Return what a function of `KINDS` writes, in arrays of the shapes and dtypes of `results`."""
+    wait_at_exit()
     function = jax.ffi.ffi_call(TARGET, results, vmap_method="sequential")
     return function(*arguments, text=json.dumps([kind, *layers]))
 

@@ -7,7 +7,10 @@ Here the arrays are views of XLA's memory.  Names in C are those of ``xla/ffi/ap
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import ctypes
+import functools
 import math
 from collections.abc import Callable
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
@@ -19,8 +22,9 @@ import numpy as np
 #: computes results from arguments; the text says how
 Function = Callable[[str, list[np.ndarray], list[np.ndarray]], None]
 
+VERSION = 0, 1  #: of the interface that is used here; later ones support it
 METADATA = 1  #: XLA_FFI_Extension_Metadata
-INVALID_ARGUMENT = 3  #: XLA_FFI_Error_Code_INVALID_ARGUMENT
+INVALID_ARGUMENT, INTERNAL = 3, 13  #: XLA_FFI_Error_Code
 #: dtypes by XLA_FFI_DataType
 DTYPES: dict[int, np.dtype] = {
     4: np.dtype("i4"),
@@ -96,10 +100,10 @@ def register(name: str, function: Function) -> None:
     @HANDLER
     def handler(pointer: Any) -> int | None:
         frame = pointer.contents
-        if frame.extension:
-            describe(frame)
-            return None
         try:
+            if frame.extension:
+                describe(frame)
+                return None
             text = frame.attributes.items[0].contents
             function(
                 ctypes.string_at(text.start, text.size).decode(),
@@ -118,7 +122,8 @@ def describe(frame: Any) -> None:
     """Write the version of the interface, which XLA asks for when a target is registered."""
     extension = MetadataExtension.from_address(frame.extension)
     if extension.type == METADATA:
-        extension.metadata.contents.version = frame.api.contents.version
+        version = extension.metadata.contents.version
+        version.major, version.minor = VERSION
 
 
 def arrays(buffers: Any) -> list[np.ndarray]:
@@ -137,4 +142,19 @@ def failure(api: Any, error: BaseException) -> int:
     """Return XLA's copy of an error."""
     create = ctypes.CFUNCTYPE(c_void_p, POINTER(Failure))(api.create_error)
     message = f"{type(error).__name__}: {error}".encode()
-    return create(Failure(ctypes.sizeof(Failure), None, message, INVALID_ARGUMENT))
+    code = INVALID_ARGUMENT if isinstance(error, (TypeError, ValueError)) else INTERNAL
+    return create(Failure(ctypes.sizeof(Failure), None, message, code))
+
+
+@functools.cache
+def wait_at_exit() -> None:
+    """Have the process wait for its arrays before it ends.
+
+    XLA would wait for a call that is under way, and the call for an interpreter that has ended.
+    """
+
+    @atexit.register
+    def wait() -> None:
+        for array in jax.live_arrays("cpu"):
+            with contextlib.suppress(Exception):  # its computation has failed
+                array.block_until_ready()

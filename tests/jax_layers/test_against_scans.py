@@ -233,16 +233,12 @@ layer = Stack("gru", 400, 5)
 params = layer.init(jax.random.key(0))
 f = jax.jit(jax.grad(lambda x: (layer(params, x)[0] ** 2).sum()))
 x = jnp.ones((60, 100, 400))  # larger than what XLA copies at once
-for _ in range(8):  # not waited for
+for _ in range(8):  # not waited for, nor at the end
     x = f(jnp.sin(x)) + x
-print(float(x.sum()))
 """
 
 
 @pytest.mark.sweep
 @pytest.mark.skipif(sys.platform != "linux", reason="binds the process to a core")
 def test_one_core_does_not_wait_for_itself():
-    done = subprocess.run(
-        [sys.executable, "-c", ONE_CORE], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert np.isfinite(float(done.stdout))
+    subprocess.run([sys.executable, "-c", ONE_CORE], timeout=120, check=True)
