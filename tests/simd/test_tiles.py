@@ -17,6 +17,7 @@ from rnn_fast.simd import (
     gather_transpose,
     load,
     load_tile,
+    prefetch,
     root,
     store,
     store_tile,
@@ -41,6 +42,16 @@ def address(*arrays):
 
 def random(dtype, *shape, seed=0):
     return guarded.copy(np.random.default_rng(seed).standard_normal(shape).astype(dtype))
+
+
+def test_prefetch_of_an_address_without_memory():
+    def program(p, out):
+        prefetch(p)
+        out[0] = 1.0
+
+    out = np.zeros(1)
+    compiled(program, "float64", p="reals", out="reals")(8, out.ctypes.data)
+    assert out[0] == 1.0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
