@@ -6,6 +6,7 @@ states are kept in between.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from .threads import Team
 LossFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[Any, Any]]
 
 
+@functools.lru_cache(256)
 def linear(net: Network) -> Network:
     """Return the network with the loss whose targets are gradients."""
     return net._replace(loss="linear", loss_options=(), output_shape=())
