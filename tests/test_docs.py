@@ -16,7 +16,7 @@ import rnn_fast.sklearn
 from rnn_fast import callbacks, cells, tasks
 
 PAGES = [page for page in pages() if any(blocks(page.read_text(encoding="utf-8")))]
-NEEDED = re.compile(r"^(?:import|from) (torch|h5py|joblib|keras|flax)\b", re.M)
+NEEDED = re.compile(r"^(?:import|from) (torch|jax|h5py|joblib|keras|flax)\b", re.M)
 
 
 @pytest.mark.usefixtures("cells_as_before")
