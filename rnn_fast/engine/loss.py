@@ -18,7 +18,7 @@ def loss_fields(space: Any, net: Network, skips: bool = False) -> dict[str, Any]
 
     Parameters
     ----------
-    space : BatchSpace, UnitSpace or SingleSpace
+    space : BatchSpace, UnitSpace, SingleSpace or PlainSpace
         Memory of the driver.
     net : Network
         Without a head it has no loss, and there are no fields.
@@ -27,6 +27,9 @@ def loss_fields(space: Any, net: Network, skips: bool = False) -> dict[str, Any]
     """
     if not net.output_size:
         return {}
-    sources = outside(LOSSES[net.loss])
-    program: Any = LOSS(NAMES[net.dtype], net.loss, space.numbers, sources=sources)
-    return {"evaluate": program.inner, "loss": net.loss_numbers(skips)}
+    fields: dict[str, Any] = {"loss": net.loss_numbers(skips)}
+    if space.numbers:
+        sources = outside(LOSSES[net.loss])
+        program: Any = LOSS(NAMES[net.dtype], net.loss, space.numbers, sources=sources)
+        fields["evaluate"] = program.inner
+    return fields

@@ -23,6 +23,7 @@ class PlainSpace:
     """Memory and code to predict with NumPy, in the place of a driver's."""
 
     n_bytes = 0  #: kept between two calls
+    numbers = 0  #: in a vector; no program measures
 
     def __init__(self, net: Network) -> None:
         self.net = net
