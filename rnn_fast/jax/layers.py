@@ -59,9 +59,10 @@ class Stack:
 
     def __post_init__(self) -> None:
         """Check the options and keep plain values."""
-        checked = stack.Stack(**asdict(self))._options
-        for name in asdict(self).keys() & checked.keys():
-            object.__setattr__(self, name, checked[name])
+        options = asdict(self)
+        checked, _ = stack.Stack._network(options.pop("cell"), options)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def init(
         self, key: Array, dtype: Any = "float32", initial: Mapping[str, Any] | None = None
@@ -82,16 +83,20 @@ class Stack:
         TypeError, ValueError
             An argument has a wrong type or value.
         """
-        checked = real_dtype(dtype)
+        dtype = real_dtype(dtype)
+        if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+            raise ValueError(f"dtype {dtype} needs JAX's option jax_enable_x64")
 
-        def drawn(bits: Any) -> dict[str, np.ndarray]:
-            options = {"dtype": checked, "initial": initial, "seed": np.asarray(bits).tolist()}
-            made = stack.Stack(**asdict(self), **options)
-            return {name: np.array(values) for name, values in made.parameters.items()}
+        def drawn(seed: Any) -> dict[str, np.ndarray]:
+            """Return parameters as bytes: JAX would round numbers as the callback's thread does."""
+            options = {"dtype": dtype, "initial": initial, "seed": np.asarray(seed).tolist()}
+            parameters = stack.Stack(**asdict(self), **options).parameters
+            return {k: np.array(v)[..., None].view(np.uint8) for k, v in parameters.items()}
 
         shapes = {name: like(values) for name, values in drawn([0]).items()}
-        bits = jax.random.bits(key, (4,), np.uint32)
-        return jax.pure_callback(drawn, shapes, bits, vmap_method="sequential")
+        seed = jax.random.bits(key, (4,), np.uint32)  # so few that no copy is waited for
+        found = jax.pure_callback(drawn, shapes, seed, vmap_method="sequential")
+        return {k: jax.lax.bitcast_convert_type(v, dtype) for k, v in found.items()}
 
     def __call__(
         self,

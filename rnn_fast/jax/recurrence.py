@@ -37,7 +37,8 @@ class Layers(NamedTuple):
 
 @functools.lru_cache(256)
 def _network(layers: Layers, dtype: np.dtype) -> Network:
-    return Stack(**layers._asdict(), dtype=dtype, initial={"Whh": 0.0})._net
+    options = layers._asdict()
+    return Stack._network(options.pop("cell"), {**options, "dtype": dtype})[1]
 
 
 class Inputs:

@@ -163,6 +163,8 @@ def test_initial_parameters():
     assert single["Wxh"].dtype == "float32"
     np.testing.assert_allclose(single["Wxh"], params["Wxh"], atol=1e-6)
     assert (layer.init(keys[0], initial={"bh": 1.0})["bh_l1"] == 1).all()
+    with jax.enable_x64(False), pytest.raises(ValueError, match="float64 needs .* jax_enable_x64"):
+        layer.init(keys[0], "float64")
 
 
 def test_no_further_derivatives(gru):
