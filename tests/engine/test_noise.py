@@ -13,8 +13,6 @@ from rnn_fast import GRU, LeakyRNN, SimpleRNN
 from rnn_fast.data.rows import Sequences
 from rnn_fast.engine.chance import Chance
 from rnn_fast.jit import compiled
-from rnn_fast.kernels.noise import normal
-from rnn_fast.simd import load, store, width
 from rnn_fast.tuning import tuned
 
 pytestmark = pytest.mark.usefixtures("one_tile")
@@ -97,6 +95,10 @@ def test_the_noise_is_normal():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_error_of_a_normal_number(dtype):
+    pytest.importorskip("numba")
+    from rnn_fast.kernels.noise import normal
+    from rnn_fast.simd import load, store, width
+
     def program(x, z, n):
         for i in range(0, n, width(x)):
             store(z + i, normal(load(x + i)))
