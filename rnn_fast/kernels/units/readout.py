@@ -83,7 +83,8 @@ def readout_mask(space, row):
 def multiply_one(tiles, a, step, packed, K, N, out):
     """out (N) = W a, in the order of `matrices.multiply`; packed (N / rows, K, rows) with zeros.
 
-    Number k of a is ``a[k * step]``.  Whole tiles are written.
+    Number k of a is ``a[k * step]``.  Whole tiles are written: `layout.memory` ends each buffer at
+    a multiple of `ALIGN` numbers, which is one of `rows`.
     """
     _, rows = size(tiles.packed)
     for u in range(0, N, rows):
